@@ -1,0 +1,1 @@
+//! start-up every daemon shares: arguments, configuration, paths, logging, sockets, signals.

@@ -1,0 +1,1 @@
+//! the guest model: domain XML, one file per device family.

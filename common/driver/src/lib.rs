@@ -1,0 +1,1 @@
+//! what both drivers share: registry, persistence, events, autostart, secondary daemons.

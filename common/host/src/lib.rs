@@ -1,0 +1,1 @@
+//! what the host is: CPU, NUMA, memory, firmware tables, capabilities.

@@ -1,0 +1,1 @@
+//! bounded XML reading and libvirt-style writing.

@@ -1,0 +1,1 @@
+//! the libvirt wire: framing, XDR, procedure tables, server, client.

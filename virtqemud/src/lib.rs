@@ -1,0 +1,1 @@
+//! libvirt-compatible daemon for QEMU guests.
