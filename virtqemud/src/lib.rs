@@ -1,1 +1,3 @@
 //! libvirt-compatible daemon for QEMU guests.
+
+pub mod caps;
