@@ -1,3 +1,4 @@
 //! libvirt-compatible daemon for QEMU guests.
 
 pub mod caps;
+pub mod qmp;
