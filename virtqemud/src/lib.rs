@@ -2,3 +2,4 @@
 
 pub mod caps;
 pub mod qmp;
+pub mod qemu_conf;
