@@ -1,0 +1,214 @@
+//! What only the start of a guest knows, and the descriptors it hands to QEMU.
+
+use std::path::{Path, PathBuf};
+use virt_error::Result;
+
+/// What the command line of one start needs besides the guest's definition and the binary's
+/// capabilities. The starter fills it; a dry run (`domxml-to-native`) and the tests fill it with
+/// made-up numbers.
+pub struct StartContext<'a> {
+    /// `ID-SHORT` (WIRE.md section 25): the guest's part in names of files and folders; id -1 for a
+    /// guest that isn't started.
+    pub short_name: String,
+    /// The guest's own folder: `LIB/domain-ID-SHORT`. It holds `master-key.aes` and, in system
+    /// mode, is QEMU's HOME.
+    pub guest_dir: PathBuf,
+    /// What the driver is configured to (qemu.conf).
+    pub config: &'a DriverConfig,
+    /// The daemon's environment, of which QEMU inherits a few variables.
+    pub environment: Vec<(String, String)>,
+    /// Descriptor of the listening monitor socket.
+    pub monitor_fd: i32,
+    /// Whether `GUEST_DIR/master-key.aes` was written and the key given to QEMU.
+    pub master_key: bool,
+    /// Whether the guest waits for a migration or a saved state.
+    pub incoming: Incoming,
+    /// Number of the last block node that was named; [`super::build`] goes on counting.
+    pub node_index: u32,
+    /// Seconds since the epoch, for clocks that are set relative to now.
+    pub now: i64,
+    /// Opens what QEMU is handed as descriptors.
+    pub descriptors: &'a mut dyn Descriptors,
+}
+
+/// Where a guest's state comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// It boots.
+    None,
+    /// It waits until it is told over its monitor (`-incoming defer`).
+    Defer,
+    /// It reads from there at once.
+    Uri(String),
+}
+
+/// What is done with the file behind a character device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileUse {
+    /// It is the back end.
+    Source,
+    /// A copy of the output goes there.
+    Log,
+}
+
+impl FileUse {
+    /// The word in the descriptor's label.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Log => "log",
+        }
+    }
+}
+
+/// Descriptors of one network interface.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TapFds {
+    /// One per queue.
+    pub tap: Vec<i32>,
+    /// One per queue where the kernel moves the packets; empty where QEMU does.
+    pub vhost: Vec<i32>,
+}
+
+/// Opens (or, in a dry run, invents) the descriptors that QEMU inherits. Each number must stay
+/// open until QEMU was started. Whatever was opened is closed again when the start fails.
+///
+/// # Errors
+/// Every method fails with the reason, which names the file or device and ends the start.
+pub trait Descriptors {
+    /// A listening UNIX socket at `path` for the character device `alias`.
+    fn listen_unix(&mut self, alias: &str, path: &Path) -> Result<i32>;
+
+    /// The file of a character device, opened for writing by the log daemon or the driver.
+    fn char_file(&mut self, alias: &str, used: FileUse, path: &Path, append: bool) -> Result<i32>;
+
+    /// The tap device of an interface on a bridge, a network or of type `ethernet`, and vhost-net
+    /// where `vhost` allows it: `queues` of each. The interface is named by its alias.
+    fn tap(&mut self, alias: &str, queues: u32, vhost: VhostNet) -> Result<TapFds>;
+
+    /// `/dev/vhost-vsock`, bound to the guest's address.
+    fn vhost_vsock(&mut self, cid: u32) -> Result<i32>;
+
+    /// `/dev/vhost-scsi`.
+    fn vhost_scsi(&mut self) -> Result<i32>;
+
+    /// A TPM device or its cancel file.
+    fn tpm(&mut self, path: &Path) -> Result<i32>;
+}
+
+/// Whether the kernel is to move an interface's packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VhostNet {
+    /// QEMU does it.
+    No,
+    /// The kernel where it can.
+    IfAvailable,
+    /// The kernel, or the start fails.
+    Required,
+}
+
+/// The part of qemu.conf and of the daemon's paths that shows in command lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverConfig {
+    /// Whether this is the system's daemon.
+    pub privileged: bool,
+    /// Folder of the guests' folders, `/var/lib/libvirt/qemu`.
+    pub lib_dir: PathBuf,
+    /// Sockets of channels without a path, `/run/libvirt/qemu/channel`.
+    pub channel_target_dir: PathBuf,
+    /// Variable stores of firmware, `/var/lib/libvirt/qemu/nvram`.
+    pub nvram_dir: PathBuf,
+    /// Files of `<source type='file'/>` memory, `/var/lib/libvirt/qemu/ram`.
+    pub memory_backing_dir: PathBuf,
+    /// Sockets of passt, D-Bus and RDP helpers: `/run/libvirt/qemu`.
+    pub state_dir: PathBuf,
+    /// Mounted huge page file systems: page size in KiB and where. The first one is the default.
+    pub hugetlbfs: Vec<(u64, PathBuf)>,
+    /// `vnc_listen`.
+    pub vnc_listen: String,
+    /// `vnc_auto_unix_socket`.
+    pub vnc_auto_unix_socket: bool,
+    /// `vnc_tls` with the folder of its certificates.
+    pub vnc_tls: Option<Tls>,
+    /// `vnc_sasl`.
+    pub vnc_sasl: bool,
+    /// `vnc_allow_host_audio`.
+    pub vnc_allow_host_audio: bool,
+    /// `vnc_password` or an empty text where passwords are needed.
+    pub vnc_password: Option<String>,
+    /// `nographics_allow_host_audio`.
+    pub nographics_allow_host_audio: bool,
+    /// `spice_listen`.
+    pub spice_listen: String,
+    /// `spice_auto_unix_socket`.
+    pub spice_auto_unix_socket: bool,
+    /// `spice_tls` with the folder of its certificates.
+    pub spice_tls: Option<PathBuf>,
+    /// `spice_password`.
+    pub spice_password: Option<String>,
+    /// `spice_sasl`.
+    pub spice_sasl: bool,
+    /// `chardev_tls` with the folder of its certificates.
+    pub chardev_tls: Option<Tls>,
+    /// `dump_guest_core`.
+    pub dump_guest_core: bool,
+    /// `log_timestamp`.
+    pub log_timestamp: bool,
+    /// `seccomp_sandbox`: on unless switched off.
+    pub seccomp_sandbox: Option<bool>,
+    /// `deprecation_behavior` that goes to `-compat`, if any.
+    pub deprecation_behavior: Option<String>,
+    /// `set_process_name`, of the same name.
+    pub set_process_name: bool,
+    /// Largest physical address of the host in bits, for `<maxphysaddr mode='passthrough'/>`.
+    pub host_phys_bits: u32,
+    /// The node that renders for guests which name none.
+    pub render_node: Option<String>,
+}
+
+/// Certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Folder with the certificates.
+    pub dir: PathBuf,
+    /// Whether the other side must show one.
+    pub verify: bool,
+    /// UUID of the secret that opens the key.
+    pub secret: Option<String>,
+}
+
+impl DriverConfig {
+    /// An unconfigured system daemon's.
+    pub fn system() -> Self {
+        let lib = Path::new("/var/lib/libvirt/qemu");
+        Self {
+            privileged: true,
+            lib_dir: lib.to_owned(),
+            channel_target_dir: "/run/libvirt/qemu/channel".into(),
+            nvram_dir: lib.join("nvram"),
+            memory_backing_dir: lib.join("ram"),
+            state_dir: "/run/libvirt/qemu".into(),
+            hugetlbfs: Vec::new(),
+            vnc_listen: "127.0.0.1".to_owned(),
+            vnc_auto_unix_socket: false,
+            vnc_tls: None,
+            vnc_sasl: false,
+            vnc_allow_host_audio: false,
+            vnc_password: None,
+            nographics_allow_host_audio: false,
+            spice_listen: "127.0.0.1".to_owned(),
+            spice_auto_unix_socket: false,
+            spice_tls: None,
+            spice_password: None,
+            spice_sasl: false,
+            chardev_tls: None,
+            dump_guest_core: false,
+            log_timestamp: true,
+            seccomp_sandbox: None,
+            deprecation_behavior: None,
+            set_process_name: false,
+            host_phys_bits: 0,
+            render_node: None,
+        }
+    }
+}
