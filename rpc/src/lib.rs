@@ -1,1 +1,8 @@
-//! the libvirt wire: framing, XDR, procedure tables, server, client.
+//! The libvirt wire: framing, XDR, the procedure tables, server, client.
+
+extern crate self as virt_rpc;
+
+pub mod codec;
+pub mod framing;
+pub mod protocol;
+pub mod xdr;

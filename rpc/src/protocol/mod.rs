@@ -1,0 +1,30 @@
+//! The eight programs: every procedure is one row that says its number, its types, its stream,
+//! its priority and **who may call it**. Nothing can be served without a row.
+//!
+//! [`Procedure`] and [`EventMessage`] tie a row to its Rust types at compile time; [`Program`]
+//! finds a row by its number at run time.
+
+#[macro_use]
+mod named_values;
+
+pub mod access;
+mod program;
+mod row;
+mod table;
+pub mod typed_param;
+pub mod wire_error;
+
+pub mod admin;
+pub mod keepalive;
+pub mod lock;
+pub mod log;
+pub mod lxc;
+pub mod lxc_monitor;
+pub mod qemu;
+pub mod remote;
+
+pub use access::{AclRule, Condition, Object, Permission, ReadOnlyRule};
+pub use program::Program;
+pub use row::{
+    Connection, EventMessage, Priority, Procedure, Row, RowKind, StreamDirection, Visitor, Wire,
+};

@@ -1,0 +1,21 @@
+//! The flag bits and parameter values that access rules look at (libvirt's public headers).
+
+pub const DOMAIN_AFFECT_CONFIG: u32 = 2;
+pub const DOMAIN_AFFECT_LIVE: u32 = 1;
+pub const DOMAIN_CHECKPOINT_CREATE_QUIESCE: u32 = 2;
+pub const DOMAIN_CHECKPOINT_XML_SECURE: u32 = 1;
+pub const DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT: i64 = 1;
+pub const DOMAIN_REBOOT_GUEST_AGENT: u32 = 2;
+pub const DOMAIN_SAVE_IMAGE_XML_SECURE: u32 = 1;
+pub const DOMAIN_SHUTDOWN_GUEST_AGENT: u32 = 2;
+pub const DOMAIN_SNAPSHOT_CREATE_QUIESCE: u32 = 64;
+pub const DOMAIN_SNAPSHOT_XML_SECURE: u32 = 1;
+pub const DOMAIN_VCPU_GUEST: u32 = 8;
+pub const DOMAIN_XML_MIGRATABLE: u32 = 8;
+pub const DOMAIN_XML_SECURE: u32 = 1;
+pub const NETWORK_UPDATE_AFFECT_CONFIG: u32 = 2;
+pub const NETWORK_UPDATE_AFFECT_LIVE: u32 = 1;
+pub const NODE_DEVICE_UPDATE_AFFECT_CONFIG: u32 = 2;
+pub const NODE_DEVICE_UPDATE_AFFECT_LIVE: u32 = 1;
+pub const STORAGE_VOL_DOWNLOAD_SPARSE_STREAM: u32 = 1;
+pub const STORAGE_VOL_UPLOAD_SPARSE_STREAM: u32 = 1;
