@@ -2,5 +2,6 @@
 
 pub mod argv;
 pub mod caps;
-pub mod qmp;
+pub mod firmware;
 pub mod qemu_conf;
+pub mod qmp;
