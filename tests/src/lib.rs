@@ -1,1 +1,18 @@
-//! end-to-end tests and benchmarks: real clients, real QEMU.
+//! End-to-end tests and benchmarks: stock clients, real QEMU, a daemon of the test's own.
+//!
+//! A test makes a [`host::Host`]: a folder of its own for everything a daemon writes, and a keeper
+//! process that ends whatever was started there. The daemon under test is ours, or the stock one
+//! with `VIRT_TEST_TARGET=stock`, so that every expectation can be seen to hold for the original.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "support code of tests: a failure is the test's failure, with its place"
+)]
+
+pub mod guest;
+pub mod host;
+pub mod keeper;
+pub mod ran;
+pub mod target;
+pub mod transcript;

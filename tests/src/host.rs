@@ -1,0 +1,323 @@
+//! A host of the test's own: a folder for all that daemons write, and the daemon under test in it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::keeper::Keeper;
+use crate::ran::{Ran, run};
+use crate::target::{Target, is_root};
+
+/// How long anything awaited may take before the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Calls `ready` until it is true.
+///
+/// # Panics
+/// When it is not true within [`PATIENCE`]: `what` was awaited in vain.
+#[track_caller]
+pub fn eventually(what: &str, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !ready() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// The folder, the keeper and the daemon. Dropping it ends all processes and removes the folder
+/// (unless `VIRT_TEST_KEEP` is set).
+pub struct Host {
+    /// Ours or the stock daemon.
+    pub target: Target,
+    daemon: Option<u32>,
+    // Before the folder, so that nothing writes to it while it is removed.
+    keeper: Keeper,
+    folder: TempDir,
+}
+
+impl Host {
+    /// A host whose daemon of the chosen target answers.
+    pub fn start() -> Self {
+        let mut host = Self::without_daemon();
+        host.start_daemon();
+        host
+    }
+
+    /// A host whose daemon has not been started, for tests that prepare its folders first.
+    pub fn without_daemon() -> Self {
+        Self::of(Target::chosen())
+    }
+
+    /// The same for the target named.
+    pub fn of(target: Target) -> Self {
+        let mut folder = TempDir::with_prefix("virt-test-").expect("a folder for the test");
+        folder.disable_cleanup(std::env::var_os("VIRT_TEST_KEEP").is_some());
+        let root = folder.path();
+        // Guests may run as a user of their own, who must get to their files.
+        fs::set_permissions(root, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let folders = [
+            "etc/libvirt",
+            "run/libvirt",
+            "var/lib/libvirt",
+            "var/log/libvirt",
+            "var/cache/libvirt",
+        ];
+        for below in folders.iter().chain(&["home", "work"]) {
+            fs::create_dir_all(root.join(below)).expect("mkdir");
+        }
+        // No virtlogd here: guests' output goes to files.
+        fs::write(
+            root.join("etc/libvirt/qemu.conf"),
+            "stdio_handler = \"file\"\n",
+        )
+        .expect("qemu.conf");
+
+        let mut binds = Vec::new();
+        if target == Target::Stock {
+            assert!(is_root(), "the stock daemon is only tried as root");
+            binds.push((root.join("run"), PathBuf::from("/run")));
+            for below in folders.iter().filter(|below| !below.starts_with("run")) {
+                binds.push((root.join(below), Path::new("/").join(below)));
+            }
+        }
+        let keeper = Keeper::start(is_root(), &binds);
+        Host {
+            target,
+            daemon: None,
+            keeper,
+            folder,
+        }
+    }
+
+    /// The folder that stands for `/`.
+    pub fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path below [`Host::root`].
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.root().join(below)
+    }
+
+    /// The folder commands run in.
+    pub fn work(&self) -> PathBuf {
+        self.path("work")
+    }
+
+    /// The keeper, to start further programs on this host.
+    pub fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// The daemon's main socket.
+    pub fn socket(&self) -> PathBuf {
+        self.path("run/libvirt").join(self.target.socket())
+    }
+
+    /// The URI that reaches the daemon from anywhere on the machine.
+    pub fn uri(&self) -> String {
+        let path = if is_root() { "system" } else { "session" };
+        format!("qemu:///{path}?socket={}", self.socket().display())
+    }
+
+    /// Starts the daemon and waits until it answers.
+    ///
+    /// # Panics
+    /// When it ends or does not answer, with its log.
+    pub fn start_daemon(&mut self) {
+        self.spawn_daemon(&[]);
+        eventually("the daemon's first answer", || {
+            assert!(self.daemon_runs(), "the daemon ended:\n{}", self.log());
+            UnixStream::connect(self.socket()).is_ok()
+        });
+        let first = self.virsh(&["uri"]);
+        assert_eq!(first.code, 0, "{first:?}\n{}", self.log());
+    }
+
+    /// Starts the daemon with further arguments and does not wait for it; its process id.
+    pub fn spawn_daemon(&mut self, further: &[&str]) -> u32 {
+        let program = self.target.program();
+        let root = self.root().to_string_lossy().into_owned();
+        let mut words = vec![program.as_str()];
+        if self.target == Target::Ours {
+            words.extend(["--root", &root]);
+            if !is_root() {
+                words.push("--session");
+            }
+        }
+        words.extend(further);
+        let pid = self
+            .keeper
+            .spawn(&words, &[("LC_ALL", "C")], &self.path("daemon.log"));
+        self.daemon = Some(pid);
+        pid
+    }
+
+    /// The daemon's process id.
+    ///
+    /// # Panics
+    /// When none was started.
+    pub fn daemon_pid(&self) -> u32 {
+        self.daemon.expect("a daemon was started")
+    }
+
+    /// Whether the daemon's process is there.
+    pub fn daemon_runs(&self) -> bool {
+        self.daemon.is_some_and(process_runs)
+    }
+
+    /// Sends the daemon a signal and waits for its end: `exit CODE` or `signal NUMBER`.
+    pub fn end_daemon(&mut self, signal: Signal) -> String {
+        let pid = self.daemon.take().expect("a daemon was started");
+        send(pid, signal);
+        self.keeper.wait(pid)
+    }
+
+    /// Stops the daemon as an administrator would, and starts it again.
+    pub fn restart_daemon(&mut self) {
+        self.end_daemon(Signal::SIGTERM);
+        self.start_daemon();
+    }
+
+    /// What the daemon printed so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// A command whose libvirt clients reach this host's daemon and nothing of the machine's own.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.work())
+            .env("LIBVIRT_DEFAULT_URI", self.uri())
+            .env("HOME", self.path("home"))
+            .env("LC_ALL", "C")
+            .env_remove("XDG_CONFIG_HOME")
+            .env_remove("VIRSH_DEFAULT_CONNECT_URI")
+            .env_remove("VISUAL")
+            .env_remove("EDITOR");
+        command
+    }
+
+    /// Runs virsh.
+    pub fn virsh(&self, words: &[&str]) -> Ran {
+        run(self.command("virsh").args(words))
+    }
+
+    /// Runs a shell script in the work folder.
+    pub fn shell(&self, script: &str) -> Ran {
+        run(self.command("sh").arg("-c").arg(script))
+    }
+
+    /// Runs a Python program with the libvirt bindings of the distribution; `conn` is open.
+    pub fn python(&self, program: &str) -> Ran {
+        let opened = format!("import libvirt, os, sys, time\nconn = libvirt.open(None)\n{program}");
+        run(self.command("/usr/bin/python3").arg("-c").arg(opened))
+    }
+
+    /// Runs a command in the host's network and mounts (as root; elsewhere there is only one).
+    pub fn inside(&self, words: &[&str]) -> Ran {
+        if !is_root() {
+            return run(self.command(words[0]).args(&words[1..]));
+        }
+        let keeper = self.keeper.pid().to_string();
+        run(self
+            .command("nsenter")
+            .args(["-t", &keeper, "-n", "-m", "--"])
+            .args(words))
+    }
+
+    /// Writes a file in the work folder; its path.
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.work().join(name);
+        fs::write(&path, text).expect("write into the work folder");
+        path.to_string_lossy().into_owned()
+    }
+
+    /// Defines a guest.
+    #[track_caller]
+    pub fn define(&self, xml: &str) {
+        let file = self.write("define.xml", xml);
+        self.virsh(&["define", &file]).ok();
+    }
+
+    /// Creates a transient guest.
+    #[track_caller]
+    pub fn create(&self, xml: &str) {
+        let file = self.write("create.xml", xml);
+        self.virsh(&["create", &file]).ok();
+    }
+
+    /// The state of a guest as virsh prints it.
+    pub fn state(&self, guest: &str) -> String {
+        self.virsh(&["domstate", guest]).ok().trim().to_owned()
+    }
+
+    /// The process id of a running guest's QEMU, from its pid file.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn qemu_pid(&self, guest: &str) -> u32 {
+        let path = self.path(&format!("run/libvirt/qemu/{guest}.pid"));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        text.trim().parse().expect("a process id")
+    }
+
+    /// The processes below this host's keeper whose program is QEMU.
+    pub fn qemus(&self) -> Vec<u32> {
+        let mut found = Vec::new();
+        let root = self.root().to_string_lossy().into_owned();
+        for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+            let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
+                continue;
+            };
+            let Ok(program) = fs::read_link(entry.path().join("exe")) else {
+                continue;
+            };
+            if !program.to_string_lossy().contains("qemu-system") {
+                continue;
+            }
+            // The stock daemon's guests do not name the folder: they see it as /.
+            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let named = String::from_utf8_lossy(&command).contains(&root);
+            if named || self.same_mounts(pid) {
+                found.push(pid);
+            }
+        }
+        found
+    }
+
+    fn same_mounts(&self, pid: u32) -> bool {
+        let of = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
+        is_root() && of(pid).is_some() && of(pid) == of(self.keeper.pid())
+    }
+}
+
+/// Sends a signal to a process.
+///
+/// # Panics
+/// When there is no such process.
+pub fn send(pid: u32, signal: Signal) {
+    kill(
+        Pid::from_raw(i32::try_from(pid).expect("a process id")),
+        signal,
+    )
+    .expect("kill");
+}
+
+/// Whether a process exists and is no zombie.
+pub fn process_runs(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ")
+        .next()
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
