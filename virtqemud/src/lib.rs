@@ -3,5 +3,7 @@
 pub mod argv;
 pub mod caps;
 pub mod firmware;
+pub mod probe;
+pub mod process;
 pub mod qemu_conf;
 pub mod qmp;

@@ -1,0 +1,259 @@
+//! Starting a program so that it lives on its own: in a session of its own, with exactly the
+//! descriptors it is given, unharmed by what happens to the daemon.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::fs::Mode;
+
+use super::handle::Process;
+
+/// Where a program's output goes.
+#[derive(Debug, Default)]
+pub enum Stdio {
+    /// Nowhere.
+    #[default]
+    Null,
+    /// Into this file.
+    File(std::fs::File),
+}
+
+impl Stdio {
+    fn duplicate(&self) -> io::Result<std::process::Stdio> {
+        Ok(match self {
+            Self::Null => std::process::Stdio::null(),
+            Self::File(file) => file.try_clone()?.into(),
+        })
+    }
+}
+
+/// A program to start.
+#[derive(Debug)]
+pub struct Program {
+    /// The binary's path, or a name to look up in `PATH`.
+    pub binary: PathBuf,
+    /// Arguments without the program's own name.
+    pub arguments: Vec<OsString>,
+    /// The whole environment; `None` = the daemon's own.
+    pub environment: Option<Vec<(OsString, OsString)>>,
+    /// Output and errors.
+    pub output: Stdio,
+    /// Descriptors with the numbers they have in the program. Numbers are 3 or more, each once.
+    pub descriptors: Vec<(RawFd, OwnedFd)>,
+    /// File that gets the program's number in decimal digits (mode 0644), stays open in it and
+    /// stays locked (`F_SETLK`, byte 0) while it lives, as libvirt's own pid files do.
+    pub pid_file: Option<PathBuf>,
+}
+
+impl Program {
+    /// A program without arguments, output or descriptors.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+            arguments: Vec::new(),
+            environment: None,
+            output: Stdio::Null,
+            descriptors: Vec::new(),
+            pid_file: None,
+        }
+    }
+
+    /// Appends an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        let arguments = arguments.into_iter().map(|a| a.as_ref().to_owned());
+        self.arguments.extend(arguments);
+        self
+    }
+
+    /// Starts it: standard input `/dev/null`, working folder `/`, umask 002, a session of its
+    /// own, no signal blocked. It is our child (until we end), so hold on to it.
+    ///
+    /// # Errors
+    /// The kernel's, when the binary can't be executed, the pid file can't be written or a
+    /// limit is reached.
+    pub fn start(self) -> io::Result<Process> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.arguments)
+            .stdin(std::process::Stdio::null())
+            .stdout(self.output.duplicate()?)
+            .stderr(self.output.duplicate()?)
+            .current_dir("/");
+        if let Some(environment) = self.environment {
+            command.env_clear().envs(environment);
+        }
+        let pid_file = match &self.pid_file {
+            Some(path) => Some(open_pid_file(path)?),
+            None => None,
+        };
+        let moves = clear_of_targets(self.descriptors, pid_file)?;
+        in_child::prepare(&mut command, moves);
+        let child = command.spawn()?;
+        let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
+        // Not reaped before this, so the number is still the child's.
+        Process::open(pid)
+    }
+}
+
+fn open_pid_file(path: &std::path::Path) -> io::Result<OwnedFd> {
+    let flags = rustix::fs::OFlags::WRONLY
+        | rustix::fs::OFlags::CREATE
+        | rustix::fs::OFlags::TRUNC
+        | rustix::fs::OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?)
+}
+
+/// What the child does with descriptors between fork and exec.
+#[derive(Debug)]
+struct Moves {
+    /// Each descriptor with its number to be. None has a number that is another's number to be.
+    moves: Vec<(OwnedFd, RawFd)>,
+    pid_file: Option<OwnedFd>,
+}
+
+/// Duplicates the descriptors above every target number, so that the order of the moves in the
+/// child doesn't matter and nothing has to be allocated there.
+fn clear_of_targets(
+    descriptors: Vec<(RawFd, OwnedFd)>,
+    pid_file: Option<OwnedFd>,
+) -> io::Result<Moves> {
+    let above = descriptors.iter().map(|(n, _)| *n).max().unwrap_or(2) + 1;
+    let lift = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, above);
+    let mut moves = Vec::with_capacity(descriptors.len());
+    for (number, fd) in &descriptors {
+        debug_assert!(*number > 2);
+        moves.push((lift(fd)?, *number));
+    }
+    let pid_file = pid_file.as_ref().map(lift).transpose()?;
+    Ok(Moves { moves, pid_file })
+}
+
+mod in_child {
+    #![allow(
+        unsafe_code,
+        reason = "the steps between fork and exec have no safe interface in the standard library"
+    )]
+
+    use super::{AsRawFd, Command, CommandExt, Mode, Moves, io};
+
+    /// Appends the steps that run in the child.
+    pub(super) fn prepare(command: &mut Command, moves: Moves) {
+        // SAFETY: the closure runs in the forked child, where only async-signal-safe calls are
+        // allowed. Everything in it is a direct system call on data made before the fork: no
+        // allocation, no lock, no panic (sizes are fixed, indexing is bounded by the buffer).
+        unsafe {
+            command.pre_exec(move || {
+                rustix::process::setsid()?;
+                rustix::process::umask(Mode::from_raw_mode(0o002));
+                for (fd, number) in &moves.moves {
+                    // SAFETY of the call: `dup2` on a number we own from here on, as the
+                    // child's table is private; both numbers are valid and differ.
+                    if libc_dup2(fd.as_raw_fd(), *number) < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                if let Some(file) = &moves.pid_file {
+                    write_pid(file)?;
+                }
+                Ok(())
+            });
+        }
+    }
+
+    fn libc_dup2(from: i32, to: i32) -> i32 {
+        // SAFETY: dup2 takes numbers only; it is async-signal-safe (signal-safety(7)).
+        unsafe { nix::libc::dup2(from, to) }
+    }
+
+    fn write_pid(file: &std::os::fd::OwnedFd) -> io::Result<()> {
+        // SAFETY: all-zero is a valid flock: from byte 0, whence SEEK_SET.
+        let mut lock: nix::libc::flock = unsafe { std::mem::zeroed() };
+        lock.l_type = nix::libc::F_WRLCK as _;
+        lock.l_len = 1;
+        // SAFETY: fcntl reads a flock that lives over the call; async-signal-safe.
+        if unsafe { nix::libc::fcntl(file.as_raw_fd(), nix::libc::F_SETLK, &raw const lock) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut digits = [0u8; 12];
+        let mut at = digits.len();
+        let mut rest = rustix::process::getpid().as_raw_nonzero().get();
+        while rest > 0 && at > 0 {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        rustix::io::write(file, &digits[at..])?;
+        // Open in the program for its life: the lock ends with it.
+        rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::handle::Ending;
+    use std::io::Read;
+
+    fn shell(script: &str) -> Program {
+        Program::new("/bin/sh").args(["-c", script])
+    }
+
+    #[tokio::test]
+    async fn descriptors_arrive_under_their_numbers() {
+        let (mut out, write) = std::io::pipe().unwrap();
+        let (read, mut feed) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut feed, b"hello").unwrap();
+        drop(feed);
+        let mut program = shell("cat <&3 >&4; umask >&4; pwd >&4; ls /proc/self/fd | wc -l >&4");
+        program.descriptors = vec![(3, read.into()), (4, write.into())];
+        let process = program.start().unwrap();
+        assert_eq!(process.ended().await, Ending::Exited(0));
+        let mut text = String::new();
+        out.read_to_string(&mut text).unwrap();
+        let mut lines = text.lines();
+        assert_eq!(lines.next(), Some("hello0002"));
+        assert_eq!(lines.next(), Some("/"));
+    }
+
+    #[tokio::test]
+    async fn the_pid_file_holds_number_and_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pid");
+        let mut program = Program::new("/bin/sleep").arg("1000");
+        program.pid_file = Some(path.clone());
+        let process = program.start().unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            process.pid().to_string()
+        );
+        let inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+        let locks = std::fs::read_to_string("/proc/locks").unwrap();
+        assert!(
+            locks
+                .lines()
+                .any(|l| l.contains("POSIX") && l.contains(&format!(":{inode} 0 0"))),
+            "{locks}"
+        );
+        process.kill().unwrap();
+        process.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_missing_binary_is_an_error() {
+        let error = Program::new("/nonexistent/qemu").start().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,10 @@
+//! Processes: QEMU itself and the programs that serve it.
+//!
+//! [`child`] starts a program so that it outlives the daemon, [`handle`] holds on to a process
+//! and learns of its end at once.
+
+pub mod child;
+pub mod handle;
+
+pub use child::{Program, Stdio};
+pub use handle::Process;
