@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod caps;
 pub mod firmware;
+pub mod net;
 pub mod probe;
 pub mod process;
 pub mod qemu_conf;

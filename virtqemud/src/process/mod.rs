@@ -1,10 +1,11 @@
 //! Processes: QEMU itself and the programs that serve it.
 //!
 //! [`child`] starts a program so that it outlives the daemon, [`handle`] holds on to a process
-//! and learns of its end at once.
+//! and learns of its end at once, [`log`] keeps the guest's log file.
 
 pub mod child;
 pub mod handle;
+pub mod log;
 
 pub use child::{Program, Stdio};
 pub use handle::Process;

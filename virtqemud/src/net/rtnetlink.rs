@@ -1,0 +1,183 @@
+//! The few messages of rtnetlink(7) that a guest's interfaces need, built from safe bytes.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
+};
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_NEWQDISC: u16 = 36;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_ACK: u16 = 4;
+const NLM_F_REPLACE: u16 = 0x100;
+const NLM_F_CREATE: u16 = 0x400;
+const NLMSG_ERROR: u16 = 2;
+const IFLA_ADDRESS: u16 = 1;
+const IFLA_MTU: u16 = 4;
+const IFLA_MASTER: u16 = 10;
+const TCA_KIND: u16 = 1;
+const TC_H_ROOT: u32 = 0xffff_ffff;
+const IFF_UP: u32 = 1;
+
+/// What to change at a link; `None` leaves it as it is.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct LinkChange {
+    /// Hardware address of the host's side.
+    pub(super) address: Option<[u8; 6]>,
+    /// Largest packet in bytes.
+    pub(super) mtu: Option<u32>,
+    /// Index of the bridge it becomes a port of.
+    pub(super) master: Option<u32>,
+    /// Whether it is up.
+    pub(super) up: Option<bool>,
+}
+
+/// A conversation with the kernel.
+#[derive(Debug)]
+pub(super) struct Rtnetlink {
+    socket: OwnedFd,
+}
+
+impl Rtnetlink {
+    pub(super) fn open() -> io::Result<Self> {
+        let socket = socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            // Protocol 0 is rtnetlink.
+            None,
+        )?;
+        Ok(Self { socket })
+    }
+
+    /// Changes the link with this index.
+    pub(super) fn change_link(&self, index: u32, change: LinkChange) -> io::Result<()> {
+        let mut message = Message::new(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK);
+        message.bytes(&[0; 4]); // any family, any type
+        message.u32(index);
+        let flags = change.up.map_or(0, |up| if up { IFF_UP } else { 0 });
+        message.u32(flags);
+        message.u32(if change.up.is_some() { IFF_UP } else { 0 });
+        if let Some(address) = change.address {
+            message.attribute(IFLA_ADDRESS, &address);
+        }
+        if let Some(mtu) = change.mtu {
+            message.attribute(IFLA_MTU, &mtu.to_ne_bytes());
+        }
+        if let Some(master) = change.master {
+            message.attribute(IFLA_MASTER, &master.to_ne_bytes());
+        }
+        self.request(message)
+    }
+
+    /// Replaces the link's root queue by one without a queue.
+    pub(super) fn without_queue(&self, index: u32) -> io::Result<()> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        let mut message = Message::new(RTM_NEWQDISC, flags);
+        message.bytes(&[0; 4]); // any family, padding
+        message.u32(index);
+        message.u32(0); // handle
+        message.u32(TC_H_ROOT);
+        message.u32(0); // info
+        message.attribute(TCA_KIND, b"noqueue\0");
+        self.request(message)
+    }
+
+    fn request(&self, message: Message) -> io::Result<()> {
+        send(&self.socket, &message.finish(), SendFlags::empty())?;
+        let mut answer = [0u8; 4096];
+        let (count, _) = recv(&self.socket, &mut answer[..], RecvFlags::empty())?;
+        acknowledged(&answer[..count])
+    }
+}
+
+/// Reads the kernel's acknowledgement.
+fn acknowledged(answer: &[u8]) -> io::Result<()> {
+    let malformed = || io::Error::other("malformed answer from rtnetlink");
+    let kind = answer.get(4..6).ok_or_else(malformed)?;
+    if kind != NLMSG_ERROR.to_ne_bytes() {
+        return Err(malformed());
+    }
+    let error = answer.get(16..20).ok_or_else(malformed)?;
+    let error = error.try_into().map(i32::from_ne_bytes);
+    match error.map_err(|_| malformed())? {
+        0 => Ok(()),
+        negative => Err(io::Error::from_raw_os_error(negative.wrapping_neg())),
+    }
+}
+
+struct Message(Vec<u8>);
+
+impl Message {
+    fn new(kind: u16, flags: u16) -> Self {
+        let mut message = Self(Vec::with_capacity(96));
+        message.u32(0); // length, known at the end
+        message.bytes(&kind.to_ne_bytes());
+        message.bytes(&flags.to_ne_bytes());
+        message.u32(1); // sequence
+        message.u32(0); // port of the kernel
+        message
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn u32(&mut self, value: u32) {
+        self.bytes(&value.to_ne_bytes());
+    }
+
+    /// Values here are a few bytes long, so their length fits.
+    fn attribute(&mut self, kind: u16, value: &[u8]) {
+        let length = (value.len() as u16).saturating_add(4);
+        self.bytes(&length.to_ne_bytes());
+        self.bytes(&kind.to_ne_bytes());
+        self.bytes(value);
+        self.0.resize(self.0.len().next_multiple_of(4), 0);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let length = (self.0.len() as u32).to_ne_bytes();
+        self.0[..4].copy_from_slice(&length);
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_padded_and_counted() {
+        let mut message = Message::new(RTM_NEWLINK, NLM_F_REQUEST);
+        message.attribute(IFLA_ADDRESS, &[1, 2, 3, 4, 5, 6]);
+        let bytes = message.finish();
+        assert_eq!(bytes.len(), 16 + 12);
+        assert_eq!(bytes[..4], 28u32.to_ne_bytes());
+        assert_eq!(bytes[16..18], 10u16.to_ne_bytes());
+        assert_eq!(bytes[26..28], [0, 0]);
+    }
+
+    #[test]
+    fn the_kernels_refusal_is_its_errno() {
+        let rtnetlink = Rtnetlink::open().unwrap();
+        let change = LinkChange {
+            up: Some(true),
+            ..LinkChange::default()
+        };
+        let error = rtnetlink.change_link(0x7fff_fff0, change).unwrap_err();
+        // ENODEV as root, EPERM otherwise.
+        assert!(
+            matches!(error.raw_os_error(), Some(19 | 1)),
+            "unexpected {error}"
+        );
+    }
+
+    #[test]
+    fn a_short_answer_is_malformed() {
+        assert!(acknowledged(&[0; 18]).is_err());
+        assert!(acknowledged(&[]).is_err());
+    }
+}
