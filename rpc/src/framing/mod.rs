@@ -3,10 +3,12 @@
 //! A message is a length word, a header of six words, for two kinds the number of descriptors,
 //! and a payload. Whatever breaks the limits here ends the connection.
 
+mod frame;
 mod header;
 mod reader;
 mod writer;
 
+pub use frame::Frame;
 pub use header::{Header, MessageKind, Status};
 pub use reader::{Packet, PacketReader};
 pub use writer::{append, append_with};

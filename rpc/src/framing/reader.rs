@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::{BODY_MAX, FDS_MAX, FrameError, HEADER_SIZE, Header, LENGTH_SIZE};
+use super::{Frame, FrameError, Header};
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +18,7 @@ pub struct Packet {
 /// Cuts a stream of bytes, pushed in pieces of any size, into packets.
 ///
 /// It holds no more than the bytes that arrived (its buffer at most doubles), and nothing at all
-/// between messages. Behind a message with descriptors come as many dummy bytes, one for each
-/// (WIRE.md section 10): the packet is handed out when they have arrived, so that its
-/// descriptors, received along with them, are there too.
+/// between messages.
 #[derive(Debug, Default)]
 pub struct PacketReader {
     buffer: BytesMut,
@@ -58,34 +56,13 @@ impl PacketReader {
     }
 
     fn cut(&mut self) -> Result<Option<Packet>, FrameError> {
-        let Some((length, rest)) = self.buffer.split_first_chunk::<LENGTH_SIZE>() else {
+        let Some(frame) = Frame::cut(&self.buffer)? else {
             return Ok(None);
         };
-        let length = checked_length(u32::from_be_bytes(*length))?;
-        let Some((header, rest)) = rest.split_first_chunk::<HEADER_SIZE>() else {
-            return Ok(None);
-        };
-        let header = Header::from_bytes(header)?;
-        let mut nfds = 0;
-        let mut payload_at = LENGTH_SIZE + HEADER_SIZE;
-        if header.kind.has_fds() {
-            payload_at += 4;
-            if length < payload_at {
-                return Err(FrameError::NoCount);
-            }
-            let Some(count) = rest.first_chunk() else {
-                return Ok(None);
-            };
-            nfds = u32::from_be_bytes(*count);
-            if nfds > FDS_MAX {
-                return Err(FrameError::Descriptors(nfds));
-            }
-        }
-        if self.buffer.len() < length + nfds as usize {
-            return Ok(None);
-        }
-        let mut payload = self.buffer.split_to(length).freeze();
-        payload.advance(payload_at);
+        let (header, nfds, size) = (frame.header, frame.nfds, frame.size);
+        let length = frame.payload.len();
+        let mut payload = self.buffer.split_to(size - nfds as usize).freeze();
+        payload.advance(payload.len() - length);
         self.buffer.advance(nfds as usize);
         if self.buffer.is_empty() {
             // Let go of the allocation: idle connections hold none.
@@ -96,13 +73,5 @@ impl PacketReader {
             nfds,
             payload,
         }))
-    }
-}
-
-fn checked_length(word: u32) -> Result<usize, FrameError> {
-    let length = usize::try_from(word).map_err(|_| FrameError::Length(word))?;
-    match length.checked_sub(LENGTH_SIZE) {
-        Some(body) if (HEADER_SIZE..=BODY_MAX).contains(&body) => Ok(length),
-        _ => Err(FrameError::Length(word)),
     }
 }

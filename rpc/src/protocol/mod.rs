@@ -28,3 +28,6 @@ pub use program::Program;
 pub use row::{
     Connection, EventMessage, Priority, Procedure, Row, RowKind, StreamDirection, Visitor, Wire,
 };
+
+/// The libvirt whose wire and behaviour this is, as its version calls say it: 11.3.0.
+pub const LIBVIRT_VERSION: u64 = 11_003_000;

@@ -203,7 +203,7 @@ fn readers(call: &Call) -> TokenStream {
     });
     let conditions = call.acl.iter().filter_map(|rule| rule.condition.as_ref());
     let conditions = conditions.chain(match &call.readonly {
-        ReadOnly::DenyIf(condition) => Some(condition),
+        ReadOnly::DenyIf(condition) => Some(&**condition),
         _ => None,
     });
     let mut names: Vec<&Ident> = conditions

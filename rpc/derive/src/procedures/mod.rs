@@ -47,7 +47,7 @@ struct Call {
 enum ReadOnly {
     Allow,
     Deny,
-    DenyIf(Condition),
+    DenyIf(Box<Condition>),
 }
 
 struct Rule {

@@ -99,7 +99,7 @@ impl Parse for ReadOnly {
         let condition;
         parenthesized!(condition in input);
         condition.parse::<Token![if]>()?;
-        Ok(Self::DenyIf(condition.parse()?))
+        Ok(Self::DenyIf(Box::new(condition.parse()?)))
     }
 }
 

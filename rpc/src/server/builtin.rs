@@ -1,0 +1,220 @@
+//! The calls that the server answers itself: opening, authentication and its own features
+//! (WIRE.md section 5).
+
+use tokio::time::Instant;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use super::connection::Connection;
+use super::dispatch::rpc;
+use super::identity::Identity;
+use crate::framing::{Frame, Header};
+use crate::link::Keepalive;
+use crate::protocol::remote::{
+    AuthList, AuthListRet, AuthPolkit, AuthSaslInit, AuthSaslStart, AuthSaslStep, AuthType,
+    ConnectClose, ConnectOpen, ConnectRegisterCloseCallback, ConnectSetIdentity,
+    ConnectSupportsFeature, ConnectSupportsFeatureRet, ConnectUnregisterCloseCallback,
+};
+use crate::protocol::{Procedure, Program, Row, admin};
+use crate::xdr::{self, Encode};
+
+/// Bit of CONNECT_OPEN's flags.
+const OPEN_READONLY: u32 = 1;
+
+/// Features that are the server's own.
+mod feature {
+    pub const FD_PASSING: i32 = 8;
+    pub const KEEPALIVE: i32 = 10;
+    pub const EVENT_CALLBACKS: i32 = 14;
+    pub const CLOSE_CALLBACK: i32 = 15;
+}
+
+impl<S: Send + Sync + 'static> Connection<S> {
+    /// Answers a call that is the server's own; false if it is not.
+    pub(super) fn builtin(&mut self, row: &'static Row, frame: &Frame<'_>) -> Result<bool> {
+        match row.program {
+            Program::Remote => self.remote(row.number, frame),
+            Program::Admin => self.admin(row.number, frame),
+            _ => Ok(false),
+        }
+    }
+
+    fn remote(&mut self, number: i32, frame: &Frame<'_>) -> Result<bool> {
+        let header = frame.header;
+        if number == ConnectOpen::ROW.number {
+            let args = decode::<ConnectOpen>(frame)?;
+            self.open(args.name.as_deref(), args.flags)?;
+            self.answer(header, &());
+        } else if number == ConnectClose::ROW.number {
+            self.close(header);
+        } else if number == ConnectSupportsFeature::ROW.number {
+            return self.feature(frame);
+        } else if number == AuthList::ROW.number {
+            let way = match self.client.is_authenticated() {
+                true => AuthType::NONE,
+                false => AuthType::POLKIT,
+            };
+            self.answer(header, &AuthListRet { types: vec![way] });
+        } else if number == AuthPolkit::ROW.number {
+            return self.polkit();
+        } else if [
+            AuthSaslInit::ROW.number,
+            AuthSaslStart::ROW.number,
+            AuthSaslStep::ROW.number,
+        ]
+        .contains(&number)
+        {
+            return Err(Error::new(
+                ErrorCode::AuthFailed,
+                ErrorDomain::Rpc,
+                "this daemon does not offer SASL",
+            ));
+        } else if number == ConnectRegisterCloseCallback::ROW.number {
+            self.close_callback(header, true)?;
+        } else if number == ConnectUnregisterCloseCallback::ROW.number {
+            self.close_callback(header, false)?;
+        } else if number == ConnectSetIdentity::ROW.number {
+            self.act_for(frame)?;
+            self.answer(header, &());
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn admin(&mut self, number: i32, frame: &Frame<'_>) -> Result<bool> {
+        if number == admin::ConnectOpen::ROW.number {
+            decode::<admin::ConnectOpen>(frame)?;
+            self.open(None, 0)?;
+            self.answer(frame.header, &());
+        } else if number == admin::ConnectClose::ROW.number {
+            self.close(frame.header);
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn open(&mut self, uri: Option<&str>, flags: u32) -> Result<()> {
+        if self.session.is_some() {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Rpc,
+                "connection already open",
+            ));
+        }
+        self.open_session(uri, flags & OPEN_READONLY != 0)
+    }
+
+    fn close(&mut self, header: Header) {
+        self.answer(header, &());
+        self.client.close();
+    }
+
+    /// Features that are the server's; the driver answers for the others.
+    fn feature(&mut self, frame: &Frame<'_>) -> Result<bool> {
+        let feature = decode::<ConnectSupportsFeature>(frame)?.feature;
+        let ours = match feature {
+            feature::KEEPALIVE => {
+                self.start_pinging();
+                true
+            }
+            feature::FD_PASSING | feature::EVENT_CALLBACKS | feature::CLOSE_CALLBACK => {
+                self.session.is_some()
+            }
+            _ => false,
+        };
+        if ours {
+            self.answer(frame.header, &ConnectSupportsFeatureRet { supported: 1 });
+        }
+        Ok(ours)
+    }
+
+    /// The client understands pings: from now on it is sent some.
+    fn start_pinging(&mut self) {
+        let settings = self.server.settings.keepalive;
+        if let (None, Some(interval)) = (&self.keepalive, settings.interval) {
+            self.keepalive = Some(Keepalive::new(interval, settings.count, Instant::now()));
+            self.set_timer();
+        }
+    }
+
+    fn polkit(&self) -> Result<bool> {
+        if self.client.is_authenticated() {
+            return Err(rpc("this connection needs no authentication"));
+        }
+        let uid = self.client.identity().uid;
+        tracing::info!(
+            "client {} of user {uid} is refused: only root and the daemon's own user may connect",
+            self.client.id()
+        );
+        Err(Error::new(
+            ErrorCode::AuthFailed,
+            ErrorDomain::Polkit,
+            format!(
+                "user {uid} may not use this daemon: asking polkit is not supported yet, only root \
+                 and the daemon's own user are let in; connect as root, or to a daemon of your \
+                 own (a URI that ends in /session)"
+            ),
+        ))
+    }
+
+    fn close_callback(&mut self, header: Header, register: bool) -> Result<()> {
+        if self.session.is_none() {
+            return Err(not_open());
+        }
+        if self.close_callback == register {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Rpc,
+                match register {
+                    true => "a close callback is registered already",
+                    false => "no close callback is registered",
+                },
+            ));
+        }
+        self.close_callback = register;
+        self.answer(header, &());
+        Ok(())
+    }
+
+    /// Another daemon says for whom it makes its calls.
+    fn act_for(&mut self, frame: &Frame<'_>) -> Result<()> {
+        let args = decode::<ConnectSetIdentity>(frame)?;
+        if self.session.is_none() {
+            return Err(not_open());
+        }
+        if args.flags != 0 {
+            return Err(Error::new(
+                ErrorCode::InvalidArg,
+                ErrorDomain::Rpc,
+                format!("unsupported flags ({:#x})", args.flags),
+            ));
+        }
+        if !self.server.trusts(self.client.identity().uid) {
+            return Err(Error::new(
+                ErrorCode::AccessDenied,
+                ErrorDomain::Access,
+                "only root and the daemon's own user may act for others",
+            ));
+        }
+        self.client.set_identity(Identity::told(&args.params)?);
+        Ok(())
+    }
+
+    fn answer<T: Encode>(&self, call: Header, value: &T) {
+        self.client.reply(call, value, Vec::new());
+    }
+}
+
+/// The error of a call before CONNECT_OPEN.
+pub(super) fn not_open() -> Error {
+    Error::new(
+        ErrorCode::InternalError,
+        ErrorDomain::Rpc,
+        "connection not open",
+    )
+}
+
+fn decode<P: Procedure>(frame: &Frame<'_>) -> Result<P::Args> {
+    xdr::from_bytes(frame.payload).map_err(|error| super::call::undecodable(P::ROW, error))
+}

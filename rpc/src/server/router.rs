@@ -1,0 +1,234 @@
+//! Which handler serves which row.
+
+use std::fmt;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use virt_error::Result;
+
+use super::call::{Call, Context};
+use super::client::Client;
+use super::forward::{Forwarder, RawCall};
+use super::panics::{self, Guarded, guarded};
+use super::refusal::{denied_when_readonly, not_supported};
+use super::stream::ServerStream;
+use crate::framing::Header;
+use crate::protocol::remote::StorageVolUploadArgs;
+use crate::protocol::{Connection, Procedure, Program, ReadOnlyRule, Row};
+use crate::xdr;
+
+/// What a client wants when it opens its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening<'a> {
+    /// The URI it names, such as `qemu:///system`; without one, or with an empty one, the daemon
+    /// chooses.
+    pub uri: Option<&'a str>,
+    /// Whether it may only look, because of the socket or because it says so.
+    pub readonly: bool,
+}
+
+type Open<S> = Box<dyn Fn(&Client, &Opening<'_>) -> Result<S> + Send + Sync>;
+type Handler<S> = Box<dyn Fn(Arrival<'_, S>) + Send + Sync>;
+
+/// The handlers of a server; `S` is what the driver keeps for each connection.
+///
+/// A row without a handler answers "this function is not supported by the connection driver".
+/// Opening, authentication, the server's own features and pings are the server's work and have
+/// no handlers.
+pub struct Router<S> {
+    open: Open<S>,
+    programs: Vec<Routes<S>>,
+    forwarder: Option<Arc<dyn Forwarder<S>>>,
+}
+
+struct Routes<S> {
+    program: Program,
+    handlers: Vec<Option<Handler<S>>>,
+}
+
+/// A call that arrived, before its arguments are decoded.
+pub(super) struct Arrival<'a, S> {
+    pub session: &'a Arc<S>,
+    pub client: &'a Client,
+    pub header: Header,
+    pub payload: &'a [u8],
+    pub descriptors: Vec<OwnedFd>,
+    pub stream: Option<ServerStream>,
+}
+
+impl<S: Send + Sync + 'static> Router<S> {
+    /// A router that serves `programs`. `open` makes the session: when the client opens its
+    /// connection, or at the first call in programs that have no such procedure.
+    pub fn new(
+        programs: &[Program],
+        open: impl Fn(&Client, &Opening<'_>) -> Result<S> + Send + Sync + 'static,
+    ) -> Self {
+        let routes = |program: &Program| Routes {
+            program: *program,
+            handlers: program.table().iter().map(|_| None).collect(),
+        };
+        Self {
+            open: Box::new(open),
+            programs: programs.iter().map(routes).collect(),
+            forwarder: None,
+        }
+    }
+
+    /// Serves `P` with a handler that answers at once: it must not block, since it holds up all
+    /// connections. This is the quickest way to answer.
+    ///
+    /// # Panics
+    /// The row has a handler already, or its program is not served: an error of the program.
+    pub fn call<P: Procedure>(
+        &mut self,
+        handler: impl Fn(&Call<P, S>) -> Result<P::Ret> + Send + Sync + 'static,
+    ) {
+        self.set(
+            P::ROW,
+            Box::new(move |arrival| {
+                let (client, header) = (arrival.client, arrival.header);
+                match Call::<P, S>::read(arrival) {
+                    Ok(call) => {
+                        let result = guarded(P::ROW, || handler(&call));
+                        call.into_context().into_reply().send(result);
+                    }
+                    Err(error) => client.reply_error(header, &error),
+                }
+            }),
+        );
+    }
+
+    /// Serves `P` with a handler that may wait; it runs in a task of its own, and to its end even
+    /// when the client leaves.
+    ///
+    /// # Panics
+    /// As [`Self::call`].
+    pub fn task<P, F, Fut>(&mut self, handler: F)
+    where
+        P: Procedure,
+        F: Fn(Call<P, S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<P::Ret>> + Send + 'static,
+    {
+        self.set(
+            P::ROW,
+            Box::new(move |arrival| {
+                let (client, header) = (arrival.client, arrival.header);
+                let call = match Call::<P, S>::read(arrival) {
+                    Ok(call) => call,
+                    Err(error) => return client.reply_error(header, &error),
+                };
+                let reply = call.context().reply();
+                match guarded(P::ROW, || Ok(handler(call))) {
+                    Ok(future) => {
+                        client.begin();
+                        tokio::spawn(async move {
+                            let result = Guarded::new(future)
+                                .await
+                                .unwrap_or_else(|panic| Err(panics::error(P::ROW.name, &*panic)));
+                            reply.send_later(result);
+                        });
+                    }
+                    Err(error) => reply.send::<P::Ret>(Err(error)),
+                }
+            }),
+        );
+    }
+
+    /// Serves the rows of other daemons (networks, storage and so on) by passing them on.
+    pub fn forward(&mut self, forwarder: impl Forwarder<S>) {
+        self.forwarder = Some(Arc::new(forwarder));
+    }
+
+    /// Whether the program is one of this server's.
+    pub fn serves(&self, program: Program) -> bool {
+        self.routes(program).is_some()
+    }
+
+    pub(super) fn open(&self, client: &Client, opening: &Opening<'_>) -> Result<S> {
+        (self.open)(client, opening)
+    }
+
+    /// Runs the row's handler, which answers by itself.
+    pub(super) fn run(&self, row: &'static Row, arrival: Arrival<'_, S>) {
+        let handler = self
+            .routes(row.program)
+            .and_then(|routes| routes.handlers.get(place(row))?.as_ref());
+        if let Some(handler) = handler {
+            return handler(arrival);
+        }
+        let (client, header) = (arrival.client, arrival.header);
+        if client.is_readonly() && row.readonly == ReadOnlyRule::Deny {
+            return client.reply_error(header, &denied_when_readonly(row));
+        }
+        let elsewhere = !matches!(row.conn, Connection::Own | Connection::Hypervisor);
+        match &self.forwarder {
+            Some(forwarder) if elsewhere => pass_on(Arc::clone(forwarder), row, arrival),
+            _ => client.reply_error(header, &not_supported(row)),
+        }
+    }
+
+    fn routes(&self, program: Program) -> Option<&Routes<S>> {
+        self.programs
+            .iter()
+            .find(|routes| routes.program == program)
+    }
+
+    fn set(&mut self, row: &'static Row, handler: Handler<S>) {
+        let routes = self
+            .programs
+            .iter_mut()
+            .find(|routes| routes.program == row.program);
+        let slot = routes.and_then(|routes| routes.handlers.get_mut(place(row)));
+        match slot {
+            Some(slot @ None) => *slot = Some(handler),
+            Some(Some(_)) => panic!("{} has two handlers", row.name),
+            None => panic!("{} is of a program that is not served", row.name),
+        }
+    }
+}
+
+/// Numbers of rows start at 1.
+fn place(row: &Row) -> usize {
+    usize::try_from(row.number - 1).unwrap_or(usize::MAX)
+}
+
+fn pass_on<S: Send + Sync + 'static>(
+    forwarder: Arc<dyn Forwarder<S>>,
+    row: &'static Row,
+    arrival: Arrival<'_, S>,
+) {
+    let payload = bytes::Bytes::copy_from_slice(arrival.payload);
+    if let Some(stream) = &arrival.stream
+        && asks_for_holes(row, arrival.payload)
+    {
+        stream.allow_holes();
+    }
+    let client = arrival.client;
+    let context = Context::new(arrival);
+    let reply = context.reply();
+    client.begin();
+    tokio::spawn(async move {
+        let call = RawCall::new(row, payload, context);
+        let result = Guarded::new(async move { forwarder.forward(call).await })
+            .await
+            .unwrap_or_else(|panic| Err(panics::error(row.name, &*panic)));
+        reply.send_raw_later(result);
+    });
+}
+
+/// Whether a call that is passed on negotiates a sparse stream. Only two do, with the same
+/// arguments.
+fn asks_for_holes(row: &Row, payload: &[u8]) -> bool {
+    let Some(bit) = row.sparse_flag else {
+        return false;
+    };
+    xdr::from_bytes::<StorageVolUploadArgs>(payload).is_ok_and(|args| args.flags & bit != 0)
+}
+
+impl<S> fmt::Debug for Router<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let programs = self.programs.iter().map(|routes| routes.program);
+        f.debug_list().entries(programs).finish()
+    }
+}

@@ -1,0 +1,300 @@
+//! Accepting clients, up to the limits.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Duration, Instant};
+
+use super::client::Client;
+use super::connection::Connection;
+use super::identity::Identity;
+use super::listener::{Listener, Role};
+use super::router::Router;
+use super::settings::{Authentication, Limits, Settings};
+
+/// How long accepting pauses when the process has no more descriptors (WIRE.md section 13).
+const NO_DESCRIPTORS_PAUSE: Duration = Duration::from_secs(5);
+/// How long a client may take to authenticate.
+const AUTHENTICATE_IN: Duration = Duration::from_secs(60);
+
+/// Accepts clients and serves them until it is stopped. Clones are the same server.
+#[derive(Debug)]
+pub struct Server<S>(Arc<Shared<S>>);
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared<S> {
+    pub router: Router<S>,
+    pub settings: Settings,
+    /// Those in force: the admin interface changes them.
+    limits: Mutex<Limits>,
+    uid: u32,
+    clients: Mutex<Clients>,
+    /// Number of clients.
+    count: watch::Sender<usize>,
+    /// Slots of clients that have not authenticated.
+    anonymous: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Clients {
+    next_id: u64,
+    connected: BTreeMap<u64, Client>,
+    accepting: Vec<JoinHandle<()>>,
+}
+
+impl<S> Clone for Server<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S: Send + Sync + 'static> Server<S> {
+    /// A server that has no sockets yet.
+    pub fn new(router: Router<S>, settings: Settings) -> Self {
+        let anonymous = anonymous_slots(settings.limits);
+        Self(Arc::new(Shared {
+            router,
+            settings,
+            limits: Mutex::new(settings.limits),
+            uid: rustix::process::geteuid().as_raw(),
+            clients: Mutex::new(Clients {
+                next_id: 1,
+                ..Clients::default()
+            }),
+            count: watch::Sender::new(0),
+            anonymous: Semaphore::new(anonymous),
+        }))
+    }
+
+    /// Starts accepting on a socket. Clients that connected before wait in its backlog until
+    /// then.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn listen(&self, listener: Listener) -> io::Result<()> {
+        let socket = listener.socket()?;
+        let server = self.clone();
+        let accepting = tokio::spawn(async move { server.accept(socket, &listener).await });
+        self.0.clients().accepting.push(accepting);
+        Ok(())
+    }
+
+    /// Serves one connected socket as if it had been accepted.
+    pub fn adopt(&self, stream: UnixStream, role: Role) -> io::Result<()> {
+        self.0.clone().admit(stream, role)
+    }
+
+    /// The clients that are connected now, oldest first.
+    pub fn clients(&self) -> Vec<Client> {
+        self.0.clients().connected.values().cloned().collect()
+    }
+
+    /// The number of clients, as it changes.
+    pub fn client_count(&self) -> watch::Receiver<usize> {
+        self.0.count.subscribe()
+    }
+
+    /// How many at once, now.
+    pub fn limits(&self) -> Limits {
+        *self.0.limits()
+    }
+
+    /// Changes how many clients there may be at once. Those above a lowered limit stay; a raised
+    /// one lets waiting ones in.
+    pub fn set_limits(&self, new: Limits) {
+        let old = std::mem::replace(&mut *self.0.limits(), new);
+        let (before, now) = (anonymous_slots(old), anonymous_slots(new));
+        if now > before {
+            self.0.anonymous.add_permits(now - before);
+        } else {
+            // Slots in use can't be taken back: they are missing until the daemon's end.
+            self.0.anonymous.forget_permits(before - now);
+        }
+        // Whoever waits for the number of clients looks again.
+        self.0.count.send_modify(|_| ());
+    }
+
+    /// Stops accepting; the sockets that were bound by path are removed.
+    pub fn stop_listening(&self) {
+        for accepting in self.0.clients().accepting.drain(..) {
+            accepting.abort();
+        }
+    }
+
+    /// Stops accepting, lets the calls under way finish for at most `patience`, then ends all
+    /// connections.
+    pub async fn drain(&self, patience: Duration) {
+        self.stop_listening();
+        let clients = self.clients();
+        let answered = async {
+            for client in &clients {
+                client.until_answered().await;
+                client.close();
+            }
+            let mut count = self.client_count();
+            // The sender lives as long as this server.
+            let _ = count.wait_for(|count| *count == 0).await;
+        };
+        if tokio::time::timeout(patience, answered).await.is_err() {
+            tracing::warn!("calls are still under way after {patience:?}; closing connections");
+        }
+        for client in self.clients() {
+            client.kill();
+        }
+    }
+
+    async fn accept(&self, socket: UnixListener, listener: &Listener) {
+        let mut count = self.client_count();
+        loop {
+            let below = |count: &usize| *count < self.0.limits().clients.max(1);
+            if !below(&count.borrow_and_update()) {
+                self.0.make_room();
+            }
+            if count.wait_for(below).await.is_err() {
+                return;
+            }
+            let admitted = match socket.accept().await {
+                Ok((stream, _)) => self.adopt(stream, listener.role()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = admitted {
+                tracing::error!("cannot accept a client: {error}");
+                let errno = error.raw_os_error();
+                let full = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+                if full.iter().any(|full| errno == Some(full.raw_os_error())) {
+                    tokio::time::sleep(NO_DESCRIPTORS_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> Shared<S> {
+    /// Root and the daemon's own user.
+    pub(super) fn trusts(&self, uid: u32) -> bool {
+        uid == 0 || uid == self.uid
+    }
+
+    fn admit(self: Arc<Self>, stream: UnixStream, role: Role) -> io::Result<()> {
+        let identity = Identity::of_peer(&stream)?;
+        let authentication = match role {
+            Role::Main => self.settings.main,
+            Role::ReadOnly => self.settings.readonly,
+            Role::Admin => self.settings.admin,
+        };
+        let authenticated = match authentication {
+            Authentication::None => true,
+            Authentication::Polkit => self.trusts(identity.uid),
+            Authentication::OwnUser if identity.uid == self.uid => true,
+            Authentication::OwnUser => {
+                tracing::warn!(
+                    "a client of user {} is refused: this socket is for user {} alone",
+                    identity.uid,
+                    self.uid
+                );
+                return Ok(());
+            }
+        };
+        let client = self.register(role, identity, authenticated);
+        tokio::spawn(async move {
+            let _registered = Registered {
+                server: Arc::clone(&self),
+                client: client.clone(),
+            };
+            let connection = match Connection::new(stream, client, Arc::clone(&self)) {
+                Ok(connection) => connection,
+                Err(error) => {
+                    tracing::error!("a client is turned away: {error}");
+                    return;
+                }
+            };
+            if authenticated {
+                connection.serve(None).await;
+            } else {
+                self.serve_anonymous(connection).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// Clients above the limit are not read until others have authenticated or left: to them it
+    /// is as if they waited in the backlog, but those that need no authentication pass them.
+    async fn serve_anonymous(&self, connection: Connection<S>) {
+        let waiting = connection.client.clone();
+        let slot = tokio::select! {
+            slot = self.anonymous.acquire() => slot,
+            () = waiting.closed() => return,
+        };
+        // The semaphore is never closed; without a slot the client would not be served at all.
+        let Ok(_slot) = slot else {
+            return;
+        };
+        connection
+            .serve(Some(Instant::now() + AUTHENTICATE_IN))
+            .await;
+    }
+
+    /// Ends the connection that has waited longest without having said who it is, if there is one:
+    /// strangers must not keep those out who may come in.
+    fn make_room(&self) {
+        let clients = self.clients();
+        let stranger = clients
+            .connected
+            .values()
+            .find(|client| !client.is_authenticated() && !client.is_closed());
+        if let Some(stranger) = stranger {
+            stranger.kill();
+        }
+    }
+
+    fn register(&self, role: Role, identity: Identity, authenticated: bool) -> Client {
+        let mut clients = self.clients();
+        let id = clients.next_id;
+        clients.next_id += 1;
+        let client = Client::new(id, role, identity, authenticated);
+        clients.connected.insert(id, client.clone());
+        self.count.send_replace(clients.connected.len());
+        client
+    }
+
+    fn unregister(&self, id: u64) {
+        let mut clients = self.clients();
+        clients.connected.remove(&id);
+        self.count.send_replace(clients.connected.len());
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        // Plain numbers are whole at any time.
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        // A map that was being changed is still a map.
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn anonymous_slots(limits: Limits) -> usize {
+    match limits.anonymous {
+        0 => Semaphore::MAX_PERMITS,
+        limit => limit.min(Semaphore::MAX_PERMITS),
+    }
+}
+
+/// A client that counts, until its task ends in whatever way.
+struct Registered<S: Send + Sync + 'static> {
+    server: Arc<Shared<S>>,
+    client: Client,
+}
+
+impl<S: Send + Sync + 'static> Drop for Registered<S> {
+    fn drop(&mut self) {
+        self.client.kill();
+        self.server.unregister(self.client.id());
+    }
+}
