@@ -1,0 +1,46 @@
+//! `<blkiotune>` and `<throttlegroups>`: limits on block devices.
+
+use crate::devices::disk::IoTune;
+use virt_xml::Element;
+
+/// `<blkiotune>`: limits of the control group.
+#[derive(Debug, Clone, Default, PartialEq, Element)]
+pub struct Blkiotune {
+    /// Weight against other guests.
+    #[xml(child_text)]
+    pub weight: Option<u32>,
+    /// Limits by host device.
+    #[xml(child = "device")]
+    pub devices: Vec<BlkioDevice>,
+}
+
+/// Limits on one host device.
+#[derive(Debug, Clone, Default, PartialEq, Element)]
+pub struct BlkioDevice {
+    /// Its node.
+    #[xml(child_text)]
+    pub path: String,
+    /// Weight against other guests.
+    #[xml(child_text)]
+    pub weight: Option<u32>,
+    /// Reads a second.
+    #[xml(child_text)]
+    pub read_iops_sec: Option<u32>,
+    /// Writes a second.
+    #[xml(child_text)]
+    pub write_iops_sec: Option<u32>,
+    /// Bytes read a second.
+    #[xml(child_text)]
+    pub read_bytes_sec: Option<u64>,
+    /// Bytes written a second.
+    #[xml(child_text)]
+    pub write_bytes_sec: Option<u64>,
+}
+
+/// `<throttlegroups>`: limits that disks share by name.
+#[derive(Debug, Clone, Default, PartialEq, Element)]
+pub struct ThrottleGroups {
+    /// The groups.
+    #[xml(child = "throttlegroup")]
+    pub groups: Vec<IoTune>,
+}

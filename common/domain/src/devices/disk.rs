@@ -1,0 +1,746 @@
+//! `<disk>`.
+//!
+//! Facts: formatdomain "Hard drives, floppy disks, CDROMs"; domaincommon.rng `disk`; the texts of
+//! refusals are the stock daemon's.
+
+pub use super::iotune::IoTune;
+
+use super::info::DeviceInfo;
+use super::storage::{
+    Auth, BackingStore, Encryption, Location, MetadataCache, Mirror, Named, NetworkProtocol,
+    StorageFormat, StorageKind, StorageSource, write_source,
+};
+use super::virtio::{VirtioModel, VirtioOptions};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::{Element, Node, OnOff, Tag, Words, Writer, YesNo};
+
+/// What the guest takes a disk for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Words)]
+pub enum DiskDevice {
+    /// A hard disk.
+    #[default]
+    Disk,
+    /// A CD-ROM drive.
+    Cdrom,
+    /// A floppy drive.
+    Floppy,
+    /// A SCSI logical unit that takes the guest's commands.
+    Lun,
+}
+
+/// The bus a disk is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum DiskBus {
+    /// IDE.
+    Ide,
+    /// The floppy controller.
+    Fdc,
+    /// SCSI.
+    Scsi,
+    /// virtio-blk.
+    Virtio,
+    /// Xen's.
+    Xen,
+    /// USB storage.
+    Usb,
+    /// User mode Linux's.
+    Uml,
+    /// SATA.
+    Sata,
+    /// An SD card slot.
+    Sd,
+}
+
+/// Whether a snapshot of the guest includes the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum DiskSnapshot {
+    /// It doesn't.
+    No,
+    /// Inside the image.
+    Internal,
+    /// In another file.
+    External,
+    /// Somebody else takes it.
+    Manual,
+}
+
+/// `sgio`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum Sgio {
+    /// Only harmless SCSI commands.
+    Filtered,
+    /// All SCSI commands.
+    Unfiltered,
+}
+
+/// One disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disk {
+    /// What kind of place its source is.
+    pub kind: StorageKind,
+    /// What the guest takes it for.
+    pub device: DiskDevice,
+    /// The revision of virtio.
+    pub model: Option<VirtioModel>,
+    /// Whether the guest's process may use raw SCSI commands.
+    pub rawio: Option<YesNo>,
+    /// Which SCSI commands the host lets through.
+    pub sgio: Option<Sgio>,
+    /// Whether snapshots include it.
+    pub snapshot: Option<DiskSnapshot>,
+    /// Options of the back end.
+    pub driver: Option<DiskDriver>,
+    /// Who may use the server, written outside the source.
+    pub auth: Option<Auth>,
+    /// Where its bytes are; absent: a drive without a medium.
+    pub source: Option<StorageSource>,
+    /// What the image is based upon; absent: to be read from the image.
+    pub backing: Option<BackingStore>,
+    /// Xen's.
+    pub backend_domain: Option<Named>,
+    /// What the guest's firmware is told.
+    pub geometry: Option<Geometry>,
+    /// Block sizes the guest sees.
+    pub blockio: Option<BlockIo>,
+    /// A running copy; live only.
+    pub mirror: Option<Mirror>,
+    /// How the guest sees it.
+    pub target: Target,
+    /// Limits.
+    pub iotune: Option<IoTune>,
+    /// Names of throttle groups.
+    pub throttle_filters: Option<ThrottleFilters>,
+    /// The guest can't write.
+    pub readonly: bool,
+    /// Other guests use it at the same time.
+    pub shareable: bool,
+    /// What is written is dropped at the end.
+    pub transient: Option<Transient>,
+    /// Serial number.
+    pub serial: Option<String>,
+    /// World wide name: 16 hexadecimal digits.
+    pub wwn: Option<String>,
+    /// SCSI vendor: at most 8 printable characters.
+    pub vendor: Option<String>,
+    /// SCSI product: at most 16 printable characters.
+    pub product: Option<String>,
+    /// How it is encrypted, written outside the source.
+    pub encryption: Option<Encryption>,
+    /// What every device has.
+    pub info: DeviceInfo,
+}
+
+/// `<driver …>`.
+#[derive(Debug, Clone, Default, PartialEq, Element)]
+pub struct DiskDriver {
+    /// `qemu`.
+    #[xml(attr)]
+    pub name: Option<String>,
+    /// Format of the image.
+    #[xml(attr = "type")]
+    pub format: Option<StorageFormat>,
+    /// Host cache.
+    #[xml(attr)]
+    pub cache: Option<DiskCache>,
+    /// What happens when a write fails.
+    #[xml(attr)]
+    pub error_policy: Option<ErrorPolicy>,
+    /// What happens when a read fails.
+    #[xml(attr)]
+    pub rerror_policy: Option<ErrorPolicy>,
+    /// How the host does the I/O.
+    #[xml(attr)]
+    pub io: Option<DiskIo>,
+    /// Notifications through the kernel.
+    #[xml(attr)]
+    pub ioeventfd: Option<OnOff>,
+    /// Fewer notifications.
+    #[xml(attr)]
+    pub event_idx: Option<OnOff>,
+    /// What is read from the backing image is kept in this one.
+    #[xml(attr)]
+    pub copy_on_read: Option<OnOff>,
+    /// What happens to discarded blocks.
+    #[xml(attr)]
+    pub discard: Option<Discard>,
+    /// Number of the I/O thread.
+    #[xml(attr)]
+    pub iothread: Option<u32>,
+    /// Whether zeroes are noticed.
+    #[xml(attr)]
+    pub detect_zeroes: Option<DetectZeroes>,
+    /// Number of queues.
+    #[xml(attr)]
+    pub queues: Option<u32>,
+    /// Length of each queue.
+    #[xml(attr)]
+    pub queue_size: Option<u32>,
+    /// virtio transport.
+    #[xml(flatten)]
+    pub virtio: VirtioOptions,
+    /// Discarded clusters of a qcow2 image stay allocated.
+    #[xml(attr)]
+    pub discard_no_unref: Option<OnOff>,
+    /// Which queue is served by which I/O thread.
+    #[xml(child)]
+    pub iothreads: Option<IothreadMap>,
+    /// Cache of a qcow2 image's tables.
+    #[xml(child)]
+    pub metadata_cache: Option<MetadataCache>,
+}
+
+/// `<iothreads>` of a driver.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct IothreadMap {
+    /// Each thread.
+    #[xml(child = "iothread")]
+    pub threads: Vec<IothreadQueues>,
+}
+
+/// `<iothread id=…>` with its queues.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct IothreadQueues {
+    /// Number of the I/O thread.
+    #[xml(attr)]
+    pub id: u32,
+    /// Its queues; none at all: spread evenly.
+    #[xml(child = "queue")]
+    pub queues: Vec<QueueId>,
+}
+
+/// `<queue id=…/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct QueueId {
+    /// From 0.
+    #[xml(attr)]
+    pub id: u32,
+}
+
+/// `cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum DiskCache {
+    /// QEMU's own choice.
+    Default,
+    /// Not the host's page cache.
+    None,
+    /// Write to the disk before answering.
+    Writethrough,
+    /// The host's page cache.
+    Writeback,
+    /// Neither.
+    Directsync,
+    /// Flushes are ignored.
+    Unsafe,
+}
+
+/// What happens when the host can't do an access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum ErrorPolicy {
+    /// The guest is paused.
+    Stop,
+    /// The guest is told.
+    Report,
+    /// Nothing.
+    Ignore,
+    /// The guest is paused if the host's disk is full, else told. Not for reads.
+    Enospace,
+}
+
+/// `io`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum DiskIo {
+    /// Threads.
+    Threads,
+    /// The kernel's asynchronous I/O.
+    Native,
+    /// io_uring.
+    #[word("io_uring")]
+    IoUring,
+}
+
+/// `discard`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum Discard {
+    /// Passed on.
+    Unmap,
+    /// Dropped.
+    Ignore,
+}
+
+/// `detect_zeroes`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum DetectZeroes {
+    /// No.
+    Off,
+    /// Written efficiently.
+    On,
+    /// Discarded, if discards are passed on.
+    Unmap,
+}
+
+/// `<geometry …/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Geometry {
+    /// Cylinders.
+    #[xml(attr)]
+    pub cyls: u32,
+    /// Heads.
+    #[xml(attr)]
+    pub heads: u32,
+    /// Sectors a track.
+    #[xml(attr)]
+    pub secs: u32,
+    /// Translation by the BIOS.
+    #[xml(attr)]
+    pub trans: Option<GeometryTranslation>,
+}
+
+/// `trans`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum GeometryTranslation {
+    /// As the firmware likes.
+    Auto,
+    /// None.
+    None,
+    /// By logical block addresses.
+    Lba,
+}
+
+/// `<blockio …/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct BlockIo {
+    /// Bytes.
+    #[xml(attr)]
+    pub logical_block_size: Option<u32>,
+    /// Bytes.
+    #[xml(attr)]
+    pub physical_block_size: Option<u32>,
+    /// Bytes.
+    #[xml(attr)]
+    pub discard_granularity: Option<u32>,
+}
+
+/// `<target …/>`.
+#[derive(Debug, Clone, PartialEq, Element)]
+pub struct Target {
+    /// Name that orders the disks of a bus: `vda`, `sdb`, `hdc`, `fda`.
+    #[xml(attr)]
+    pub dev: String,
+    /// The bus; filled in from the name.
+    #[xml(attr)]
+    pub bus: Option<DiskBus>,
+    /// Whether the tray is open.
+    #[xml(attr)]
+    pub tray: Option<Tray>,
+    /// Whether the guest may eject a USB disk.
+    #[xml(attr)]
+    pub removable: Option<OnOff>,
+    /// 1: no moving parts; else rounds a minute.
+    #[xml(attr)]
+    pub rotation_rate: Option<u16>,
+}
+
+/// `tray`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum Tray {
+    /// Closed.
+    Closed,
+    /// Open.
+    Open,
+}
+
+/// `<transient …/>`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Element)]
+pub struct Transient {
+    /// Whether guests that run at the same time share the image below.
+    #[xml(attr = "shareBacking")]
+    pub share_backing: Option<YesNo>,
+}
+
+/// `<throttlefilters>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct ThrottleFilters {
+    /// From the disk to the guest.
+    #[xml(child = "throttlefilter")]
+    pub filters: Vec<ThrottleFilter>,
+}
+
+/// `<throttlefilter group=…/>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct ThrottleFilter {
+    /// Name of a `<throttlegroup>`.
+    #[xml(attr)]
+    pub group: String,
+}
+
+impl Element for Disk {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let kind = node.attr("type")?.unwrap_or_default();
+        let device = node.attr("device")?.unwrap_or_default();
+        let model = node.attr("model")?;
+        let rawio = node.attr("rawio")?;
+        let sgio = node.attr("sgio")?;
+        let snapshot = node.attr("snapshot")?;
+        let source = node.child_with("source", |n| StorageSource::read(n, kind))?;
+        let disk = Self {
+            kind,
+            device,
+            model,
+            rawio,
+            sgio,
+            snapshot,
+            driver: node.child_with("driver", read_driver)?,
+            auth: node.child("auth")?,
+            backing: node.child("backingStore")?,
+            backend_domain: node.child("backenddomain")?,
+            geometry: node.child("geometry")?,
+            blockio: node.child("blockio")?,
+            mirror: node.child("mirror")?,
+            target: match node.child("target")? {
+                Some(target) => target,
+                None => return Err(no_target(source.as_ref())),
+            },
+            iotune: node.child("iotune")?,
+            throttle_filters: node.child("throttlefilters")?,
+            readonly: node.flag("readonly"),
+            shareable: node.flag("shareable"),
+            transient: node.child("transient")?,
+            serial: node.child_text("serial")?,
+            wwn: node.child_text("wwn")?,
+            vendor: node.child_text("vendor")?,
+            product: node.child_text("product")?,
+            encryption: node.child("encryption")?,
+            info: DeviceInfo::read(node)?,
+            source,
+        };
+        disk.check()?;
+        Ok(disk)
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.attr("type", &self.kind);
+        tag.attr("device", &self.device);
+        tag.maybe("model", &self.model);
+        tag.maybe("rawio", &self.rawio);
+        tag.maybe("sgio", &self.sgio);
+        tag.maybe("snapshot", &self.snapshot);
+    }
+
+    fn content(&self, out: &mut Writer) {
+        out.maybe("driver", self.driver.as_ref());
+        out.maybe("auth", self.auth.as_ref());
+        write_source(out, self.source.as_ref());
+        out.maybe("backingStore", self.backing.as_ref());
+        out.maybe("backenddomain", self.backend_domain.as_ref());
+        out.maybe("geometry", self.geometry.as_ref());
+        out.maybe("blockio", self.blockio.as_ref());
+        out.maybe("mirror", self.mirror.as_ref());
+        out.element("target", &self.target);
+        out.maybe("throttlefilters", self.throttle_filters.as_ref());
+        if let Some(iotune) = self.iotune.as_ref().filter(|t| t.limits()) {
+            out.element("iotune", iotune);
+        }
+        if self.readonly {
+            out.empty("readonly");
+        }
+        if self.shareable {
+            out.empty("shareable");
+        }
+        out.maybe("transient", self.transient.as_ref());
+        for (name, value) in [
+            ("serial", &self.serial),
+            ("wwn", &self.wwn),
+            ("vendor", &self.vendor),
+            ("product", &self.product),
+        ] {
+            if let Some(value) = value {
+                out.text_element(name, value);
+            }
+        }
+        out.maybe("encryption", self.encryption.as_ref());
+        self.info.content(out);
+    }
+}
+
+/// `<driver>`, whose format has a refusal of its own.
+fn read_driver(node: &mut Node<'_>) -> Result<DiskDriver> {
+    let mut attributes = node.tree().attributes.iter();
+    if let Some((_, format)) = attributes.find(|(name, _)| name == "type")
+        && StorageFormat::from_word(format).is_none()
+    {
+        return Err(unsupported(format!(
+            "unknown driver format value '{format}'"
+        )));
+    }
+    DiskDriver::read(node)
+}
+
+fn no_target(source: Option<&StorageSource>) -> Error {
+    match source.and_then(StorageSource::shown) {
+        Some(place) => Error::new(ErrorCode::NoTarget, ErrorDomain::Domain, place),
+        None => Error::bare(ErrorCode::NoTarget, ErrorDomain::Domain),
+    }
+}
+
+fn unsupported(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Domain, text)
+}
+
+fn internal(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InternalError, ErrorDomain::Domain, text)
+}
+
+fn wrong(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text)
+}
+
+/// The names of disks: a prefix that says the bus, and letters that count in base 26, then digits
+/// that are not used. From 0; nothing when `name` is no such name.
+pub fn index_of_name(name: &str) -> Option<u32> {
+    const PREFIXES: [&str; 6] = ["fd", "hd", "vd", "sd", "xvd", "ubd"];
+    let rest = PREFIXES.iter().find_map(|p| name.strip_prefix(p))?;
+    let letters = rest.trim_end_matches(|c: char| c.is_ascii_digit());
+    if letters.is_empty() {
+        return None;
+    }
+    let mut index: u32 = 0;
+    for letter in letters.bytes() {
+        let digit = letter.checked_sub(b'a').filter(|d| *d < 26)?;
+        index = index.checked_mul(26)?.checked_add(u32::from(digit) + 1)?;
+    }
+    // Numbers beyond what any bus holds overflow the addresses computed from them.
+    Some(index - 1).filter(|i| *i < 1 << 24)
+}
+
+impl Disk {
+    /// Its name, `vda`.
+    pub fn name(&self) -> &str {
+        &self.target.dev
+    }
+
+    /// Its bus: given, or by its name and kind of drive.
+    pub fn bus(&self) -> DiskBus {
+        if let Some(bus) = self.target.bus {
+            return bus;
+        }
+        match self.device {
+            DiskDevice::Floppy => DiskBus::Fdc,
+            _ => match &self.target.dev {
+                dev if dev.starts_with("hd") => DiskBus::Ide,
+                dev if dev.starts_with("sd") => DiskBus::Scsi,
+                dev if dev.starts_with("vd") => DiskBus::Virtio,
+                dev if dev.starts_with("xvd") => DiskBus::Xen,
+                dev if dev.starts_with("ubd") => DiskBus::Uml,
+                dev if dev.starts_with("fd") => DiskBus::Fdc,
+                _ => DiskBus::Ide,
+            },
+        }
+    }
+
+    /// Whether the drive holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.source.as_ref().is_none_or(StorageSource::is_empty)
+    }
+
+    /// Its format, once it is filled in.
+    pub fn format(&self) -> Option<StorageFormat> {
+        self.driver.as_ref().and_then(|d| d.format)
+    }
+
+    /// The driver's options, put there if there were none.
+    pub fn driver_mut(&mut self) -> &mut DiskDriver {
+        self.driver.get_or_insert_default()
+    }
+
+    /// Where the source is, as messages name it.
+    pub fn shown_source(&self) -> &str {
+        self.source
+            .as_ref()
+            .and_then(StorageSource::shown)
+            .unwrap_or_default()
+    }
+
+    /// Takes away what only a running guest has.
+    pub fn inactive(&mut self) {
+        self.info.inactive();
+        self.mirror = None;
+        self.forget_nodes();
+    }
+
+    /// Takes away the numbers of block nodes and what labelling left.
+    pub fn forget_nodes(&mut self) {
+        strip_source(self.source.as_mut());
+        strip_backing(self.backing.as_mut());
+    }
+
+    /// How the host caches it: what several guests write to must not stay in the cache of one.
+    pub fn cache(&self) -> Option<DiskCache> {
+        let given = self.driver.as_ref().and_then(|d| d.cache);
+        match given {
+            None | Some(DiskCache::Default) if self.shareable => Some(DiskCache::None),
+            other => other,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        if let Some(iotune) = &self.iotune {
+            iotune.check()?;
+        }
+        if index_of_name(self.name()).is_none() && self.info.address.is_none() {
+            return Err(wrong(format!(
+                "Unknown disk name '{}' and no address specified",
+                self.name()
+            )));
+        }
+        let bus = self.bus();
+        if self.target.tray.is_some()
+            && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
+        {
+            return Err(wrong("tray is only valid for cdrom and floppy"));
+        }
+        if self.target.removable.is_some() && bus != DiskBus::Usb && bus != DiskBus::Scsi {
+            return Err(wrong("removable is only valid for usb or scsi disks"));
+        }
+        if self.device == DiskDevice::Floppy && bus != DiskBus::Fdc && self.target.bus.is_some() {
+            return Err(internal(format!(
+                "Invalid bus type '{bus}' for floppy disk"
+            )));
+        }
+        if self.device != DiskDevice::Floppy && bus == DiskBus::Fdc {
+            return Err(internal(format!("Invalid bus type '{bus}' for disk")));
+        }
+        if self.device != DiskDevice::Lun {
+            if self.rawio.is_some() {
+                return Err(wrong("rawio can be used only with device='lun'"));
+            }
+            if self.sgio.is_some() {
+                return Err(wrong("sgio can be used only with device='lun'"));
+            }
+        }
+        if self.driver.as_ref().and_then(|d| d.rerror_policy) == Some(ErrorPolicy::Enospace) {
+            return Err(wrong(
+                "Invalid value for attribute 'rerror_policy' in element 'driver': 'enospace'.",
+            ));
+        }
+        self.check_vpd(bus)?;
+        self.check_secrets()?;
+        if self.auth.is_some() && self.source.as_ref().is_some_and(|s| s.auth.is_some()) {
+            return Err(unsupported(
+                "an <auth> definition already found for disk source",
+            ));
+        }
+        if self.encryption.is_some() && self.source.as_ref().is_some_and(|s| s.encryption.is_some())
+        {
+            return Err(wrong(
+                "encryption was found both in <disk> and in its <source>; keep one of them",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_secrets(&self) -> Result<()> {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        let Some(auth) = self.auth.as_ref().or(source.auth.as_ref()) else {
+            return Ok(());
+        };
+        let kind = auth.secret.as_ref().and_then(|s| s.kind.as_deref());
+        if !matches!(kind, Some("ceph" | "iscsi" | "volume" | "tls" | "vtpm")) {
+            return Err(unsupported(format!(
+                "unknown secret type '{}'",
+                kind.unwrap_or("<null>")
+            )));
+        }
+        let Location::Network(network) = &source.location else {
+            return Ok(());
+        };
+        let wanted = match network.protocol {
+            NetworkProtocol::Rbd => "ceph",
+            NetworkProtocol::Iscsi => "iscsi",
+            _ => return Ok(()),
+        };
+        match kind {
+            Some(kind) if kind != wanted => {
+                Err(unsupported(format!("invalid secret type '{kind}'")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_vpd(&self, bus: DiskBus) -> Result<()> {
+        let printable = |text: &str| text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        if let Some(vendor) = &self.vendor {
+            if vendor.len() > 8 {
+                return Err(unsupported("disk vendor is more than 8 characters"));
+            }
+            if !printable(vendor) {
+                return Err(wrong("disk vendor is not printable string"));
+            }
+        }
+        if let Some(product) = &self.product {
+            if product.len() > 16 {
+                return Err(unsupported("disk product is more than 16 characters"));
+            }
+            if !printable(product) {
+                return Err(wrong("disk product is not printable string"));
+            }
+        }
+        if bus != DiskBus::Scsi {
+            if self.vendor.is_some() {
+                return Err(unsupported("Only scsi disk supports 'vendor'"));
+            }
+            if self.product.is_some() {
+                return Err(unsupported("Only scsi disk supports 'product'"));
+            }
+        }
+        if let Some(wwn) = &self.wwn {
+            let digits = wwn.strip_prefix("0x").unwrap_or(wwn);
+            if digits.len() != 16 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(wrong(format!("malformed wwn: {wwn}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn strip_source(source: Option<&mut StorageSource>) {
+    if let Some(source) = source {
+        source.index = None;
+        source.seclabels.retain(|s| s.labelskip != Some(YesNo::Yes));
+    }
+}
+
+fn strip_backing(backing: Option<&mut BackingStore>) {
+    if let Some(BackingStore::Image(image)) = backing {
+        image.index = None;
+        strip_source(image.source.as_mut());
+        strip_backing(image.backing.as_mut());
+    }
+}
+
+/// Checks the disks of a guest against each other.
+///
+/// # Errors
+/// XML_ERROR for two disks of one name or with one WWN, CONFIG_UNSUPPORTED for one drive address.
+pub fn check_all(disks: &[Disk]) -> Result<()> {
+    for (index, disk) in disks.iter().enumerate() {
+        for earlier in &disks[..index] {
+            if earlier.name() == disk.name() {
+                return Err(wrong(format!(
+                    "target '{}' duplicated for disk sources '{}' and '{}'",
+                    disk.name(),
+                    earlier.shown_source(),
+                    disk.shown_source()
+                )));
+            }
+            if disk.wwn.is_some() && disk.wwn == earlier.wwn {
+                return Err(wrong("Disks have identical WWN"));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

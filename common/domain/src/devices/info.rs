@@ -1,0 +1,130 @@
+//! What every device may have besides what it is: its place in the boot order, alias, option ROM,
+//! ACPI index and address.
+
+use super::address::{Address, PciAddress};
+use virt_error::Result;
+use virt_xml::{Element, Node, OnOff, Tag, Writer, YesNo};
+
+/// Flattened into each device, behind everything of its own.
+#[derive(Debug, Clone, Default, PartialEq, Element)]
+pub struct DeviceInfo {
+    /// Place in the boot order.
+    #[xml(child)]
+    pub boot: Option<Boot>,
+    /// The name QEMU and clients know the device by; live, or given by the user (`ua-…`).
+    #[xml(child)]
+    pub alias: Option<Alias>,
+    /// Only at USB companion controllers: the first port of the master.
+    #[xml(child)]
+    pub master: Option<UsbMaster>,
+    /// The PCI option ROM.
+    #[xml(child)]
+    pub rom: Option<Rom>,
+    /// What the guest's firmware is told of the device.
+    #[xml(child)]
+    pub acpi: Option<Acpi>,
+    /// Where it sits.
+    #[xml(child)]
+    pub address: Option<Address>,
+}
+
+/// `<boot order=…/>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// 1 is tried first.
+    pub order: u32,
+    /// What an s390x boot loader is told: 1 to 8 characters.
+    pub loadparm: Option<String>,
+}
+
+impl Element for Boot {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let order = node.required("order")?;
+        if order == 0 {
+            return Err(node.error(
+                "Invalid value for attribute 'order' in element 'boot': Zero is not permitted",
+            ));
+        }
+        Ok(Self {
+            order,
+            loadparm: node.attr("loadparm")?,
+        })
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.attr("order", &self.order);
+        tag.maybe("loadparm", &self.loadparm);
+    }
+
+    fn content(&self, _: &mut Writer) {}
+}
+
+/// `<alias name=…/>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Alias {
+    /// The name.
+    #[xml(attr)]
+    pub name: String,
+}
+
+/// `<master startport=…/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct UsbMaster {
+    /// First port of the master controller that this companion serves.
+    #[xml(attr)]
+    pub startport: u32,
+}
+
+/// `<rom …/>`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Element)]
+pub struct Rom {
+    /// Whether the guest sees any ROM.
+    #[xml(attr)]
+    pub enabled: Option<YesNo>,
+    /// Whether the guest can map it.
+    #[xml(attr)]
+    pub bar: Option<OnOff>,
+    /// Path of another content.
+    #[xml(attr)]
+    pub file: Option<String>,
+}
+
+/// `<acpi index=…/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Acpi {
+    /// 0 is the same as absent; others are unique in a guest.
+    #[xml(attr)]
+    pub index: Option<u32>,
+}
+
+impl DeviceInfo {
+    /// The alias, if it has one yet.
+    pub fn alias(&self) -> Option<&str> {
+        self.alias.as_ref().map(|a| a.name.as_str())
+    }
+
+    /// Gives the device that alias unless it has one.
+    pub fn name(&mut self, alias: impl FnOnce() -> String) {
+        self.alias.get_or_insert_with(|| Alias { name: alias() });
+    }
+
+    /// Takes away what only a running guest has: the alias, unless the user gave it.
+    pub fn inactive(&mut self) {
+        if self.alias().is_some_and(|name| !name.starts_with("ua-")) {
+            self.alias = None;
+        }
+    }
+
+    /// Its place in the boot order.
+    pub fn boot_order(&self) -> Option<u32> {
+        self.boot.as_ref().map(|b| b.order)
+    }
+
+    /// The PCI address, if it has one and it was chosen.
+    pub fn pci(&self) -> Option<&PciAddress> {
+        self.address
+            .as_ref()
+            .and_then(Address::pci)
+            .filter(|a| !a.is_any())
+    }
+}

@@ -1,0 +1,278 @@
+//! Sources on servers.
+
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::{Element, Words, YesNo};
+
+/// `protocol` of a network source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum NetworkProtocol {
+    /// Network block device.
+    Nbd,
+    /// Ceph.
+    Rbd,
+    /// Sheepdog.
+    Sheepdog,
+    /// GlusterFS.
+    Gluster,
+    /// iSCSI.
+    Iscsi,
+    /// HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// FTP.
+    Ftp,
+    /// FTP over TLS.
+    Ftps,
+    /// TFTP.
+    Tftp,
+    /// SSH.
+    Ssh,
+    /// Veritas HyperScale.
+    Vxhs,
+    /// NFS.
+    Nfs,
+}
+
+/// `transport` of a server's address.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Words)]
+pub enum HostTransport {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// RDMA.
+    Rdma,
+    /// A UNIX socket.
+    Unix,
+}
+
+/// `<host>` of a network source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Element)]
+pub struct Host {
+    /// TCP unless given.
+    #[xml(attr)]
+    pub transport: Option<HostTransport>,
+    /// Name or address; not with a UNIX socket.
+    #[xml(attr)]
+    pub name: Option<String>,
+    /// Port; the protocol's own when absent.
+    #[xml(attr)]
+    pub port: Option<u16>,
+    /// Path of a UNIX socket.
+    #[xml(attr)]
+    pub socket: Option<String>,
+}
+
+/// Where on the network a source is.
+#[derive(Debug, Clone, PartialEq, Element)]
+pub struct Network {
+    /// How.
+    #[xml(attr)]
+    pub protocol: NetworkProtocol,
+    /// Export, image, path or target.
+    #[xml(attr)]
+    pub name: Option<String>,
+    /// Query of an HTTP address.
+    #[xml(attr)]
+    pub query: Option<String>,
+    /// TLS of NBD and VxHS.
+    #[xml(attr)]
+    pub tls: Option<YesNo>,
+    /// Name expected in the server's certificate.
+    #[xml(attr = "tlsHostname")]
+    pub tls_hostname: Option<String>,
+    /// Servers.
+    #[xml(child = "host")]
+    pub hosts: Vec<Host>,
+    /// Snapshot of an RBD image.
+    #[xml(child)]
+    pub snapshot: Option<Named>,
+    /// Configuration file of an RBD client.
+    #[xml(child)]
+    pub config: Option<ConfigFile>,
+    /// Name of the iSCSI initiator.
+    #[xml(child)]
+    pub initiator: Option<Initiator>,
+    /// Reconnection to an NBD server.
+    #[xml(child)]
+    pub reconnect: Option<Reconnect>,
+    /// Whether certificates are verified.
+    #[xml(child)]
+    pub ssl: Option<Ssl>,
+    /// HTTP cookies.
+    #[xml(child)]
+    pub cookies: Option<Cookies>,
+    /// Read-ahead of the curl driver.
+    #[xml(child)]
+    pub readahead: Option<Readahead>,
+    /// Time-out of the curl driver.
+    #[xml(child)]
+    pub timeout: Option<Timeout>,
+    /// SSH host keys.
+    #[xml(child = "knownHosts")]
+    pub known_hosts: Option<KnownHosts>,
+    /// SSH or NFS user.
+    #[xml(child)]
+    pub identity: Option<Identity>,
+}
+
+/// An element with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Named {
+    /// The name.
+    #[xml(attr)]
+    pub name: String,
+}
+
+/// `<config file=…/>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct ConfigFile {
+    /// Path.
+    #[xml(attr)]
+    pub file: String,
+}
+
+/// `<initiator>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Initiator {
+    /// The qualified name.
+    #[xml(child)]
+    pub iqn: Named,
+}
+
+/// `<reconnect …/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Reconnect {
+    /// Whether vhost-user reconnects.
+    #[xml(attr)]
+    pub enabled: Option<YesNo>,
+    /// Seconds between attempts of vhost-user.
+    #[xml(attr)]
+    pub timeout: Option<u32>,
+    /// Seconds during which NBD requests wait for the server to come back.
+    #[xml(attr)]
+    pub delay: Option<u32>,
+}
+
+/// `<ssl verify=…/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Ssl {
+    /// Whether.
+    #[xml(attr)]
+    pub verify: YesNo,
+}
+
+/// `<cookies>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Cookies {
+    /// Each one.
+    #[xml(child = "cookie")]
+    pub cookies: Vec<Cookie>,
+}
+
+/// `<cookie name=…>value</cookie>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Cookie {
+    /// Its name.
+    #[xml(attr)]
+    pub name: String,
+    /// Its value.
+    #[xml(text)]
+    pub value: String,
+}
+
+/// `<readahead size=…/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Readahead {
+    /// Bytes.
+    #[xml(attr)]
+    pub size: u64,
+}
+
+/// `<timeout seconds=…/>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Timeout {
+    /// Seconds.
+    #[xml(attr)]
+    pub seconds: u64,
+}
+
+/// `<knownHosts path=…/>`.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct KnownHosts {
+    /// The file.
+    #[xml(attr)]
+    pub path: String,
+}
+
+/// `<identity …/>` of SSH (user name, key or agent) and NFS (user, group).
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Identity {
+    /// NFS user.
+    #[xml(attr)]
+    pub user: Option<String>,
+    /// NFS group.
+    #[xml(attr)]
+    pub group: Option<String>,
+    /// SSH user.
+    #[xml(attr)]
+    pub username: Option<String>,
+    /// SSH key file.
+    #[xml(attr)]
+    pub keyfile: Option<String>,
+    /// Socket of an SSH agent.
+    #[xml(attr)]
+    pub agentsock: Option<String>,
+}
+
+impl Network {
+    pub(super) fn check(&self) -> Result<()> {
+        use NetworkProtocol as P;
+        let refused = |code, text: String| Err(Error::new(code, ErrorDomain::Domain, text));
+        if self.name.is_none() && self.protocol != P::Nbd {
+            return refused(
+                ErrorCode::XmlError,
+                "missing name for disk source".to_owned(),
+            );
+        }
+        if self.tls == Some(YesNo::Yes) && !matches!(self.protocol, P::Nbd | P::Vxhs) {
+            return refused(
+                ErrorCode::XmlError,
+                format!(
+                    "tls configuration is not supported for protocol '{}'; remove the attribute",
+                    self.protocol
+                ),
+            );
+        }
+        for host in &self.hosts {
+            match host.transport.unwrap_or_default() {
+                HostTransport::Unix if host.socket.is_none() => {
+                    return refused(
+                        ErrorCode::XmlError,
+                        "missing socket for unix transport".to_owned(),
+                    );
+                }
+                HostTransport::Unix if host.name.is_some() => {
+                    return refused(
+                        ErrorCode::XmlError,
+                        "transport 'unix' does not support attribute 'name'".to_owned(),
+                    );
+                }
+                HostTransport::Tcp | HostTransport::Rdma if host.socket.is_some() => {
+                    return refused(
+                        ErrorCode::XmlError,
+                        format!(
+                            "transport '{}' does not support socket attribute",
+                            host.transport.unwrap_or_default()
+                        ),
+                    );
+                }
+                HostTransport::Tcp | HostTransport::Rdma if host.name.is_none() => {
+                    return refused(ErrorCode::XmlError, "missing name for host".to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! `<video>`: graphics cards.
+//!
+//! Facts: formatdomain "Video devices"; domaincommon.rng `video`; the texts of refusals are the stock
+//! library's.
+
+use super::info::DeviceInfo;
+use super::virtio::VirtioOptions;
+use crate::refusal::{unsupported, xml};
+use virt_error::Result;
+use virt_xml::{Element, Node, OnOff, Tag, Words, Writer, YesNo};
+
+/// `<video>`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Video {
+    /// How the card works.
+    pub driver: VideoDriver,
+    /// The card; chosen where absent.
+    pub model: Option<VideoModel>,
+    /// KiB of qxl's second memory.
+    pub ram: Option<u32>,
+    /// KiB of memory.
+    pub vram: Option<u32>,
+    /// KiB of qxl's memory above 4 GiB.
+    pub vram64: Option<u32>,
+    /// KiB of qxl's memory for the first screen.
+    pub vgamem: Option<u32>,
+    /// Screens; 0: none is said.
+    pub heads: u32,
+    /// Whether it is the one that firmware uses.
+    pub primary: bool,
+    /// Whether guest and host share buffers.
+    pub blob: Option<OnOff>,
+    /// Help from the host's card.
+    pub acceleration: Option<Acceleration>,
+    /// Size of the screen before the guest changes it.
+    pub resolution: Option<Resolution>,
+    /// Alias and address.
+    pub info: DeviceInfo,
+}
+
+/// Graphics cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum VideoModel {
+    /// Bochs' VGA.
+    Vga,
+    /// Cirrus Logic's.
+    Cirrus,
+    /// VMware's.
+    Vmvga,
+    /// Xen's.
+    Xen,
+    /// VirtualBox's.
+    Vbox,
+    /// SPICE's.
+    Qxl,
+    /// Parallels'.
+    Parallels,
+    /// virtio's.
+    Virtio,
+    /// bhyve's.
+    Gop,
+    /// None.
+    None,
+    /// Bochs' without VGA.
+    Bochs,
+    /// A frame buffer that firmware sets up.
+    Ramfb,
+}
+
+/// `<driver …/>`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Element)]
+pub struct VideoDriver {
+    /// Options of the virtio transport.
+    #[xml(flatten)]
+    pub virtio: VirtioOptions,
+    /// Who draws.
+    #[xml(attr)]
+    pub name: Option<VideoBackend>,
+    /// bhyve's.
+    #[xml(attr)]
+    pub vgaconf: Option<VgaConf>,
+}
+
+/// Who draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+pub enum VideoBackend {
+    /// QEMU.
+    Qemu,
+    /// Another process.
+    Vhostuser,
+}
+
+/// bhyve's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+#[allow(missing_docs, reason = "bhyve's words")]
+pub enum VgaConf {
+    Io,
+    On,
+    Off,
+}
+
+/// Help from the host's card.
+#[derive(Debug, Clone, PartialEq, Eq, Element)]
+pub struct Acceleration {
+    /// 3D.
+    #[xml(attr)]
+    pub accel3d: Option<YesNo>,
+    /// 2D.
+    #[xml(attr)]
+    pub accel2d: Option<YesNo>,
+    /// The host's node that renders.
+    #[xml(attr)]
+    pub rendernode: Option<String>,
+}
+
+/// Size of the screen before the guest changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+pub struct Resolution {
+    /// Pixels across.
+    #[xml(attr)]
+    pub x: u32,
+    /// Pixels down.
+    #[xml(attr)]
+    pub y: u32,
+}
+
+impl Default for Video {
+    fn default() -> Self {
+        Self {
+            driver: VideoDriver::default(),
+            model: None,
+            ram: None,
+            vram: None,
+            vram64: None,
+            vgamem: None,
+            heads: 1,
+            primary: false,
+            blob: None,
+            acceleration: None,
+            resolution: None,
+            info: DeviceInfo::default(),
+        }
+    }
+}
+
+impl Video {
+    /// Whether another process draws.
+    pub fn is_vhostuser(&self) -> bool {
+        self.driver.name == Some(VideoBackend::Vhostuser)
+    }
+
+    /// Whether the host's card helps with 3D.
+    pub fn accel3d(&self) -> bool {
+        let acceleration = self.acceleration.as_ref();
+        acceleration.and_then(|a| a.accel3d) == Some(YesNo::Yes)
+    }
+
+    /// Takes away what only a running guest has.
+    pub fn inactive(&mut self) {
+        self.info.inactive();
+    }
+
+    fn read_model(&mut self, node: &mut Node<'_>) -> Result<()> {
+        self.model = node.attr("type")?;
+        let qxl = self.model == Some(VideoModel::Qxl);
+        for (name, field) in [
+            ("ram", &mut self.ram),
+            ("vram64", &mut self.vram64),
+            ("vgamem", &mut self.vgamem),
+        ] {
+            *field = node.attr(name)?;
+            if field.is_some() && !qxl {
+                return Err(unsupported(format!(
+                    "{name} attribute only supported for video type qxl"
+                )));
+            }
+            *field = field.filter(|kib| *kib > 0);
+        }
+        self.vram = node.attr("vram")?.filter(|kib| *kib > 0);
+        self.heads = node.attr("heads")?.unwrap_or(1);
+        self.primary = node.attr::<YesNo>("primary")?.is_some_and(YesNo::is_yes);
+        self.blob = node.attr("blob")?;
+        self.acceleration = node.child("acceleration")?;
+        self.resolution = node.child("resolution")?;
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        let virtio = self.model == Some(VideoModel::Virtio);
+        if let (Some(_), Some(model), false) = (self.blob, self.model, virtio) {
+            return Err(unsupported(format!(
+                "video type '{model}' does not support blob resources"
+            )));
+        }
+        if self.is_vhostuser() && !virtio {
+            return Err(unsupported(
+                "'vhostuser' driver is only supported with 'virtio' device",
+            ));
+        }
+        if let Some(a) = &self.acceleration
+            && a.accel2d.is_none()
+            && a.accel3d.is_none()
+            && a.rendernode.is_none()
+        {
+            return Err(unsupported("missing values for acceleration"));
+        }
+        if let Some(size) = self.resolution
+            && (size.x == 0 || size.y == 0)
+        {
+            return Err(xml("video resolution values must be greater than 0"));
+        }
+        Ok(())
+    }
+}
+
+impl Element for Video {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let mut video = Self {
+            driver: node.child("driver")?.unwrap_or_default(),
+            ..Self::default()
+        };
+        node.child_with("model", |node| video.read_model(node))?;
+        video.info = DeviceInfo::read(node)?;
+        video.check()?;
+        Ok(video)
+    }
+
+    fn attrs(&self, _: &mut Tag<'_>) {}
+
+    fn content(&self, out: &mut Writer) {
+        if self.driver != VideoDriver::default() {
+            out.element("driver", &self.driver);
+        }
+        let attrs = |tag: &mut Tag<'_>| {
+            tag.maybe("type", &self.model);
+            if self.model == Some(VideoModel::None) {
+                return;
+            }
+            tag.maybe("ram", &self.ram);
+            tag.maybe("vram", &self.vram);
+            tag.maybe("vram64", &self.vram64);
+            tag.maybe("vgamem", &self.vgamem);
+            if self.heads > 0 {
+                tag.attr("heads", &self.heads);
+            }
+            if self.primary {
+                tag.text("primary", "yes");
+            }
+            tag.maybe("blob", &self.blob);
+        };
+        out.open("model", attrs, |out| {
+            out.maybe("acceleration", self.acceleration.as_ref());
+            out.maybe("resolution", self.resolution.as_ref());
+        });
+        self.info.content(out);
+    }
+}

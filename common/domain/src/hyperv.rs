@@ -1,0 +1,123 @@
+//! Hyper-V enlightenments.
+
+use crate::features::State;
+use virt_xml::{Element, OnOff, Words};
+
+/// `<hyperv mode=>`.
+#[derive(Debug, Clone, Default, PartialEq, Element)]
+pub struct Hyperv {
+    /// Whether each is chosen or all that the host has.
+    #[xml(attr, default)]
+    pub mode: HypervMode,
+    /// Relaxed timers.
+    #[xml(child)]
+    pub relaxed: Option<HypervState>,
+    /// The virtual APIC.
+    #[xml(child)]
+    pub vapic: Option<HypervState>,
+    /// Spin locks.
+    #[xml(child)]
+    pub spinlocks: Option<Spinlocks>,
+    /// Numbers of virtual processors.
+    #[xml(child)]
+    pub vpindex: Option<HypervState>,
+    /// Time spent in the guest.
+    #[xml(child)]
+    pub runtime: Option<HypervState>,
+    /// The synthetic interrupt controller.
+    #[xml(child)]
+    pub synic: Option<HypervState>,
+    /// Synthetic timers.
+    #[xml(child)]
+    pub stimer: Option<Stimer>,
+    /// Reset through a register.
+    #[xml(child)]
+    pub reset: Option<HypervState>,
+    /// The vendor the guest sees.
+    #[xml(child)]
+    pub vendor_id: Option<VendorId>,
+    /// Frequencies.
+    #[xml(child)]
+    pub frequencies: Option<HypervState>,
+    /// Notifications after migration.
+    #[xml(child)]
+    pub reenlightenment: Option<HypervState>,
+    /// Flushes of the translation buffers.
+    #[xml(child)]
+    pub tlbflush: Option<Tlbflush>,
+    /// Interrupts between processors.
+    #[xml(child)]
+    pub ipi: Option<HypervState>,
+    /// Enlightened control structures of nested guests.
+    #[xml(child)]
+    pub evmcs: Option<HypervState>,
+    /// Automatic end of interrupt with hardware support.
+    #[xml(child)]
+    pub avic: Option<HypervState>,
+    /// The enlightened bitmap of registers.
+    #[xml(child)]
+    pub emsr_bitmap: Option<HypervState>,
+    /// Calls with arguments in vector registers.
+    #[xml(child)]
+    pub xmm_input: Option<HypervState>,
+}
+
+/// How enlightenments are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Words)]
+pub enum HypervMode {
+    /// One by one.
+    #[default]
+    Custom,
+    /// All that the host has.
+    Passthrough,
+}
+
+/// An enlightenment that is on or off.
+pub type HypervState = State;
+
+/// `<spinlocks/>`.
+#[derive(Debug, Clone, PartialEq, Element)]
+pub struct Spinlocks {
+    /// On or off.
+    #[xml(attr)]
+    pub state: OnOff,
+    /// Tries before the hypervisor is told, 4095 or more.
+    #[xml(attr)]
+    pub retries: Option<u32>,
+}
+
+/// `<stimer>`.
+#[derive(Debug, Clone, PartialEq, Element)]
+pub struct Stimer {
+    /// On or off.
+    #[xml(attr)]
+    pub state: OnOff,
+    /// Direct mode.
+    #[xml(child)]
+    pub direct: Option<HypervState>,
+}
+
+/// `<vendor_id/>`.
+#[derive(Debug, Clone, PartialEq, Element)]
+pub struct VendorId {
+    /// On or off.
+    #[xml(attr)]
+    pub state: OnOff,
+    /// Up to 12 characters, no comma.
+    #[xml(attr)]
+    pub value: Option<String>,
+}
+
+/// `<tlbflush>`.
+#[derive(Debug, Clone, PartialEq, Element)]
+pub struct Tlbflush {
+    /// On or off.
+    #[xml(attr)]
+    pub state: OnOff,
+    /// By nested guests.
+    #[xml(child)]
+    pub direct: Option<HypervState>,
+    /// With lists of pages.
+    #[xml(child)]
+    pub extended: Option<HypervState>,
+}

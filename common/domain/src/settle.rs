@@ -1,0 +1,378 @@
+//! What every driver fills in and checks when a definition was read.
+
+use crate::arch::OsKind;
+use crate::cpu::Cpu;
+use crate::cputune::{Cputune, Iothreadsched, Vcpusched};
+use crate::domain::Domain;
+use crate::memory::{Memtune, UNLIMITED_KIB};
+use crate::numa::{Numa, NumaCell};
+use crate::numatune::{NumaMemory, NumaMode};
+use crate::number_set::NumberSet;
+use crate::os::{Boot, BootDev};
+use crate::scaled::KiB;
+use crate::seclabel::{Seclabel, SeclabelType};
+use crate::sysinfo::{BiosKey, Sysinfo, SystemKey};
+use crate::vcpu::{IothreadIds, Placement};
+use uuid::Uuid;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::{Content, Tree, Value};
+
+fn xml_error(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text)
+}
+
+impl Domain {
+    pub(crate) fn settle(&mut self, random: fn(&mut [u8])) -> Result<()> {
+        if self.uuid.is_nil() {
+            self.uuid = random_uuid(random);
+        }
+        if self.genid.is_some_and(|genid| genid.is_nil()) {
+            self.genid = Some(random_uuid(random));
+        }
+        self.settle_memory()?;
+        self.check_vcpus()?;
+        self.settle_placement()?;
+        self.check_identity()?;
+        self.settle_tuning()?;
+        if self.iothreadids.is_some() {
+            let list = self.iothread_ids();
+            self.iothreads = u32::try_from(list.len()).ok();
+            self.iothreadids = Some(IothreadIds { list });
+        }
+        if let Some(cputune) = &mut self.cputune {
+            cputune.one_by_one();
+        }
+        if let Some(metadata) = &mut self.metadata {
+            keep_one_of_each(metadata);
+        }
+        if let Some(cpu) = &mut self.cpu {
+            cpu.forget_unnamed();
+        }
+        crate::devices::disk::check_all(&self.devices.disks)?;
+        for memory in &self.devices.memories {
+            memory.check()?;
+        }
+        if self.os.kind.kind == OsKind::Hvm
+            && self.os.boot.is_empty()
+            && !self.devices.is_bootable()
+        {
+            self.os.boot.push(Boot { dev: BootDev::Hd });
+        }
+        if let Some(memtune) = &mut self.memtune {
+            memtune.forget_unlimited();
+        }
+        Ok(())
+    }
+
+    fn settle_memory(&mut self) -> Result<()> {
+        let max = self.vcpu.max;
+        if let Some(numa) = self.cpu.as_mut().and_then(|cpu| cpu.numa.as_mut()) {
+            numa.take_in_the_rest(max);
+        }
+        // What is said counts until the guest starts; its nodes say it where nothing else does.
+        if self.memory.size.0 == 0 {
+            let initial = self.initial_memory();
+            if initial.0 == 0 {
+                return Err(xml_error(
+                    "Memory size must be specified via <memory> or in the <numa> configuration",
+                ));
+            }
+            let plugged: u64 = self.devices.memories.iter().map(|m| m.target.size.0).sum();
+            self.memory.size = KiB(initial.0.saturating_add(plugged));
+        }
+        if self.current_memory.0 == 0 || self.current_memory > self.memory.size {
+            self.current_memory = self.memory.size;
+        }
+        if let Some(max) = &self.max_memory
+            && max.size < self.memory.size
+        {
+            return Err(xml_error(
+                "maximum memory size must be equal or greater than the actual memory size",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_vcpus(&mut self) -> Result<()> {
+        let max = self.vcpu.max;
+        let numa = self.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
+        let last = numa.and_then(|numa| numa.last_cpu());
+        if max == 0 || last.is_some_and(|last| last >= max) {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Domain,
+                "CPU IDs in <numa> exceed the <vcpu> count",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Domain {
+    /// Who chooses processors and nodes: when a service chooses the nodes it chooses the
+    /// processors that aren't given too, and the other way round.
+    fn settle_placement(&mut self) -> Result<()> {
+        let numatune = self.numatune.as_mut();
+        if let Some(memory) = numatune.and_then(|numatune| numatune.memory.as_mut()) {
+            memory.mode.get_or_insert_default();
+            let placement = match (memory.placement, &memory.nodeset) {
+                (Some(placement), _) => placement,
+                (None, Some(_)) => Placement::Static,
+                (None, None) => self.vcpu.placement,
+            };
+            match placement {
+                Placement::Auto => {
+                    memory.placement = Some(Placement::Auto);
+                    memory.nodeset = None;
+                    let pinned = self
+                        .cputune
+                        .as_ref()
+                        .is_some_and(|t| t.emulatorpin.is_some() || !t.vcpupins.is_empty());
+                    if self.vcpu.cpuset.is_none() && !pinned {
+                        self.vcpu.placement = Placement::Auto;
+                    }
+                }
+                Placement::Static => {
+                    memory.placement = None;
+                    let nodeset = memory.nodeset.as_ref();
+                    if nodeset.is_none() {
+                        return Err(xml_error(
+                            "nodeset for NUMA memory tuning must be set if 'placement' is 'static'",
+                        ));
+                    }
+                }
+            }
+        } else if self.vcpu.placement == Placement::Auto {
+            self.numatune.get_or_insert_default().memory = Some(NumaMemory {
+                mode: Some(NumaMode::Strict),
+                nodeset: None,
+                placement: Some(Placement::Auto),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Domain {
+    /// What says who the guest is must agree.
+    fn check_identity(&self) -> Result<()> {
+        for info in &self.sysinfo {
+            let Sysinfo::Smbios(info) = info else {
+                continue;
+            };
+            if let Some(date) = info.bios.as_ref().and_then(|bios| bios.get(BiosKey::Date))
+                && !is_bios_date(date)
+            {
+                return Err(detail("Invalid BIOS 'date' format"));
+            }
+            let uuid = info.system.as_ref().and_then(|s| s.get(SystemKey::Uuid));
+            if let Some(uuid) = uuid {
+                match Uuid::from_text(uuid) {
+                    None => return Err(detail("malformed <sysinfo> uuid element")),
+                    Some(uuid) if uuid != self.uuid => {
+                        return Err(detail("UUID mismatch between <uuid> and <sysinfo>"));
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        for (index, label) in self.seclabels.iter().enumerate() {
+            let before = &self.seclabels[..index];
+            if let Some(model) = label.model.as_deref()
+                && before.iter().any(|l| l.model.as_deref() == Some(model))
+            {
+                return Err(detail(format!(
+                    "seclabel for model {model} is already provided"
+                )));
+            }
+        }
+        if let Some(idmap) = &self.idmap
+            && idmap.uids.is_empty() != idmap.gids.is_empty()
+        {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "uid and gid should be mapped both",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Times are within what the kernel takes; processors that don't exist aren't pinned.
+    fn settle_tuning(&mut self) -> Result<()> {
+        let max = self.vcpu.max;
+        let Some(tune) = &mut self.cputune else {
+            return Ok(());
+        };
+        for (index, pin) in tune.vcpupins.iter().enumerate() {
+            if tune.vcpupins[..index].iter().any(|p| p.vcpu == pin.vcpu) {
+                return Err(Error::new(
+                    ErrorCode::InternalError,
+                    ErrorDomain::Domain,
+                    format!("duplicate vcpupin for vcpu '{}'", pin.vcpu),
+                ));
+            }
+        }
+        tune.vcpupins.retain(|pin| pin.vcpu < max);
+        let out_of_range = |name: &str, range: &str| {
+            Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                format!("Value of cputune '{name}' must be in range {range}"),
+            )
+        };
+        for (name, period) in [
+            ("period", tune.period),
+            ("global_period", tune.global_period),
+            ("emulator_period", tune.emulator_period),
+            ("iothread_period", tune.iothread_period),
+        ] {
+            if period.is_some_and(|p| !(1_000..=1_000_000).contains(&p)) {
+                return Err(out_of_range(name, "[1000, 1000000]"));
+            }
+        }
+        for (name, quota) in [
+            ("quota", tune.quota),
+            ("global_quota", tune.global_quota),
+            ("emulator_quota", tune.emulator_quota),
+            ("iothread_quota", tune.iothread_quota),
+        ] {
+            if quota.is_some_and(|q| q >= 0 && !(1_000..=17_592_186_044_415).contains(&q)) {
+                return Err(out_of_range(name, "[1000, 17592186044415]"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A refusal without a phrase in front.
+fn detail(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::XmlDetail, ErrorDomain::Domain, text)
+}
+
+/// `mm/dd/yy` or `mm/dd/yyyy` with a year from 1900.
+fn is_bios_date(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    let [month, day, year] = parts.as_slice() else {
+        return false;
+    };
+    let within = |text: &str, first: u32, last: u32| {
+        text.parse().is_ok_and(|n: u32| (first..=last).contains(&n))
+    };
+    within(month, 1, 12) && within(day, 1, 31) && (within(year, 0, 99) || within(year, 1900, 9999))
+}
+
+/// Of elements of one namespace the first is kept; one without a namespace belongs to nobody.
+fn keep_one_of_each(metadata: &mut Tree) {
+    let outer = metadata.attributes.clone();
+    let mut seen: Vec<String> = Vec::new();
+    metadata.content.retain(|content| {
+        let Content::Element(tree) = content else {
+            return true;
+        };
+        let declared = tree.own_namespace().map(str::to_owned).or_else(|| {
+            let (prefix, _) = tree.name.split_once(':')?;
+            let name = format!("xmlns:{prefix}");
+            let found = outer.iter().find(|(key, _)| *key == name);
+            Some(found.map_or_else(|| prefix.to_owned(), |(_, value)| value.clone()))
+        });
+        match declared {
+            Some(namespace) if !seen.contains(&namespace) => {
+                seen.push(namespace);
+                true
+            }
+            _ => false,
+        }
+    });
+}
+
+impl Cputune {
+    /// Schedulers are kept for each thread by itself.
+    fn one_by_one(&mut self) {
+        let mut vcpus = Vec::new();
+        for sched in self.vcpuscheds.drain(..) {
+            match &sched.vcpus {
+                Some(set) => vcpus.extend(set.iter().map(|vcpu| Vcpusched {
+                    vcpus: Some(std::iter::once(vcpu).collect()),
+                    scheduling: sched.scheduling.clone(),
+                })),
+                None => vcpus.push(sched),
+            }
+        }
+        vcpus.sort_by_key(|sched| sched.vcpus.as_ref().and_then(NumberSet::last));
+        self.vcpuscheds = vcpus;
+        let mut iothreads = Vec::new();
+        for sched in self.iothreadscheds.drain(..) {
+            match &sched.iothreads {
+                Some(set) => iothreads.extend(set.iter().map(|thread| Iothreadsched {
+                    iothreads: Some(std::iter::once(thread).collect()),
+                    scheduling: sched.scheduling.clone(),
+                })),
+                None => iothreads.push(sched),
+            }
+        }
+        iothreads.sort_by_key(|sched| sched.iothreads.as_ref().and_then(NumberSet::last));
+        self.iothreadscheds = iothreads;
+    }
+}
+
+impl Numa {
+    /// Processors that no node names belong to the first one.
+    fn take_in_the_rest(&mut self, count: u32) {
+        let mut rest = NumberSet::new();
+        // More than a set can hold are refused by the number of processors.
+        for cpu in 0..count.min(16384) {
+            let named = |cell: &NumaCell| cell.cpus.as_ref().is_some_and(|set| set.contains(cpu));
+            if !self.cells.iter().any(named) {
+                rest.insert(cpu);
+            }
+        }
+        if let Some(first) = self.cells.first_mut().filter(|_| !rest.is_empty()) {
+            let cpus = first.cpus.get_or_insert_default();
+            rest.iter().for_each(|cpu| cpus.insert(cpu));
+        }
+    }
+}
+
+impl Cpu {
+    /// Only a given CPU has a model; without a name there is none to fall back from.
+    fn forget_unnamed(&mut self) {
+        let nameless = self
+            .model
+            .as_ref()
+            .is_some_and(|model| model.name.is_none() && model.vendor_id.is_none());
+        if nameless {
+            self.model = None;
+        }
+    }
+}
+
+fn random_uuid(random: fn(&mut [u8])) -> Uuid {
+    let mut bytes = [0; 16];
+    random(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+impl Memtune {
+    /// Limits that limit nothing are not kept.
+    fn forget_unlimited(&mut self) {
+        for limit in [
+            &mut self.hard_limit,
+            &mut self.soft_limit,
+            &mut self.min_guarantee,
+            &mut self.swap_hard_limit,
+        ] {
+            *limit = limit.filter(|limit| limit.0 < UNLIMITED_KIB);
+        }
+    }
+}
+
+impl Seclabel {
+    /// Strips what only a running guest has: labels that the driver chose.
+    pub(crate) fn inactive(&mut self) {
+        self.imagelabel = None;
+        if self.kind.unwrap_or(SeclabelType::Dynamic) == SeclabelType::Dynamic {
+            self.label = None;
+        }
+    }
+}
