@@ -2,16 +2,7 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// What a listening socket is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Everyday clients.
-    Main,
-    /// Clients that may only look.
-    ReadOnly,
-    /// The daemon's own administration.
-    Admin,
-}
+use virt_rpc::server::Role;
 
 /// The sockets handed over, or `None` when the daemon was not started that way. Sockets that were
 /// not handed over are then not served; nothing is bound by path.

@@ -1,11 +1,13 @@
 //! The file that names the running daemon and keeps a second one out.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, fcntl};
+
+use crate::make_folder;
 
 /// A locked PID file; the lock goes with the process, the file with this value.
 ///
@@ -27,11 +29,7 @@ impl PidFile {
             format!("PID file '{}' {what}: {e}", path.display())
         };
         if let Some(folder) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(folder)
-                .map_err(|e| failed("needs its folder", &e))?;
+            make_folder(folder, 0o755).map_err(|e| failed("needs its folder", &e))?;
         }
         let mut file = OpenOptions::new()
             .read(true)
