@@ -145,6 +145,11 @@ impl Host {
         pages::sizes(&self.tree, self.page_kib)
     }
 
+    /// Total memory of a NUMA node in KiB.
+    pub fn node_total_kib(&self, node: u32) -> Option<u64> {
+        memory::cell_total_kib(&self.tree, node)
+    }
+
     /// The page pools of a NUMA node.
     pub fn node_pages(&self, node: u32) -> Vec<Pages> {
         pages::of_node(&self.tree, node, self.page_kib)
