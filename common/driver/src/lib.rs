@@ -1,8 +1,27 @@
-//! What both drivers share: the registry of guests, their definitions on disk, events, lists.
+//! What both drivers share: the registry of guests, access to them, their definitions on disk,
+//! events, lists.
 
+pub mod access;
+mod definition;
 pub mod durable;
+pub mod events;
+mod filter;
+mod guest;
+pub mod identity;
+pub mod network_ports;
+mod registry;
+pub mod secondary;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
+pub use access::{Authorized, Guests};
+pub use definition::{Definition, DiskSummary, Summary};
+pub use events::{Event, Events, Subscriber};
+pub use filter::{Filter, too_long};
+pub use guest::{Facts, Guest};
+pub use registry::{Registry, Reservation, Taken};
 pub use state::{Crashed, Paused, Running, Shutdown, Shutoff, State};
-pub use store::Store;
+pub use store::{Store, warning};
+pub use virt_rpc::server::Identity;

@@ -52,6 +52,10 @@ impl Store {
         self.autostart.join(format!("{name}.xml"))
     }
 
+    fn once_link(&self, name: &str) -> PathBuf {
+        self.autostart.join(format!("{name}.xml.once"))
+    }
+
     /// Hands every definition to `each` with the name its file says. What can't be read is logged
     /// and left out.
     ///
@@ -105,17 +109,27 @@ impl Store {
     pub fn remove(&self, name: &str) -> Result<()> {
         self.check_name(name)?;
         self.unlink(&self.link(name), "autostart link")?;
+        self.unlink(&self.once_link(name), "autostart link")?;
         self.unlink(&self.path(name), "config")
     }
 
     /// The names with an autostart link.
     pub fn autostarted(&self) -> HashSet<String> {
+        self.links(".xml")
+    }
+
+    /// The names with a link for the next boot alone.
+    pub fn autostarted_once(&self) -> HashSet<String> {
+        self.links(".xml.once")
+    }
+
+    fn links(&self, suffix: &str) -> HashSet<String> {
         let Ok(entries) = std::fs::read_dir(&self.autostart) else {
             return HashSet::new(); // No such directory until the first link is made.
         };
         entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter_map(|file| Some(file.strip_suffix(".xml")?.to_owned()))
+            .filter_map(|file| Some(file.strip_suffix(suffix)?.to_owned()))
             .collect()
     }
 
@@ -124,10 +138,21 @@ impl Store {
     /// # Errors
     /// SYSTEM_ERROR when the directory or the link can't be made or removed.
     pub fn set_autostart(&self, name: &str, on: bool) -> Result<()> {
+        self.set_link(name, &self.link(name), on)
+    }
+
+    /// Makes or removes the link that starts `name` with the next boot alone.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when the directory or the link can't be made or removed.
+    pub fn set_autostart_once(&self, name: &str, on: bool) -> Result<()> {
+        self.set_link(name, &self.once_link(name), on)
+    }
+
+    fn set_link(&self, name: &str, link: &Path, on: bool) -> Result<()> {
         self.check_name(name)?;
-        let link = self.link(name);
         if !on {
-            return self.unlink(&link, "autostart link");
+            return self.unlink(link, "autostart link");
         }
         make_directory(&self.autostart).map_err(|e| {
             let what = format!(
@@ -137,7 +162,7 @@ impl Store {
             Error::system(self.domain, what, &e)
         })?;
         let target = self.path(name);
-        match symlink(&target, &link) {
+        match symlink(&target, link) {
             Err(e) if e.kind() != ErrorKind::AlreadyExists => {
                 let what = format!(
                     "Failed to create symlink '{}' to '{}'",
@@ -194,7 +219,7 @@ fn read_bounded(path: &Path, text: &mut String) -> io::Result<()> {
 
 /// The comment on top of every file the daemon writes (seen in the stock daemon's files). Two
 /// dashes would end it early, so they are taken out of the name.
-fn warning(name: &str) -> String {
+pub fn warning(name: &str) -> String {
     let name = name.replace("--", "");
     format!(
         "<!--\n\
