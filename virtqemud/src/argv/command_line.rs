@@ -2,7 +2,7 @@
 
 use super::props::Props;
 use crate::caps::{CapFlag, QemuCaps};
-use serde_json::Value;
+use virt_domain::namespace::OverriddenDevice;
 
 /// What is executed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +53,8 @@ fn quoted(word: &str) -> String {
 /// The command line while it grows: knows which options the binary takes as JSON.
 pub(super) struct Builder<'a> {
     pub(super) caps: &'a QemuCaps,
+    /// Properties of devices that the definition replaces.
+    pub(super) overrides: &'a [OverriddenDevice],
     args: Vec<String>,
     fdsets: u32,
 }
@@ -61,6 +63,7 @@ impl<'a> Builder<'a> {
     pub(super) fn new(caps: &'a QemuCaps) -> Self {
         Self {
             caps,
+            overrides: &[],
             args: Vec::new(),
             fdsets: 0,
         }
@@ -79,6 +82,8 @@ impl<'a> Builder<'a> {
 
     /// `-device`.
     pub(super) fn device(&mut self, props: &Props) {
+        let replaced = super::custom::replaced(props, self.overrides);
+        let props = replaced.as_ref().unwrap_or(props);
         let text = if self.caps.has(CapFlag::DeviceJson) {
             props.json()
         } else {
@@ -140,11 +145,6 @@ impl<'a> Builder<'a> {
             fdset_index: self.fdsets,
         }
     }
-}
-
-/// A list of texts as a JSON value.
-pub(super) fn texts(items: impl IntoIterator<Item = String>) -> Value {
-    Value::Array(items.into_iter().map(Value::String).collect())
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What only the start of a guest knows, and the descriptors it hands to QEMU.
 
 use std::path::{Path, PathBuf};
-use virt_error::Result;
+use virt_domain::sysinfo::SmbiosInfo;
+use virt_domain::{Arch, NumberSet};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// What the command line of one start needs besides the guest's definition and the binary's
 /// capabilities. The starter fills it; a dry run (`domxml-to-native`) and the tests fill it with
@@ -27,8 +29,25 @@ pub struct StartContext<'a> {
     pub node_index: u32,
     /// Seconds since the epoch, for clocks that are set relative to now.
     pub now: i64,
+    /// Seconds by which the host's local time is ahead of universal time.
+    pub utc_offset: i64,
+    /// The host's NUMA nodes; empty where that isn't known.
+    pub host_nodes: NumberSet,
+    /// The host nodes a placement service recommends; none where there is no such service.
+    pub auto_nodes: Option<NumberSet>,
+    /// The host's SMBIOS tables, for guests that get a copy.
+    pub host_smbios: Option<Box<SmbiosInfo>>,
     /// Opens what QEMU is handed as descriptors.
     pub descriptors: &'a mut dyn Descriptors,
+}
+
+/// `ID-SHORT`, the guest's part in names of files and folders: at most 20 characters of the name,
+/// those that could do harm in a path left out (WIRE.md section 25). A guest that isn't started
+/// has -1 as id.
+pub fn short_name(id: i32, name: &str) -> String {
+    let harmless = |c: &char| !matches!(c, '/' | '\n' | '\0');
+    let short: String = name.chars().filter(harmless).take(20).collect();
+    format!("{id}-{short}")
 }
 
 /// Where a guest's state comes from.
@@ -92,6 +111,28 @@ pub trait Descriptors {
     /// `/dev/vhost-scsi`.
     fn vhost_scsi(&mut self) -> Result<i32>;
 
+    /// Whether the block device at `path` is a CD-ROM drive, whose tray the guest may open.
+    fn is_cdrom_drive(&self, path: &str) -> bool {
+        use std::os::unix::fs::{FileTypeExt, MetadataExt};
+        /// Linux's number of the SCSI CD-ROM driver.
+        const SCSI_CDROM: u32 = 11;
+        std::fs::metadata(path).is_ok_and(|meta| {
+            meta.file_type().is_block_device() && rustix::fs::major(meta.rdev()) == SCSI_CDROM
+        })
+    }
+
+    /// A vDPA device.
+    fn vhost_vdpa(&mut self, path: &Path) -> Result<i32> {
+        Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Qemu,
+            format!(
+                "vDPA devices such as '{}' are not supported yet",
+                path.display()
+            ),
+        ))
+    }
+
     /// A TPM device or its cancel file.
     fn tpm(&mut self, path: &Path) -> Result<i32>;
 }
@@ -110,8 +151,17 @@ pub enum VhostNet {
 /// The part of qemu.conf and of the daemon's paths that shows in command lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverConfig {
+    /// Whether definitions are taken that this driver can't start yet: only for the developer tool,
+    /// which starts nothing.
+    pub takes_unmet: bool,
     /// Whether this is the system's daemon.
     pub privileged: bool,
+    /// The host's architecture.
+    pub host_arch: Arch,
+    /// Folders with descriptors of firmware, the ones that count most first.
+    pub firmware_dirs: Vec<PathBuf>,
+    /// Firmware without a descriptor: code and what its variables start from.
+    pub nvram: Vec<(PathBuf, PathBuf)>,
     /// Folder of the guests' folders, `/var/lib/libvirt/qemu`.
     pub lib_dir: PathBuf,
     /// Sockets of channels without a path, `/run/libvirt/qemu/channel`.
@@ -122,6 +172,8 @@ pub struct DriverConfig {
     pub memory_backing_dir: PathBuf,
     /// Sockets of passt, D-Bus and RDP helpers: `/run/libvirt/qemu`.
     pub state_dir: PathBuf,
+    /// The host's ordinary page size, KiB.
+    pub page_kib: u64,
     /// Mounted huge page file systems: page size in KiB and where. The first one is the default.
     pub hugetlbfs: Vec<(u64, PathBuf)>,
     /// `vnc_listen`.
@@ -182,12 +234,27 @@ impl DriverConfig {
     pub fn system() -> Self {
         let lib = Path::new("/var/lib/libvirt/qemu");
         Self {
+            takes_unmet: false,
             privileged: true,
+            host_arch: Arch::host(),
+            firmware_dirs: crate::firmware::folders(Path::new("/"), None),
+            nvram: [
+                ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),
+                ("OVMF/OVMF_CODE.secboot.fd", "OVMF/OVMF_VARS.fd"),
+                ("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd"),
+                ("AAVMF/AAVMF32_CODE.fd", "AAVMF/AAVMF32_VARS.fd"),
+            ]
+            .map(|(code, vars)| {
+                let share = Path::new("/usr/share");
+                (share.join(code), share.join(vars))
+            })
+            .into(),
             lib_dir: lib.to_owned(),
             channel_target_dir: "/run/libvirt/qemu/channel".into(),
             nvram_dir: lib.join("nvram"),
             memory_backing_dir: lib.join("ram"),
             state_dir: "/run/libvirt/qemu".into(),
+            page_kib: 4,
             hugetlbfs: Vec::new(),
             vnc_listen: "127.0.0.1".to_owned(),
             vnc_auto_unix_socket: false,

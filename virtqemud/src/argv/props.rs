@@ -52,6 +52,16 @@ impl Props {
         self.0.insert(key.to_owned(), value.into());
     }
 
+    /// The value of a property.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// Takes a property out; the others keep their order.
+    pub fn remove(&mut self, key: &str) {
+        self.0.shift_remove(key);
+    }
+
     /// Appends all of `other`.
     pub fn extend(&mut self, other: Props) {
         self.0.extend(other.0);

@@ -32,6 +32,8 @@ impl Usable {
 pub struct CpuModel {
     /// Its name for `-cpu`.
     pub name: String,
+    /// The version of it that the name stands for on every machine that says nothing else.
+    pub alias_of: Option<String>,
     /// Its type name in the object model.
     pub typename: Option<String>,
     /// Whether it works on this host.
@@ -77,7 +79,8 @@ pub struct HostCpu {
     pub migratability: bool,
 }
 
-pub(super) fn models(reply: Option<&Value>) -> Vec<CpuModel> {
+/// The models of a reply to `query-cpu-definitions`.
+pub(crate) fn models(reply: Option<&Value>) -> Vec<CpuModel> {
     array(reply).iter().filter_map(model).collect()
 }
 
@@ -91,6 +94,7 @@ fn model(from: &Value) -> Option<CpuModel> {
     });
     Some(CpuModel {
         name: text("name")?,
+        alias_of: text("alias-of"),
         typename: text("typename"),
         usable: match &blockers {
             None => Usable::Unknown,
@@ -130,6 +134,16 @@ pub(super) fn host_cpu(session: &Session, accelerated: bool) -> Option<HostCpu> 
         model: model.to_owned(),
         properties,
         migratability,
+    })
+}
+
+/// The CPU of a single reply to `query-cpu-model-expansion`.
+pub(crate) fn expanded(reply: &Value) -> Option<HostCpu> {
+    let model = reply.get("model")?;
+    Some(HostCpu {
+        model: model.get("name")?.as_str()?.to_owned(),
+        properties: merged(model.get("props")?.as_object()?, None),
+        migratability: false,
     })
 }
 

@@ -47,7 +47,8 @@ pub(super) fn hyperv(session: &Session) -> Option<Hyperv> {
         .filter(|(_, property)| match props.get(property) {
             Some(Value::Bool(on)) => *on,
             Some(Value::Number(number)) => number.as_u64() != Some(0),
-            Some(Value::String(text)) => !text.is_empty(),
+            // The vendor a guest sees; empty stands for QEMU's own.
+            Some(Value::String(_)) => true,
             _ => false,
         })
         .map(|(name, _)| (*name).to_owned())

@@ -14,6 +14,7 @@ mod session;
 mod source;
 
 pub use cpu::{CpuModel, CpuProperty, CpuValue, HostCpu, Usable};
+pub(crate) use cpu::{expanded as expanded_cpu, models as cpu_models};
 pub use flags::{CapFlag, CapFlags};
 pub use host_features::{Hyperv, SevCaps, SgxCaps, SgxSection};
 pub use machine::Machine;
@@ -23,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// Version of the cached form; a cache of another version is probed anew.
-pub const CACHE_VERSION: u32 = 1;
+pub const CACHE_VERSION: u32 = 2;
 
 /// The oldest QEMU that can be driven: 6.2.0, in the form of [`QemuCaps::version`].
 pub const OLDEST_VERSION: u32 = 6_002_000;

@@ -87,6 +87,17 @@ impl Descriptor {
     pub fn has(&self, feature: &str) -> bool {
         self.features.iter().any(|f| f == feature)
     }
+
+    /// Whether it is made for that machine; the architecture is QEMU's name of it.
+    pub fn runs_on(&self, arch: &str, machine: &str) -> bool {
+        self.targets.iter().any(|target| {
+            target.architecture == arch
+                && target
+                    .machines
+                    .iter()
+                    .any(|pattern| super::select::matches(pattern, machine))
+        })
+    }
 }
 
 /// Folders with descriptors, the ones that count most first: the user's own, the administrator's,

@@ -17,7 +17,7 @@ pub struct Wish<'a> {
     pub code: Option<&'a str>,
     /// Path of the variables' template.
     pub template: Option<&'a str>,
-    /// Format of the images.
+    /// Format of the images; any when not said.
     pub format: Option<&'a str>,
     /// Whether the guest may write to the code.
     pub writable: bool,
@@ -39,9 +39,7 @@ fn fits(descriptor: &Descriptor, wish: &Wish) -> bool {
         .interface_types
         .iter()
         .any(|t| t == wish.interface)
-        && descriptor.targets.iter().any(|t| {
-            t.architecture == wish.arch && t.machines.iter().any(|m| matches(m, wish.machine))
-        })
+        && descriptor.runs_on(wish.arch, wish.machine)
         && wish
             .features
             .iter()
@@ -60,12 +58,13 @@ fn mapped(mapping: &Mapping, wish: &Wish) -> bool {
             let shape = match mode {
                 FlashMode::Split => !wish.writable && wish.stateless != Some(true),
                 FlashMode::Stateless => !wish.writable && wish.stateless != Some(false),
-                FlashMode::Combined => wish.writable && wish.stateless != Some(true),
+                // A file that code and variables share can't be given to several guests.
+                FlashMode::Combined => false,
             };
             wish.flash != Some(false)
                 && shape
                 && wish.code.is_none_or(|path| path == executable.filename)
-                && wish.format.unwrap_or("raw") == executable.format
+                && wish.format.is_none_or(|format| format == executable.format)
                 && wish
                     .template
                     .is_none_or(|path| nvram_template.as_ref().is_some_and(|t| t.filename == path))
@@ -82,7 +81,7 @@ fn mapped(mapping: &Mapping, wish: &Wish) -> bool {
 }
 
 /// Whether the name fits the pattern, in which `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else {

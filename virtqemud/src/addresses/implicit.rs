@@ -1,0 +1,149 @@
+//! Controllers that devices call for: as many of a kind as the highest number that a device names.
+
+use super::Context;
+use crate::board::Board;
+use crate::defaults::{default_scsi, insert_controller};
+use virt_domain::Domain;
+use virt_domain::devices::address::Address;
+use virt_domain::devices::chardev::{ChannelTarget, ConsoleType};
+use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
+use virt_domain::devices::disk::DiskBus;
+use virt_domain::devices::hostdev::HostdevKind;
+use virt_domain::devices::memory::MemoryModel;
+use virt_error::Result;
+
+/// Adds them.
+pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
+    for (bus, kind) in [
+        (DiskBus::Scsi, ControllerKind::Scsi),
+        (DiskBus::Ide, ControllerKind::Ide),
+        (DiskBus::Fdc, ControllerKind::Fdc),
+        (DiskBus::Sata, ControllerKind::Sata),
+    ] {
+        let highest = domain
+            .devices
+            .disks
+            .iter()
+            .filter(|d| d.bus() == bus)
+            .filter_map(|d| d.info.address.as_ref()?.drive())
+            .map(|a| a.controller)
+            .max();
+        up_to(domain, context, kind, highest);
+    }
+    let devices = &domain.devices;
+    let virtio_serial = |address: &Option<Address>| match address {
+        Some(Address::VirtioSerial(serial)) => Some(serial.controller),
+        None => Some(0),
+        Some(_) => None,
+    };
+    let channels = devices.channels.iter().filter_map(|c| match c.target {
+        ChannelTarget::Virtio { .. } => virtio_serial(&c.info.address),
+        _ => None,
+    });
+    let consoles = devices
+        .consoles
+        .iter()
+        .filter(|c| c.kind == Some(ConsoleType::Virtio))
+        .filter_map(|c| virtio_serial(&c.info.address));
+    let highest = channels.chain(consoles).max();
+    // Without an address any controller will do.
+    let any = devices
+        .controllers
+        .iter()
+        .any(|c| c.kind == ControllerKind::VirtioSerial);
+    let highest = highest.filter(|n| *n > 0 || !any);
+    up_to(domain, context, ControllerKind::VirtioSerial, highest);
+
+    let highest = domain
+        .devices
+        .smartcards
+        .iter()
+        .map(|s| match &s.info.address {
+            Some(Address::Ccid(ccid)) => ccid.controller,
+            _ => 0,
+        })
+        .max();
+    up_to(domain, context, ControllerKind::Ccid, highest);
+
+    let highest = domain
+        .devices
+        .hostdevs
+        .iter()
+        .filter(|h| h.kind == HostdevKind::Scsi)
+        .map(|h| {
+            let address = h.info.address.as_ref().and_then(Address::drive);
+            address.map_or(0, |a| a.controller)
+        })
+        .max();
+    up_to(domain, context, ControllerKind::Scsi, highest);
+    Ok(())
+}
+
+fn up_to(domain: &mut Domain, context: &Context, kind: ControllerKind, highest: Option<u32>) {
+    let Some(highest) = highest else { return };
+    let board = Board::of(domain);
+    for index in 0..=highest {
+        // No bus has that many; more are refused when their places are looked for.
+        if index > 255 {
+            break;
+        }
+        let controllers = &mut domain.devices.controllers;
+        if controllers.iter().any(|c| c.is(kind, index)) {
+            continue;
+        }
+        let mut new = Controller::new(kind, index);
+        if kind == ControllerKind::Scsi {
+            // As the others of the guest, so that disks keep their kind of address.
+            new.model = controllers
+                .iter()
+                .rev()
+                .find(|c| c.kind == kind)
+                .and_then(|c| c.model)
+                .or_else(|| default_scsi(board, context));
+            if new.model == Some(ControllerModel::Auto) {
+                new.model = default_scsi(board, context);
+            }
+        }
+        insert_controller(controllers, new);
+    }
+}
+
+/// Gives every smart card a slot of a reader.
+pub(super) fn place_smartcards(domain: &mut Domain) {
+    for smartcard in &mut domain.devices.smartcards {
+        smartcard
+            .info
+            .address
+            .get_or_insert(Address::Ccid(Default::default()));
+    }
+}
+
+/// Gives every memory device the lowest free slot.
+pub(super) fn place_memory(domain: &mut Domain) -> Result<()> {
+    let used = |domain: &Domain| -> Vec<u32> {
+        let memories = domain.devices.memories.iter();
+        memories
+            .filter_map(|m| match m.info.address.as_ref()? {
+                Address::Dimm(dimm) => dimm.slot,
+                _ => None,
+            })
+            .collect()
+    };
+    for at in 0..domain.devices.memories.len() {
+        let taken = used(domain);
+        let memory = &mut domain.devices.memories[at];
+        if !matches!(memory.model, MemoryModel::Dimm | MemoryModel::Nvdimm) {
+            continue;
+        }
+        let free = (0..=u32::MAX).find(|slot| !taken.contains(slot));
+        match memory
+            .info
+            .address
+            .get_or_insert(Address::Dimm(Default::default()))
+        {
+            Address::Dimm(dimm) if dimm.slot.is_none() => dimm.slot = free,
+            _ => {}
+        }
+    }
+    Ok(())
+}

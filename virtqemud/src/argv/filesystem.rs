@@ -1,0 +1,89 @@
+//! Options of file systems: 9p, which QEMU serves itself, and virtiofs of a server that runs already.
+
+use super::command_line::Builder;
+use super::context::StartContext;
+use super::props::{OptionList, Props};
+use super::virtio;
+use virt_domain::Domain;
+use virt_domain::devices::filesystem::{
+    AccessMode, Filesystem, FilesystemDriverKind, Mode, Multidevs,
+};
+use virt_error::Result;
+
+pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> Result<()> {
+    for filesystem in &domain.devices.filesystems {
+        let tag = filesystem.target.as_ref().map(|t| t.dir.clone());
+        let device = if filesystem.driver_kind() == Some(FilesystemDriverKind::Virtiofs) {
+            virtiofs(b, filesystem).maybe("tag", tag)
+        } else {
+            plan9(b, filesystem).maybe("mount_tag", tag)
+        };
+        let device = device
+            .maybe("bootindex", filesystem.info.boot_order())
+            .placed(domain, &filesystem.info)?;
+        b.device(&device);
+    }
+    Ok(())
+}
+
+fn alias(filesystem: &Filesystem) -> &str {
+    filesystem.info.alias().unwrap_or_default()
+}
+
+fn base(name: &str, filesystem: &Filesystem) -> Props {
+    virtio::device(name, filesystem.model, &filesystem.info)
+        .with_virtio(filesystem.driver.as_ref().map(|d| &d.virtio))
+        .with("id", alias(filesystem))
+}
+
+fn plan9(b: &mut Builder, filesystem: &Filesystem) -> Props {
+    let mode = match filesystem.accessmode {
+        Some(AccessMode::Mapped) => "mapped",
+        Some(AccessMode::Squash) => "none",
+        Some(AccessMode::Passthrough) | None => "passthrough",
+    };
+    let octal = |mode: Mode| format!("{:04o}", mode.0);
+    let driver = filesystem.driver.as_ref();
+    let id = format!("fsdev-{}", alias(filesystem));
+    let path = filesystem.source.as_ref().and_then(|s| s.dir.as_ref());
+    let mut options = OptionList::starting("local")
+        .with("security_model", mode)
+        .maybe(
+            "multidevs",
+            filesystem
+                .multidevs
+                .filter(|m| *m != Multidevs::Default)
+                .map(|m| m.word()),
+        )
+        .maybe("fmode", filesystem.fmode.map(octal))
+        .maybe("dmode", filesystem.dmode.map(octal))
+        .maybe(
+            "writeout",
+            driver.and_then(|d| d.wrpolicy).map(|p| p.word()),
+        )
+        .with("id", &id)
+        .maybe("path", path);
+    if filesystem.readonly {
+        options.word("readonly=on");
+    }
+    b.option("-fsdev", options.finish());
+    base("virtio-9p", filesystem).with("fsdev", id)
+}
+
+fn virtiofs(b: &mut Builder, filesystem: &Filesystem) -> Props {
+    let chardev = format!("chr-vu-{}", alias(filesystem));
+    let socket = filesystem.source.as_ref().and_then(|s| s.socket.as_ref());
+    b.option(
+        "-chardev",
+        OptionList::starting("socket")
+            .with("id", &chardev)
+            .maybe("path", socket)
+            .finish(),
+    );
+    base("vhost-user-fs", filesystem)
+        .with("chardev", chardev)
+        .maybe(
+            "queue-size",
+            filesystem.driver.as_ref().and_then(|d| d.queue),
+        )
+}

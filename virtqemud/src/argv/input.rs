@@ -1,0 +1,62 @@
+//! Options of input devices.
+
+use super::command_line::Builder;
+use super::context::StartContext;
+use super::props::Props;
+use super::virtio;
+use virt_domain::Domain;
+use virt_domain::devices::input::{Grab, Input, InputBus, InputType};
+use virt_error::Result;
+use virt_xml::OnOff;
+
+pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartContext) -> Result<()> {
+    for input in &domain.devices.inputs {
+        let props = match (input.bus, input.kind) {
+            (_, InputType::Evdev) => {
+                append_evdev(b, input);
+                continue;
+            }
+            (Some(InputBus::Usb), kind) => usb(kind, input),
+            (Some(InputBus::Virtio), kind) => on_virtio(kind, input),
+            // The machine has them.
+            _ => continue,
+        };
+        let props = props.placed(domain, &input.info)?;
+        b.device(&props);
+    }
+    Ok(())
+}
+
+fn usb(kind: InputType, input: &Input) -> Props {
+    let driver = match kind {
+        InputType::Mouse => "usb-mouse",
+        InputType::Keyboard => "usb-kbd",
+        _ => "usb-tablet",
+    };
+    Props::device(driver).maybe("id", input.info.alias())
+}
+
+fn on_virtio(kind: InputType, input: &Input) -> Props {
+    let name = match kind {
+        InputType::Mouse => "virtio-mouse",
+        InputType::Keyboard => "virtio-keyboard",
+        InputType::Tablet => "virtio-tablet",
+        InputType::Passthrough | InputType::Evdev => "virtio-input-host",
+    };
+    virtio::device(name, input.model, &input.info)
+        .with_virtio(Some(&input.virtio))
+        .maybe("id", input.info.alias())
+        .maybe("evdev", input.source.as_ref().map(|s| s.path.clone()))
+}
+
+/// A device of the host that QEMU reads is an object.
+fn append_evdev(b: &mut Builder, input: &Input) {
+    let Some(source) = &input.source else { return };
+    let object = Props::of("qom-type", "input-linux")
+        .maybe("id", input.info.alias())
+        .with("evdev", source.path.clone())
+        .maybe("grab_all", (source.grab == Some(Grab::All)).then_some(true))
+        .maybe("repeat", source.repeat.map(OnOff::is_on))
+        .maybe("grab-toggle", source.grab_toggle.map(|t| t.word()));
+    b.object(&object);
+}

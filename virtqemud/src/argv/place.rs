@@ -1,0 +1,102 @@
+//! Where a device sits, as properties of `-device`.
+//!
+//! Facts: `-device DRIVER,help` of QEMU 10.0: `bus`, `addr`, `multifunction`, `port`, `nr`, `slot`.
+
+use super::props::Props;
+use virt_domain::Domain;
+use virt_domain::devices::address::Address;
+use virt_domain::devices::controller::ControllerKind;
+use virt_domain::devices::info::DeviceInfo;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::OnOff;
+
+impl Props {
+    /// Adds where the device sits. Drives say it themselves, since their properties depend on the
+    /// controller's kind.
+    ///
+    /// # Errors
+    /// INTERNAL_ERROR when the address names a controller that is not there.
+    pub(in crate::argv) fn placed(mut self, domain: &Domain, info: &DeviceInfo) -> Result<Self> {
+        match &info.address {
+            Some(Address::Pci(pci)) => {
+                let bus = bus_name(domain, ControllerKind::Pci, u32::from(pci.bus))?;
+                self.put("bus", bus);
+                if let Some(multifunction) = pci.multifunction {
+                    self.put("multifunction", multifunction == OnOff::On);
+                }
+                let addr = match pci.function {
+                    0 => format!("0x{:x}", pci.slot),
+                    function => format!("0x{:x}.0x{function:x}", pci.slot),
+                };
+                self.put("addr", addr);
+                if let Some(index) = info.acpi.and_then(|a| a.index).filter(|i| *i > 0) {
+                    self.put("acpi-index", index);
+                }
+            }
+            Some(Address::Usb(usb)) => {
+                let bus = bus_name(domain, ControllerKind::Usb, usb.bus)?;
+                self.put("bus", format!("{bus}.0"));
+                if !usb.port.is_empty() {
+                    self.put("port", usb.port.to_string());
+                }
+            }
+            Some(Address::VirtioSerial(serial)) => {
+                let bus = bus_name(domain, ControllerKind::VirtioSerial, serial.controller)?;
+                self.put("bus", format!("{bus}.{}", serial.bus));
+                self.put("nr", serial.port.unwrap_or(0));
+            }
+            Some(Address::Ccid(ccid)) => {
+                let bus = bus_name(domain, ControllerKind::Ccid, ccid.controller)?;
+                self.put("bus", format!("{bus}.0"));
+            }
+            Some(Address::SpaprVio(vio)) => {
+                if let Some(reg) = vio.reg {
+                    self.put("reg", format!("0x{reg:08x}"));
+                }
+            }
+            Some(Address::Ccw(ccw)) => {
+                if let Some(number) = ccw.number {
+                    self.put(
+                        "devno",
+                        format!("{:x}.{:x}.{:04x}", number.cssid, number.ssid, number.devno),
+                    );
+                }
+            }
+            Some(Address::Isa(isa)) => {
+                if let Some(iobase) = isa.iobase {
+                    self.put("iobase", iobase);
+                }
+                if let Some(irq) = isa.irq {
+                    self.put("irq", irq);
+                }
+            }
+            Some(
+                Address::Drive(_) | Address::Dimm(_) | Address::VirtioMmio | Address::Unassigned,
+            )
+            | None => {}
+        }
+        Ok(self)
+    }
+}
+
+/// The name of the controller of that kind and number.
+pub(in crate::argv) fn bus_name(
+    domain: &Domain,
+    kind: ControllerKind,
+    index: u32,
+) -> Result<String> {
+    domain
+        .devices
+        .controllers
+        .iter()
+        .find(|c| c.is(kind, index))
+        .and_then(|c| c.info.alias())
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Qemu,
+                format!("Could not find {kind} controller with index {index} required for device"),
+            )
+        })
+}

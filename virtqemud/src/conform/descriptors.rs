@@ -1,0 +1,83 @@
+//! Numbers of descriptors that nobody opened.
+
+use crate::argv::{Descriptors, FileUse, TapFds, VhostNet};
+use std::path::Path;
+use virt_domain::Domain;
+use virt_domain::devices::interface::InterfaceType;
+use virt_error::Result;
+
+#[derive(Default)]
+pub(super) struct Invented {
+    tpm: i32,
+    /// Aliases of the interfaces that are bare tap devices.
+    bare: Vec<String>,
+}
+
+impl Invented {
+    pub(super) fn of(domain: &Domain) -> Self {
+        let interfaces = domain.devices.interfaces.iter();
+        let bare = interfaces.filter(|i| i.kind() == InterfaceType::Ethernet);
+        Self {
+            tpm: 0,
+            bare: bare
+                .filter_map(|i| i.info.alias().map(str::to_owned))
+                .collect(),
+        }
+    }
+}
+
+impl Descriptors for Invented {
+    fn is_cdrom_drive(&self, path: &str) -> bool {
+        path == "/dev/cdrom"
+    }
+
+    fn listen_unix(&mut self, _alias: &str, _path: &Path) -> Result<i32> {
+        Ok(1729)
+    }
+
+    fn char_file(
+        &mut self,
+        _alias: &str,
+        used: FileUse,
+        _path: &Path,
+        _append: bool,
+    ) -> Result<i32> {
+        Ok(match used {
+            FileUse::Source => 1750,
+            FileUse::Log => 1751,
+        })
+    }
+
+    fn tap(&mut self, alias: &str, queues: u32, vhost: VhostNet) -> Result<TapFds> {
+        let count = |first: i32| (first..).take(queues as usize).collect();
+        Ok(TapFds {
+            tap: count(if self.bare.iter().any(|a| a == alias) {
+                3
+            } else {
+                102
+            }),
+            vhost: if vhost == VhostNet::No {
+                Vec::new()
+            } else {
+                count(44)
+            },
+        })
+    }
+
+    fn vhost_vsock(&mut self, _cid: u32) -> Result<i32> {
+        Ok(6789)
+    }
+
+    fn vhost_scsi(&mut self) -> Result<i32> {
+        Ok(3)
+    }
+
+    fn vhost_vdpa(&mut self, _path: &Path) -> Result<i32> {
+        Ok(1732)
+    }
+
+    fn tpm(&mut self, _path: &Path) -> Result<i32> {
+        self.tpm += 1;
+        Ok(1729 + self.tpm)
+    }
+}

@@ -1,0 +1,185 @@
+//! The developer tool `conform`: runs the daemon's own code on one definition and prints the result,
+//! with made-up answers where a daemon would ask the host.
+//!
+//! `conform OP --caps FILE --arch ARCH --settings FILE --fixtures DIR FILE`; exit status 0 done,
+//! 1 refused while reading or checking, 3 refused later, 2 wrong use.
+
+mod arguments;
+mod descriptors;
+mod host;
+mod prepare;
+mod settings;
+mod transcript;
+
+use crate::aliases;
+use crate::argv::{self, Incoming, StartContext};
+use crate::define::{self, Context, Origin};
+use arguments::Arguments;
+use settings::Settings;
+use std::process::ExitCode;
+use virt_domain::{Arch, Domain, View};
+use virt_error::{Error, ErrorCode, ErrorDomain};
+use virt_host::cpu::map::CpuMap;
+
+/// Why there is no result.
+enum Failure {
+    /// The tool was used wrongly or its inputs can't be read.
+    Usage(String),
+    /// The definition is refused.
+    Refused(Error),
+    /// A later stage refuses it.
+    Later(Error),
+}
+
+/// Runs the tool with the process's arguments.
+pub fn main() -> ExitCode {
+    let op = std::env::args().nth(1).unwrap_or_default();
+    if let Some(result) = host::run(&op, std::env::args().skip(2)) {
+        return finished(result);
+    }
+    let arguments = match Arguments::parse(std::env::args().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(text) => return failed(Failure::Usage(text)),
+    };
+    finished(run(&arguments))
+}
+
+fn finished(result: Result<String, Failure>) -> ExitCode {
+    match result {
+        Ok(output) => {
+            print!("{output}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => failed(failure),
+    }
+}
+
+fn failed(failure: Failure) -> ExitCode {
+    let (text, status) = match failure {
+        Failure::Usage(text) => (text, 2),
+        Failure::Refused(error) => (error.message().to_owned(), 1),
+        Failure::Later(error) => (error.message().to_owned(), 3),
+    };
+    eprintln!("{text}");
+    ExitCode::from(status)
+}
+
+fn run(arguments: &Arguments) -> Result<String, Failure> {
+    let xml = std::fs::read_to_string(&arguments.input)
+        .map_err(|e| Failure::Usage(format!("{}: {e}", arguments.input.display())))?;
+    let settings = Settings::load(arguments).map_err(Failure::Usage)?;
+    match arguments.op.as_str() {
+        "generic-domxml-normalise" => {
+            let mut domain = Domain::read_with(&xml, counting).map_err(Failure::Refused)?;
+            domain.os.kind.arch.get_or_insert(settings.host_arch);
+            let view = View {
+                inactive: settings.inactive,
+                secure: true,
+                migratable: false,
+            };
+            Ok(domain.to_xml(view))
+        }
+        "domxml-normalise" => defined(&xml, arguments, &settings, |domain, _| {
+            Ok(domain.to_xml(View {
+                inactive: false,
+                secure: true,
+                migratable: false,
+            }))
+        }),
+        "domxml-active" => defined(&xml, arguments, &settings, |domain, _| {
+            Ok(domain.to_xml(View {
+                inactive: arguments.mode.as_deref() == Some("inactive"),
+                secure: true,
+                migratable: false,
+            }))
+        }),
+        "domxml2argv" => defined(&xml, arguments, &settings, |mut domain, context| {
+            command_line(&mut domain, context, &settings).map_err(Failure::Later)
+        }),
+        other => Err(Failure::Usage(format!("unknown operation '{other}'"))),
+    }
+}
+
+fn read(xml: &str, host_arch: Arch) -> Result<Box<Domain>, Failure> {
+    define::read_with(xml, host_arch, counting).map_err(Failure::Refused)
+}
+
+/// Random bytes that count up from zero.
+fn counting(buffer: &mut [u8]) {
+    for (byte, number) in buffer.iter_mut().zip(0u8..) {
+        *byte = number;
+    }
+}
+
+fn defined(
+    xml: &str,
+    arguments: &Arguments,
+    settings: &Settings,
+    then: impl FnOnce(Domain, &Context) -> Result<String, Failure>,
+) -> Result<String, Failure> {
+    let mut domain = read(xml, settings.host_arch)?;
+    let caps = settings
+        .caps(arguments, domain.devices.emulator.as_deref())
+        .map_err(Failure::Usage)?;
+    let context = Context {
+        caps: &caps,
+        config: &settings.config,
+        origin: if settings.abi_update {
+            Origin::New
+        } else {
+            Origin::Stored
+        },
+        random: counting,
+    };
+    define::complete(&mut domain, &context).map_err(Failure::Refused)?;
+    then(*domain, &context)
+}
+
+fn command_line(
+    domain: &mut Domain,
+    context: &Context,
+    settings: &Settings,
+) -> Result<String, Error> {
+    define::resolve(domain, context, &|| {
+        let folder = std::path::Path::new(CpuMap::FOLDER);
+        CpuMap::load(folder).ok().map(std::sync::Arc::new)
+    })?;
+    aliases::assign(domain)?;
+    prepare::prepare(domain, settings)?;
+    let mut descriptors = descriptors::Invented::of(domain);
+    let short_name = argv::short_name(-1, &domain.name);
+    let mut start = StartContext {
+        guest_dir: settings.config.lib_dir.join(format!("domain-{short_name}")),
+        short_name,
+        config: &settings.config,
+        environment: settings.environment.clone(),
+        monitor_fd: 1729,
+        master_key: true,
+        incoming: settings
+            .incoming
+            .clone()
+            .map_or(Incoming::None, Incoming::Uri),
+        node_index: 0,
+        now: 1_234_567_890,
+        utc_offset: -1_800,
+        host_nodes: (0..4).collect(),
+        auto_nodes: Some((0..4).collect()),
+        host_smbios: None,
+        descriptors: &mut descriptors,
+    };
+    let line = argv::build(domain, context.caps, &mut start)?;
+    let mut argv = vec![line.program];
+    argv.extend(line.args);
+    let env: serde_json::Map<_, _> = line
+        .env
+        .into_iter()
+        .map(|(key, value)| (key, serde_json::Value::String(value)))
+        .collect();
+    serde_json::to_string(&serde_json::json!({ "env": env, "argv": argv })).map_err(|e| {
+        Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Qemu,
+            format!("cannot print the command line: {e}"),
+        )
+    })
+}

@@ -1,0 +1,57 @@
+//! What a start finds out before the command line is built, made up.
+
+use super::settings::Settings;
+use crate::argv;
+use crate::ports::Ports;
+use crate::prepare as paths;
+use virt_domain::Domain;
+use virt_domain::devices::graphics::Listen;
+use virt_domain::devices::tpm::TpmBackend;
+use virt_error::Result;
+
+pub(super) fn prepare(domain: &mut Domain, settings: &Settings) -> Result<()> {
+    let short_name = argv::short_name(-1, &domain.name);
+    let folder = settings.config.lib_dir.join(format!("domain-{short_name}"));
+    paths::prepare(domain, &settings.config, &short_name, &folder);
+    for graphics in &mut domain.devices.graphics {
+        for listen in &mut graphics.listens {
+            if let Listen::Network { network, address } = listen {
+                *address = network_address(settings, network);
+            }
+        }
+    }
+    let mut ports = Ports::new((5900, 65535), (5700, 65535));
+    let spice = domain
+        .devices
+        .graphics
+        .iter()
+        .any(|g| g.kind() == virt_domain::devices::graphics::GraphicsType::Spice);
+    if spice {
+        // The made-up host gives this one to VNC alone.
+        ports.claim(5900);
+    }
+    ports.choose(domain, settings.config.spice_tls.is_some(), |_| true)?;
+    for tpm in &mut domain.devices.tpms {
+        if let TpmBackend::Emulator(emulator) = &mut tpm.backend {
+            emulator.socket = Some("/dev/test".to_owned());
+        }
+    }
+    if let Some(vsock) = &mut domain.devices.vsock
+        && vsock.is_auto()
+    {
+        vsock.cid = Some(42);
+    }
+    Ok(())
+}
+
+/// The address of a network of the fixtures on its bridge.
+fn network_address(settings: &Settings, network: &str) -> Option<String> {
+    let name = network.split(';').next().unwrap_or(network);
+    let file = settings
+        .fixtures
+        .join("networks")
+        .join(format!("{name}.xml"));
+    let tree = virt_xml::parse(&std::fs::read_to_string(file).ok()?).ok()?;
+    let ip = tree.element("ip")?;
+    ip.attribute("address").map(str::to_owned)
+}

@@ -1,0 +1,282 @@
+//! Defaults of controllers: numbers, those every board has, models.
+//!
+//! Controllers that only devices call for are added with the addresses of those
+//! ([`crate::addresses`]). Facts: WIRE.md section 29; formatdomain "Controllers".
+
+use super::Context;
+use crate::board::Board;
+use crate::caps::CapFlag;
+use virt_domain::Domain;
+use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
+use virt_domain::devices::input::InputBus;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
+    number(&mut domain.devices.controllers);
+    let board = Board::of(domain);
+    add_board_controllers(domain, board, context);
+    for controller in &mut domain.devices.controllers {
+        model(controller, board, context);
+    }
+    check(domain, board)
+}
+
+/// Gives each controller without a number the lowest free one of its kind. Companions of a USB 2
+/// controller have its number.
+fn number(controllers: &mut [Controller]) {
+    for at in 0..controllers.len() {
+        if controllers[at].index.is_some() {
+            continue;
+        }
+        let kind = controllers[at].kind;
+        let master = controllers[at]
+            .model
+            .is_some_and(ControllerModel::is_usb_companion)
+            .then(|| {
+                controllers[..at]
+                    .iter()
+                    .rev()
+                    .find(|c| c.has_model(ControllerModel::Ich9Ehci1))
+                    .and_then(|c| c.index)
+            })
+            .flatten();
+        let free = (0..).find(|i| !controllers.iter().any(|c| c.is(kind, *i)));
+        controllers[at].index = master.or(free);
+    }
+}
+
+/// Puts a controller behind the last one of its kind with a lower number, or at the end.
+pub(crate) fn insert_controller(controllers: &mut Vec<Controller>, new: Controller) {
+    let after = controllers
+        .iter()
+        .rposition(|c| c.kind == new.kind && c.index() <= new.index());
+    let before = controllers
+        .iter()
+        .position(|c| c.kind == new.kind && c.index() > new.index());
+    let at = match (after, before) {
+        (Some(after), _) => after + 1,
+        (None, Some(before)) => before,
+        (None, None) => controllers.len(),
+    };
+    controllers.insert(at, new);
+}
+
+fn add_board_controllers(domain: &mut Domain, board: Board, context: &Context) {
+    let has = |domain: &Domain, kind: ControllerKind, index: Option<u32>| {
+        let mut all = domain.devices.controllers.iter();
+        all.any(|c| c.kind == kind && index.is_none_or(|i| c.index() == i))
+    };
+    if !has(domain, ControllerKind::Usb, None)
+        && let Some(model) = automatic_usb(board, context)
+    {
+        let mut usb = Controller::new(ControllerKind::Usb, 0);
+        usb.model = model;
+        insert_controller(&mut domain.devices.controllers, usb);
+    }
+    if board == Board::Q35 && !has(domain, ControllerKind::Sata, Some(0)) {
+        let sata = Controller::new(ControllerKind::Sata, 0);
+        insert_controller(&mut domain.devices.controllers, sata);
+    }
+    let root = match board {
+        Board::I440fx | Board::Xenfv | Board::Pseries => Some(ControllerModel::PciRoot),
+        board if board.has_pcie_root() => Some(ControllerModel::PcieRoot),
+        _ => None,
+    };
+    if let Some(model) = root
+        && !has(domain, ControllerKind::Pci, Some(0))
+    {
+        let mut pci = Controller::new(ControllerKind::Pci, 0);
+        pci.model = Some(model);
+        insert_controller(&mut domain.devices.controllers, pci);
+    }
+}
+
+/// The USB controller of a guest that mentions none: `Some(None)` is one whose model follows from
+/// the board.
+fn automatic_usb(board: Board, context: &Context) -> Option<Option<ControllerModel>> {
+    match board {
+        Board::I440fx | Board::Xenfv | Board::Pseries => Some(None),
+        Board::Q35 => [
+            (CapFlag::QemuXhci, ControllerModel::QemuXhci),
+            (CapFlag::NecUsbXhci, ControllerModel::NecXhci),
+            (CapFlag::Ich9UsbEhci1, ControllerModel::Ich9Ehci1),
+        ]
+        .into_iter()
+        .find(|(flag, _)| context.caps.has(*flag))
+        .map(|(_, model)| Some(model)),
+        _ => None,
+    }
+}
+
+fn model(controller: &mut Controller, board: Board, context: &Context) {
+    let has = |flag| context.caps.has(flag);
+    match (controller.kind, controller.model) {
+        (ControllerKind::Usb, None) => {
+            controller.model = match board {
+                Board::I440fx | Board::Q35 | Board::Xenfv | Board::Isapc | Board::Other => {
+                    has(CapFlag::Piix3UsbUhci).then_some(ControllerModel::Piix3Uhci)
+                }
+                Board::Pseries => [
+                    (CapFlag::QemuXhci, ControllerModel::QemuXhci),
+                    (CapFlag::NecUsbXhci, ControllerModel::NecXhci),
+                    (CapFlag::PciOhci, ControllerModel::PciOhci),
+                ]
+                .into_iter()
+                .find(|(flag, _)| has(*flag))
+                .map(|(_, model)| model),
+                Board::ArmVirt | Board::RiscvVirt | Board::LoongarchVirt => [
+                    (CapFlag::QemuXhci, ControllerModel::QemuXhci),
+                    (CapFlag::NecUsbXhci, ControllerModel::NecXhci),
+                ]
+                .into_iter()
+                .find(|(flag, _)| has(*flag))
+                .map(|(_, model)| model),
+                Board::Microvm | Board::S390Ccw => None,
+            };
+        }
+        (ControllerKind::Scsi, None | Some(ControllerModel::Auto)) => {
+            controller.model = default_scsi(board, context);
+        }
+        _ => {}
+    }
+    // Companions share the ports of their master in pairs.
+    if controller.info.master.is_none() {
+        let first = match controller.model {
+            Some(ControllerModel::Ich9Uhci1) => Some(0),
+            Some(ControllerModel::Ich9Uhci2) => Some(2),
+            Some(ControllerModel::Ich9Uhci3) => Some(4),
+            _ => None,
+        };
+        controller.info.master =
+            first.map(|startport| virt_domain::devices::info::UsbMaster { startport });
+    }
+}
+
+/// The SCSI controller of a guest that does not say which.
+pub(crate) fn default_scsi(board: Board, context: &Context) -> Option<ControllerModel> {
+    match board {
+        Board::Pseries => Some(ControllerModel::Ibmvscsi),
+        Board::S390Ccw | Board::ArmVirt | Board::RiscvVirt | Board::LoongarchVirt => {
+            Some(ControllerModel::VirtioScsi)
+        }
+        _ if context.caps.has(CapFlag::Lsi) => Some(ControllerModel::Lsilogic),
+        _ if context.caps.has(CapFlag::VirtioScsiPci) => Some(ControllerModel::VirtioScsi),
+        _ => None,
+    }
+}
+
+fn check(domain: &Domain, board: Board) -> Result<()> {
+    let xml = |text: String| Err(Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text));
+    let controllers = &domain.devices.controllers;
+    let usb = || controllers.iter().filter(|c| c.kind == ControllerKind::Usb);
+    if usb().any(|c| c.has_model(ControllerModel::None)) {
+        if usb().count() > 1 {
+            return Err(Error::new(
+                ErrorCode::XmlDetail,
+                ErrorDomain::Domain,
+                "Can't add another USB controller: USB is disabled for this domain",
+            ));
+        }
+        if !domain.devices.hubs.is_empty() {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "Can't add USB hub: USB is disabled for this domain",
+            ));
+        }
+        if domain
+            .devices
+            .inputs
+            .iter()
+            .any(|i| i.bus == Some(InputBus::Usb))
+        {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "Can't add USB input device. USB bus is disabled",
+            ));
+        }
+    }
+    for (at, controller) in controllers.iter().enumerate() {
+        let index = controller.index();
+        let companions = controller.kind == ControllerKind::Usb
+            && controller.model.is_some_and(ControllerModel::is_ich9_usb);
+        if !companions
+            && controllers[..at]
+                .iter()
+                .any(|c| c.is(controller.kind, index))
+        {
+            return xml(format!(
+                "Multiple '{}' controllers with index '{index}'",
+                controller.kind
+            ));
+        }
+        let fits = match controller.model {
+            Some(ControllerModel::PciExpanderBus) => board == Board::I440fx,
+            Some(ControllerModel::PcieExpanderBus) => {
+                matches!(board, Board::Q35 | Board::ArmVirt)
+            }
+            _ => true,
+        };
+        if !fits {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                format!(
+                    "{} controllers are not supported with this machine type",
+                    controller.model.map(|m| m.word()).unwrap_or_default()
+                ),
+            ));
+        }
+        if controller.kind == ControllerKind::Pci && index == 0 {
+            let wanted = if board.has_pcie_root() {
+                ControllerModel::PcieRoot
+            } else {
+                ControllerModel::PciRoot
+            };
+            if let Some(model) = controller.model
+                && model != wanted
+            {
+                return xml(format!(
+                    "The PCI controller with index='0' must be model='{wanted}' for this machine \
+                     type, but model='{model}' was found instead"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_controller_joins_its_kind() {
+        let mut all = vec![
+            Controller::new(ControllerKind::Usb, 0),
+            Controller::new(ControllerKind::Pci, 0),
+            Controller::new(ControllerKind::Pci, 5),
+            Controller::new(ControllerKind::Sata, 0),
+        ];
+        insert_controller(&mut all, Controller::new(ControllerKind::Pci, 3));
+        insert_controller(&mut all, Controller::new(ControllerKind::Scsi, 0));
+        let seen: Vec<_> = all
+            .iter()
+            .map(|c| format!("{}{}", c.kind, c.index()))
+            .collect();
+        assert_eq!(seen, ["usb0", "pci0", "pci3", "pci5", "sata0", "scsi0"]);
+    }
+
+    #[test]
+    fn numbers_are_the_lowest_free_ones() {
+        let mut all = vec![
+            Controller::new(ControllerKind::Scsi, 1),
+            Controller::new(ControllerKind::Scsi, 0),
+            Controller::new(ControllerKind::Usb, 0),
+        ];
+        all[1].index = None;
+        number(&mut all);
+        assert_eq!(all[1].index, Some(0));
+    }
+}

@@ -1,0 +1,250 @@
+//! Defaults of disks: bus, format, what follows from the kind of drive, order, drive addresses.
+
+use super::Context;
+use super::controller::default_scsi;
+use crate::aliases::is_narrow;
+use crate::board::Board;
+use virt_domain::Domain;
+use virt_domain::devices::address::{Address, DriveAddress};
+use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
+use virt_domain::devices::disk::{
+    Disk, DiskBus, DiskCache, DiskDevice, DiskSnapshot, Tray, index_of_name,
+};
+use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
+    let board = Board::of(domain);
+    virt_domain::devices::disk::check_all(&domain.devices.disks)?;
+    sort(&mut domain.devices.disks);
+    for disk in &mut domain.devices.disks {
+        drive(disk);
+    }
+    let narrow = !matches!(
+        default_scsi(board, context),
+        Some(ControllerModel::VirtioScsi | ControllerModel::Ibmvscsi)
+    );
+    let devices = &mut domain.devices;
+    let taken: Vec<DriveAddress> = devices
+        .hostdevs
+        .iter()
+        .filter_map(|h| h.info.address.as_ref()?.drive().copied())
+        .collect();
+    for at in 0..devices.disks.len() {
+        place(at, &mut devices.disks, &devices.controllers, narrow, &taken)?;
+    }
+    Ok(())
+}
+
+fn drive(disk: &mut Disk) {
+    let bus = disk.bus();
+    disk.target.bus = Some(bus);
+    let kind = disk.kind;
+    let empty = disk.is_empty();
+    if disk.device == DiskDevice::Cdrom {
+        disk.readonly = true;
+    }
+    // Only a running guest has these.
+    disk.mirror = None;
+    disk.forget_nodes();
+    if disk.source.is_none() && matches!(kind, StorageKind::Network | StorageKind::Volume)
+        || empty && kind == StorageKind::Network && disk.device == DiskDevice::Cdrom
+    {
+        disk.source = None;
+        disk.kind = StorageKind::File;
+    }
+    if disk.target.tray == Some(Tray::Closed) {
+        disk.target.tray = None;
+    }
+    // Nobody takes snapshots of what can't change.
+    if disk.readonly && disk.snapshot == Some(DiskSnapshot::No) {
+        disk.snapshot = None;
+    }
+    if matches!(kind, StorageKind::VhostUser) {
+        disk.snapshot.get_or_insert(DiskSnapshot::No);
+    }
+    let driver = disk.driver_mut();
+    driver.name.get_or_insert_with(|| "qemu".to_owned());
+    if driver.format.is_none() {
+        driver.format = match kind {
+            StorageKind::Dir => Some(StorageFormat::Fat),
+            // What a pool has is known when it is looked up.
+            StorageKind::Volume => None,
+            _ => Some(StorageFormat::Raw),
+        };
+    }
+    if driver.format == Some(StorageFormat::Aio) {
+        driver.format = Some(StorageFormat::Raw);
+    }
+    if driver.cache == Some(DiskCache::Default) {
+        driver.cache = None;
+    }
+    if kind == StorageKind::VhostVdpa && driver.cache.is_none() {
+        driver.cache = Some(DiskCache::None);
+    }
+    if let Some(source) = &mut disk.source {
+        network_defaults(&mut source.location);
+    }
+}
+
+/// Ports of servers that are written down, so that they stay what they are.
+fn network_defaults(location: &mut Location) {
+    let Location::Network(network) = location else {
+        return;
+    };
+    let port = match network.protocol {
+        NetworkProtocol::Https => 443,
+        NetworkProtocol::Http => 80,
+        NetworkProtocol::Ftps => 990,
+        NetworkProtocol::Ftp => 21,
+        NetworkProtocol::Tftp => 69,
+        NetworkProtocol::Nbd => 10809,
+        NetworkProtocol::Iscsi => 3260,
+        NetworkProtocol::Gluster => 24007,
+        NetworkProtocol::Ssh => 22,
+        _ => return,
+    };
+    if network.protocol == NetworkProtocol::Iscsi
+        && let Some(name) = &mut network.name
+        && !name.contains('/')
+    {
+        name.push_str("/0");
+    }
+    for host in &mut network.hosts {
+        if host.socket.is_none() {
+            host.port.get_or_insert(port);
+        }
+    }
+}
+
+/// Disks of a bus by the letters of their names, behind each other where the first of the bus was.
+/// Disks whose bus follows from their name count as one bus, as they do to the stock daemon.
+fn sort(disks: &mut Vec<Disk>) {
+    let index = |disk: &Disk| index_of_name(disk.name()).unwrap_or(u32::MAX);
+    let mut sorted: Vec<Disk> = Vec::with_capacity(disks.len());
+    for disk in disks.drain(..) {
+        let same = |other: &&Disk| other.target.bus == disk.target.bus;
+        let before = sorted
+            .iter()
+            .position(|other| same(&other) && index(other) > index(&disk));
+        let after = sorted.iter().rposition(|other| same(&other));
+        let at = before.or(after.map(|i| i + 1)).unwrap_or(sorted.len());
+        sorted.insert(at, disk);
+    }
+    *disks = sorted;
+}
+
+/// Where a drive sits follows from the letters of its name.
+fn place(
+    at: usize,
+    disks: &mut [Disk],
+    controllers: &[Controller],
+    narrow_by_default: bool,
+    taken: &[DriveAddress],
+) -> Result<()> {
+    let bus = disks[at].bus();
+    if disks[at].info.address.is_some() {
+        return Ok(());
+    }
+    let Some(index) = index_of_name(disks[at].name()) else {
+        return Ok(());
+    };
+    let address = match bus {
+        DiskBus::Ide => DriveAddress {
+            controller: index / 4,
+            bus: index % 4 / 2,
+            target: 0,
+            unit: index % 2,
+        },
+        DiskBus::Sata => DriveAddress {
+            controller: index / 6,
+            unit: index % 6,
+            ..DriveAddress::default()
+        },
+        DiskBus::Fdc => DriveAddress {
+            controller: index / 2,
+            unit: index % 2,
+            ..DriveAddress::default()
+        },
+        DiskBus::Scsi => scsi(index, controllers, narrow_by_default),
+        _ => return Ok(()),
+    };
+    if bus == DiskBus::Scsi && taken.contains(&address) {
+        return Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Domain,
+            format!(
+                "using disk target name '{}' conflicts with SCSI host device address \
+                 controller='{}' bus='{}' target='{}' unit='{}",
+                disks[at].name(),
+                address.controller,
+                address.bus,
+                address.target,
+                address.unit
+            ),
+        ));
+    }
+    disks[at].info.address = Some(Address::Drive(address));
+    Ok(())
+}
+
+fn scsi(index: u32, controllers: &[Controller], narrow_by_default: bool) -> DriveAddress {
+    let known = controllers.iter().any(|c| c.kind == ControllerKind::Scsi);
+    let narrow = if known {
+        is_narrow(controllers, 0)
+    } else {
+        narrow_by_default
+    };
+    if narrow {
+        return DriveAddress {
+            controller: index / 7,
+            unit: index % 7,
+            ..DriveAddress::default()
+        };
+    }
+    let unit = index % 15;
+    DriveAddress {
+        controller: index / 15,
+        // Unit 7 is the controller's own.
+        unit: if unit >= 7 { unit + 1 } else { unit },
+        ..DriveAddress::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_of_a_bus_are_in_the_order_of_their_names() {
+        let disk = |dev: &str, bus: &str| {
+            let text = format!("<disk><source file='/a'/><target dev='{dev}'{bus}/></disk>");
+            virt_xml::read::<Disk>(&text).unwrap().0
+        };
+        let order = |disks: &[(&str, &str)]| {
+            let mut disks = disks.iter().map(|(d, b)| disk(d, b)).collect();
+            sort(&mut disks);
+            disks
+                .iter()
+                .map(|d| d.name().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            order(&[("vdb", ""), ("hda", ""), ("vda", "")]),
+            ["hda", "vda", "vdb"]
+        );
+        let (ide, virtio) = (" bus='ide'", " bus='virtio'");
+        assert_eq!(
+            order(&[("hdc", ide), ("vdb", virtio), ("hda", ide), ("vda", virtio)]),
+            ["hda", "hdc", "vda", "vdb"]
+        );
+    }
+
+    #[test]
+    fn scsi_units_jump_over_the_controllers_own() {
+        let units: Vec<_> = (0..17).map(|i| scsi(i, &[], false)).collect();
+        assert_eq!((units[6].unit, units[7].unit, units[14].unit), (6, 8, 15));
+        assert_eq!((units[15].controller, units[15].unit), (1, 0));
+        assert_eq!(scsi(7, &[], true).controller, 1);
+    }
+}

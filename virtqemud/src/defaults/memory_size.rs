@@ -1,0 +1,84 @@
+//! Sizes of memory that QEMU can give.
+
+use super::Context;
+use virt_domain::numa::{Numa, NumaCell};
+use virt_domain::{Domain, KiB};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
+    if context.is_new() {
+        domain.memory.size = whole(domain);
+        if domain.current_memory > domain.memory.size {
+            domain.current_memory = domain.memory.size;
+        }
+    }
+    // Memory is plugged into NUMA nodes; a new guest that wants it gets one.
+    let wanted = domain.max_memory.is_some() && context.is_new();
+    let cpu = domain.cpu.as_ref();
+    if wanted && cpu.is_none_or(|cpu| cpu.numa.is_none()) {
+        let cell = NumaCell {
+            id: Some(0),
+            cpus: Some((0..domain.vcpu.max).collect()),
+            memory: domain.initial_memory(),
+            ..NumaCell::default()
+        };
+        domain.cpu.get_or_insert_default().numa = Some(Numa {
+            cells: vec![cell],
+            interconnects: None,
+        });
+    }
+    Ok(())
+}
+
+/// What the guest has at start, memory devices included.
+fn whole(domain: &Domain) -> KiB {
+    let plugged = domain.devices.memories.iter().map(|m| m.target.size.0);
+    let sum = plugged.fold(domain.initial_memory().0, u64::saturating_add);
+    KiB(sum)
+}
+
+/// Rounds all sizes up to what QEMU can give, as each start does: a definition keeps what its
+/// author wrote.
+///
+/// # Errors
+/// CONFIG_UNSUPPORTED where rounding up is more than can be counted.
+pub fn align(domain: &mut Domain) -> Result<()> {
+    let arch = domain.os.kind.arch.unwrap_or_default();
+    let unit: u64 = if arch.is_ppc64() { 256 * 1024 } else { 1024 };
+    let up = |size: KiB, what: &dyn Fn() -> String| {
+        size.0
+            .checked_next_multiple_of(unit)
+            // Bytes have to be countable too.
+            .filter(|kib| kib.checked_mul(1024).is_some())
+            .map(KiB)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::ConfigUnsupported,
+                    ErrorDomain::Qemu,
+                    format!("{} overflowed after alignment", what()),
+                )
+            })
+    };
+    let plugged = domain.devices.memories.iter().map(|m| m.target.size.0);
+    let plugged = plugged.fold(0u64, u64::saturating_add);
+    let initial = domain.initial_memory();
+    let numa = domain.cpu.as_mut().and_then(|cpu| cpu.numa.as_mut());
+    match numa {
+        Some(numa) => {
+            for (index, cell) in numa.cells.iter_mut().enumerate() {
+                cell.memory = up(cell.memory, &|| {
+                    format!("memory size of NUMA node '{index}'")
+                })?;
+            }
+            domain.memory.size = whole(domain);
+        }
+        None => {
+            let initial = up(initial, &|| "initial memory size".to_owned())?;
+            domain.memory.size = KiB(initial.0.saturating_add(plugged));
+        }
+    }
+    if let Some(max) = &mut domain.max_memory {
+        max.size = up(max.size, &|| "maximum memory size".to_owned())?;
+    }
+    Ok(())
+}

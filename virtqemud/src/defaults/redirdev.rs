@@ -1,0 +1,9 @@
+//! Defaults of USB redirection and hubs.
+
+use super::Context;
+use virt_domain::Domain;
+use virt_error::Result;
+
+pub(super) fn fill(_domain: &mut Domain, _context: &Context) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! The CPU a started guest gets: what its definition leaves to the host becomes a model with
+//! features, by what QEMU says it can give.
+//!
+//! Facts: formatdomain "CPU model and topology"; checked against the stock daemon's command lines.
+
+use std::sync::Arc;
+
+use virt_domain::cpu::{Cpu, CpuFeature, CpuMatch, CpuMode, CpuModel, Fallback, FeaturePolicy};
+use virt_domain::{Arch, Domain};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_host::cpu::Named;
+use virt_host::cpu::map::{CpuMap, X86};
+
+use crate::caps::{Accel, AccelCaps, CpuValue};
+use crate::define::{Context, accel};
+use crate::host_model::{self, LeftOut};
+
+/// Where the CPU models come from that are known by name; nothing where they aren't installed.
+pub type Models<'a> = &'a dyn Fn() -> Option<Arc<CpuMap>>;
+
+/// Resolves the CPU of a guest that is started.
+///
+/// # Errors
+/// CONFIG_UNSUPPORTED when the host can't give it.
+pub fn resolve(domain: &mut Domain, context: &Context, models: Models) -> Result<()> {
+    let arch = domain.os.kind.arch.unwrap_or_default();
+    let kind = accel(domain.virt_type);
+    let refused = |mode: CpuMode| {
+        Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Qemu,
+            format!(
+                "CPU mode '{mode}' for {arch} {} domain on {} host is not supported by hypervisor",
+                domain.virt_type, context.config.host_arch
+            ),
+        )
+    };
+    let Some(mode) = domain.cpu.as_ref().and_then(|cpu| cpu.mode) else {
+        return Ok(());
+    };
+    let Some(caps) = context.caps.accel(kind) else {
+        return Ok(());
+    };
+    match mode {
+        CpuMode::HostPassthrough if kind == Accel::Tcg => return Err(refused(mode)),
+        CpuMode::HostPassthrough | CpuMode::Maximum => return Ok(()),
+        // It is the host's own, limited by an option of the machine.
+        CpuMode::HostModel if arch.is_ppc64() => return Ok(()),
+        CpuMode::HostModel | CpuMode::Custom => {}
+    }
+    let refusal = refused(mode);
+    let Some(cpu) = &mut domain.cpu else {
+        return Ok(());
+    };
+    if mode == CpuMode::Custom && !depends_on_map(cpu, arch) {
+        return Ok(());
+    }
+    if mode == CpuMode::HostModel && arch.is_s390() {
+        let named = expanded(caps).ok_or(refusal)?;
+        become_model(cpu, named);
+        return Ok(());
+    }
+    let map = models().filter(|_| arch.is_x86());
+    let Some(map) = map else {
+        // A model by name works without knowing what it is made of.
+        let plain = mode == CpuMode::Custom
+            && cpu.matching != Some(CpuMatch::Minimum)
+            && cpu
+                .features
+                .iter()
+                .all(|f| f.policy != FeaturePolicy::Optional);
+        return if plain { Ok(()) } else { Err(refusal) };
+    };
+    let mut host = host_model::host_model(&map.x86, caps, LeftOut::of(context.caps));
+    if let Some(host) = &mut host {
+        // What keeps a guest from being migrated it gets only when its definition asks for it.
+        host.extra
+            .retain(|name| is_migratable(name, caps, &map.x86));
+    }
+    match mode {
+        CpuMode::HostModel => become_model(cpu, host.ok_or(refusal)?),
+        _ => custom(cpu, host, &map.x86, caps),
+    }
+    if mode == CpuMode::Custom {
+        say_what_was_removed(cpu, &map.x86);
+    }
+    Ok(())
+}
+
+/// Whether a guest with the feature can be migrated: by what QEMU says, else by the map.
+fn is_migratable(name: &str, caps: &AccelCaps, map: &X86) -> bool {
+    let feature = map.feature(name);
+    let told = caps
+        .host_cpu
+        .iter()
+        .flat_map(|host| &host.properties)
+        .find(|property| map.feature(&property.name) == feature)
+        .and_then(|property| property.migratable);
+    told.unwrap_or_else(|| feature.is_none_or(|feature| !map.not_migratable().contains(feature)))
+}
+
+/// Features that were part of a model in older versions of QEMU are said to be off, so that the
+/// guest has the same CPU with each.
+fn say_what_was_removed(cpu: &mut Cpu, map: &X86) {
+    let Some(model) = cpu.model_name().and_then(|name| map.model(name)) else {
+        return;
+    };
+    for feature in model.removed.iter() {
+        let name = map.feature_name(feature);
+        if cpu.feature(name).is_none() {
+            cpu.features.push(CpuFeature {
+                policy: FeaturePolicy::Disable,
+                name: name.to_owned(),
+            });
+        }
+    }
+}
+
+/// QEMU's own models, which are the same everywhere.
+const MADE_UP: &[&str] = &["qemu64", "qemu32", "kvm64", "kvm32"];
+
+/// Whether a custom CPU can't be given as it is written.
+fn depends_on_map(cpu: &Cpu, arch: Arch) -> bool {
+    let optional = |f: &CpuFeature| f.policy == FeaturePolicy::Optional;
+    let real = cpu
+        .model_name()
+        .is_some_and(|name| !MADE_UP.contains(&name));
+    arch.is_x86()
+        && (real || cpu.matching == Some(CpuMatch::Minimum) || cpu.features.iter().any(optional))
+}
+
+/// Model and features as QEMU expands the host's.
+fn expanded(caps: &AccelCaps) -> Option<Named> {
+    let host = caps.host_cpu.as_ref()?;
+    Some(Named {
+        model: host.model.clone(),
+        vendor: None,
+        extra: host
+            .properties
+            .iter()
+            .filter(|p| p.value == CpuValue::Flag(true))
+            .map(|p| p.name.clone())
+            .collect(),
+        missing: Vec::new(),
+    })
+}
+
+/// Turns the CPU into a given one; what the definition says of single features counts.
+fn become_model(cpu: &mut Cpu, named: Named) {
+    cpu.mode = Some(CpuMode::Custom);
+    cpu.matching = Some(CpuMatch::Exact);
+    let vendor_id = cpu.model.take().and_then(|model| model.vendor_id);
+    cpu.model = Some(CpuModel {
+        fallback: Some(Fallback::Forbid),
+        vendor_id,
+        name: Some(named.model),
+    });
+    if cpu.vendor.is_none() {
+        cpu.vendor = named.vendor;
+    }
+    let said = std::mem::take(&mut cpu.features);
+    let with = |names: Vec<String>, policy| {
+        names
+            .into_iter()
+            .map(move |name| CpuFeature { policy, name })
+    };
+    cpu.features = with(named.extra, FeaturePolicy::Require)
+        .chain(with(named.missing, FeaturePolicy::Disable))
+        .collect();
+    for feature in said {
+        match cpu.features.iter_mut().find(|f| f.name == feature.name) {
+            // The host's answer stands.
+            _ if feature.policy == FeaturePolicy::Optional => {}
+            Some(known) => known.policy = feature.policy,
+            None => cpu.features.push(feature),
+        }
+    }
+}
+
+fn custom(cpu: &mut Cpu, host: Option<Named>, map: &X86, caps: &AccelCaps) {
+    if cpu.matching == Some(CpuMatch::Minimum) {
+        if let Some(host) = host {
+            become_model(cpu, host);
+        }
+        return;
+    }
+    let described = caps
+        .host_cpu
+        .as_ref()
+        .map(|host| host_model::described(map, host, LeftOut::default()));
+    for feature in &mut cpu.features {
+        if feature.policy != FeaturePolicy::Optional {
+            continue;
+        }
+        let there = map.feature(&feature.name).is_some_and(|number| {
+            described
+                .as_ref()
+                .is_some_and(|cpu| cpu.features.contains(number))
+        });
+        feature.policy = if there {
+            FeaturePolicy::Require
+        } else {
+            FeaturePolicy::Disable
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_feature_counts_more_than_what_the_host_has() {
+        let feature = |policy, name: &str| CpuFeature {
+            policy,
+            name: name.to_owned(),
+        };
+        let mut cpu = Cpu {
+            mode: Some(CpuMode::HostModel),
+            features: vec![
+                feature(FeaturePolicy::Disable, "vmx"),
+                feature(FeaturePolicy::Optional, "sha-ni"),
+                feature(FeaturePolicy::Require, "invtsc"),
+            ],
+            ..Cpu::default()
+        };
+        let named = Named {
+            model: "Haswell".to_owned(),
+            vendor: Some("Intel".to_owned()),
+            extra: vec!["vmx".to_owned(), "ss".to_owned()],
+            missing: vec!["rtm".to_owned()],
+        };
+        become_model(&mut cpu, named);
+        assert_eq!(cpu.model_name(), Some("Haswell"));
+        assert_eq!(cpu.feature("vmx"), Some(FeaturePolicy::Disable));
+        assert_eq!(cpu.feature("ss"), Some(FeaturePolicy::Require));
+        assert_eq!(cpu.feature("rtm"), Some(FeaturePolicy::Disable));
+        assert_eq!(cpu.feature("invtsc"), Some(FeaturePolicy::Require));
+        assert_eq!(cpu.feature("sha-ni"), None);
+    }
+}

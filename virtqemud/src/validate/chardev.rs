@@ -1,0 +1,97 @@
+//! Checks of character devices against what QEMU and this driver can do.
+
+use super::Context;
+use super::refusal::unsupported;
+use virt_domain::Domain;
+use virt_domain::devices::chardev::{
+    ChannelTarget, CharBackend, CharSource, ConsoleType, TcpProtocol,
+};
+use virt_domain::devices::rng::RngBackend;
+use virt_domain::devices::smartcard::SmartcardMode;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::YesNo;
+
+pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
+    let devices = &domain.devices;
+    let serials = devices.serials.iter().map(|d| &d.source);
+    let parallels = devices.parallels.iter().map(|d| &d.source);
+    let consoles = devices.consoles.iter().map(|d| &d.source);
+    let redirdevs = devices.redirdevs.iter().map(|d| &d.source);
+    for source in serials.chain(parallels).chain(consoles).chain(redirdevs) {
+        back_end(source, false, context)?;
+    }
+    for channel in &devices.channels {
+        let virtio = matches!(channel.target, ChannelTarget::Virtio { .. });
+        back_end(&channel.source, virtio, context)?;
+        if matches!(channel.target, ChannelTarget::Xen { .. }) {
+            return Err(unsupported("QEMU has no channels of type 'xen'"));
+        }
+    }
+    for card in &devices.smartcards {
+        if let SmartcardMode::Passthrough(source) = &card.kind {
+            back_end(source, false, context)?;
+        }
+    }
+    for rng in &devices.rngs {
+        if let RngBackend::Egd(source) = &rng.backend {
+            back_end(source, false, context)?;
+        }
+    }
+    for console in &devices.consoles {
+        match console.kind {
+            None
+            | Some(
+                ConsoleType::Serial | ConsoleType::Virtio | ConsoleType::Sclp | ConsoleType::Sclplm,
+            ) => {}
+            Some(other) => {
+                return Err(unsupported(format!(
+                    "unsupported console target type {other}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `generated`: whether a UNIX socket without a path gets one for each start.
+fn back_end(source: &CharSource, generated: bool, context: &Context) -> Result<()> {
+    match &source.backend {
+        CharBackend::Unix {
+            path: None,
+            reconnect,
+            ..
+        } => {
+            if reconnect.is_some_and(|again| again.enabled.is_yes()) {
+                return Err(internal(
+                    "chardev reconnect is possible only for connect mode",
+                ));
+            }
+            if !generated {
+                return Err(internal("Missing source path attribute for char device"));
+            }
+            Ok(())
+        }
+        CharBackend::Tcp { protocol, tls, .. } => {
+            if matches!(protocol, TcpProtocol::Tls | TcpProtocol::Telnets) {
+                return Err(unsupported(format!(
+                    "tcp chardev protocol '{protocol}' not supported"
+                )));
+            }
+            if *tls == Some(YesNo::Yes) && context.config.chardev_tls.is_none() {
+                return Err(unsupported(
+                    "tls='yes' of a character device is not supported yet: the driver has no \
+                     certificates for it",
+                ));
+            }
+            Ok(())
+        }
+        CharBackend::Nmdm { .. } => {
+            Err(unsupported("QEMU has no character devices of type 'nmdm'"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn internal(text: &str) -> Error {
+    Error::new(ErrorCode::InternalError, ErrorDomain::Domain, text)
+}

@@ -1,0 +1,44 @@
+//! What has to differ between all devices of a guest: names and places in the boot order.
+//!
+//! The texts of refusals are the stock daemon's.
+
+use std::collections::HashSet;
+use virt_domain::Domain;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+pub(super) fn check(domain: &Domain) -> Result<()> {
+    let refuse = |text: String| {
+        Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Domain,
+            text,
+        ))
+    };
+    let mut names = HashSet::new();
+    let mut orders = HashSet::new();
+    for info in domain.devices.infos() {
+        // A console on the first serial port is that port, name included.
+        if let Some(name) = info.alias().filter(|n| n.starts_with("ua-"))
+            && !names.insert(name)
+            && !is_first_console(domain, name)
+        {
+            return refuse(format!("non unique alias detected: {name}"));
+        }
+        if let Some(order) = info.boot_order()
+            && !orders.insert(order)
+        {
+            return refuse(format!(
+                "boot order '{order}' used for more than one device"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_first_console(domain: &Domain, name: &str) -> bool {
+    let console = domain.devices.consoles.first();
+    let serial = domain.devices.serials.first();
+    console.zip(serial).is_some_and(|(console, serial)| {
+        console.info.alias() == Some(name) && serial.info.alias() == Some(name)
+    })
+}

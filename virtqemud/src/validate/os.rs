@@ -1,0 +1,121 @@
+//! Checks of the kind of system, its firmware and what it boots.
+
+use super::Context;
+use super::refusal::{plain, unsupported, xml_error};
+use crate::define::accel;
+use virt_domain::os::{FirmwareKind, LoaderType};
+use virt_domain::{Arch, Domain, VirtType};
+use virt_error::Result;
+use virt_xml::YesNo;
+
+pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
+    if !matches!(
+        domain.virt_type,
+        VirtType::Qemu | VirtType::Kvm | VirtType::Hvf
+    ) {
+        return Err(unsupported(format!(
+            "Emulator '{}' does not support virt type '{}'",
+            context.caps.emulator, domain.virt_type
+        )));
+    }
+    containers_only(domain)?;
+    firmware(domain)?;
+    acpi(domain, context)?;
+    let bios = domain.os.bios.as_ref();
+    if bios.is_some_and(|bios| bios.useserial == Some(YesNo::Yes))
+        && domain.devices.serials.is_empty()
+    {
+        return Err(xml_error(
+            "need at least one serial port to use BIOS serial output",
+        ));
+    }
+    Ok(())
+}
+
+/// What only containers and Xen have.
+fn containers_only(domain: &Domain) -> Result<()> {
+    let os = &domain.os;
+    let features = domain.features.as_ref();
+    let found = [
+        (os.init.is_some(), "<init>"),
+        (!os.initargs.is_empty(), "<initarg>"),
+        (!os.initenv.is_empty(), "<initenv>"),
+        (os.initdir.is_some(), "<initdir>"),
+        (os.inituser.is_some(), "<inituser>"),
+        (os.initgroup.is_some(), "<initgroup>"),
+        (os.root.is_some(), "<root>"),
+        (domain.bootloader.is_some(), "<bootloader>"),
+        (domain.bootloader_args.is_some(), "<bootloader_args>"),
+        (domain.lxc.is_some(), "<lxc:namespace>"),
+        (features.is_some_and(|f| f.privnet), "feature 'privnet'"),
+        (features.is_some_and(|f| f.viridian), "feature 'viridian'"),
+        (features.is_some_and(|f| f.xen.is_some()), "feature 'xen'"),
+        (
+            features.is_some_and(|f| f.capabilities.is_some()),
+            "feature 'capabilities'",
+        ),
+    ];
+    match found.iter().find(|(found, _)| *found) {
+        Some((_, what)) => Err(unsupported(format!(
+            "{what} has no meaning for QEMU guests; remove it"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn firmware(domain: &Domain) -> Result<()> {
+    let os = &domain.os;
+    let loader = os.loader.as_ref();
+    let nvram = os.nvram.as_ref();
+    if os.firmware == Some(FirmwareKind::Bios) && nvram.is_some() {
+        return Err(plain("firmware type 'bios' does not support nvram"));
+    }
+    let Some(loader) = loader else {
+        return Ok(());
+    };
+    let stateless = loader.stateless == Some(YesNo::Yes);
+    match loader.kind {
+        Some(LoaderType::Rom) => {
+            if nvram.is_some() || loader.stateless == Some(YesNo::No) {
+                return Err(plain("Only pflash loader type permits NVRAM"));
+            }
+        }
+        Some(LoaderType::Pflash) | None => {
+            if stateless && nvram.is_some_and(|nvram| nvram.template.is_some()) {
+                return Err(plain(
+                    "NVRAM template is not permitted when loader is stateless",
+                ));
+            }
+            if stateless && nvram.is_some() {
+                return Err(plain("NVRAM is not permitted when loader is stateless"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// UEFI and ACPI need each other on some architectures.
+fn acpi(domain: &Domain, context: &Context) -> Result<()> {
+    let arch = domain.os.kind.arch.unwrap_or_default();
+    let name = domain.os.kind.machine.as_deref().unwrap_or_default();
+    let acpi = domain.features.as_ref().is_some_and(|f| f.acpi);
+    let flash = domain
+        .os
+        .loader
+        .as_ref()
+        .is_some_and(|loader| loader.kind == Some(LoaderType::Pflash));
+    let efi = domain.os.firmware == Some(FirmwareKind::Efi) || flash;
+    if efi && !acpi && arch.is_x86() {
+        return Err(unsupported("UEFI requires ACPI on this architecture"));
+    }
+    if acpi && !efi && arch == Arch::Aarch64 {
+        return Err(unsupported("ACPI requires UEFI on this architecture"));
+    }
+    let machine = context.caps.machine(accel(domain.virt_type), name);
+    if acpi && machine.is_some_and(|m| m.acpi == Some(false)) {
+        return Err(unsupported(format!(
+            "machine type '{name}' does not support ACPI"
+        )));
+    }
+    Ok(())
+}
