@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use virt_daemon::Paths;
 use virt_daemon::conf::{ConfError, Document, Value};
 
+use crate::save::Format as SaveFormat;
+
 /// What `qemu.conf` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QemuConf {
@@ -49,6 +51,8 @@ pub struct QemuConf {
     pub log_timestamp: bool,
     /// Capability flags that are treated as absent.
     pub capability_filters: Vec<String>,
+    /// How save images are packed.
+    pub save_image_format: SaveFormat,
     /// Keys of the file that have no effect yet, to be told to the operator.
     pub without_effect: Vec<String>,
 }
@@ -125,7 +129,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "rdp_username",
     "relaxed_acs_check",
     "remember_owner",
-    "save_image_format",
     "sched_core",
     "security_default_confined",
     "set_process_name",
@@ -188,6 +191,7 @@ impl QemuConf {
             swtpm_group: file.text("swtpm_group")?,
             log_timestamp: file.switch("log_timestamp")?.unwrap_or(true),
             capability_filters: file.list("capability_filters")?.unwrap_or_default(),
+            save_image_format: save_format(&mut file)?,
             without_effect: Vec::new(),
         };
         for key in WITHOUT_EFFECT {
@@ -226,6 +230,22 @@ fn range(file: &mut Document, key: &str, default: (u16, u16)) -> Result<(u16, u1
         ));
     }
     Ok((min, max))
+}
+
+/// Images with holes ("sparse") are not written yet.
+fn save_format(file: &mut Document) -> Result<SaveFormat, ConfError> {
+    let line = file.line("save_image_format");
+    match file.text("save_image_format")? {
+        None => Ok(SaveFormat::Raw),
+        Some(word) => SaveFormat::from_word(&word).ok_or_else(|| {
+            let words: Vec<&str> = SaveFormat::ALL.iter().map(|format| format.word()).collect();
+            let allowed = words.join(", ");
+            file.error(
+                line,
+                format!("'save_image_format' is \"{word}\"; it is one of {allowed}"),
+            )
+        }),
+    }
 }
 
 /// -1 leaves it to the QEMU binary.

@@ -61,7 +61,7 @@ pub fn create(request: &TapRequest) -> Result<Tap> {
         let index = if_nametoindex(bridge.as_str()).map_err(|e| system(what(), e.into()))?;
         change.master = Some(index);
         if change.mtu.is_none() {
-            change.mtu = Some(mtu(bridge).map_err(|e| system(what(), e))?);
+            change.mtu = Some(ifreq::mtu(bridge).map_err(|e| system(what(), e))?);
         }
     }
     let tap = open(request).map_err(|e| {
@@ -99,11 +99,6 @@ fn host_address(guest: [u8; 6]) -> [u8; 6] {
     host
 }
 
-fn mtu(interface: &str) -> io::Result<u32> {
-    let text = std::fs::read_to_string(format!("/sys/class/net/{interface}/mtu"))?;
-    text.trim().parse().map_err(io::Error::other)
-}
-
 fn open(request: &TapRequest) -> io::Result<Tap> {
     let mut name = request.name.clone();
     let mut queues = Vec::new();
@@ -112,7 +107,7 @@ fn open(request: &TapRequest) -> io::Result<Tap> {
             .read(true)
             .write(true)
             .open("/dev/net/tun")?;
-        name = attach::queue(
+        name = ifreq::queue(
             file.as_fd(),
             &name,
             request.virtio_header,
@@ -123,7 +118,8 @@ fn open(request: &TapRequest) -> io::Result<Tap> {
     Ok(Tap { name, queues })
 }
 
-mod attach {
+/// The calls that take a `struct ifreq`.
+mod ifreq {
     #![allow(
         unsafe_code,
         reason = "the kernel makes taps by ioctl, which has no safe interface"
@@ -148,14 +144,7 @@ mod attach {
         virtio_header: bool,
         several: bool,
     ) -> io::Result<String> {
-        if name.is_empty() || name.len() > super::MAX_NAME || name.contains(['/', '\0']) {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        // SAFETY: all-zero is a valid ifreq.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-            *to = from.cast_signed() as libc::c_char;
-        }
+        let mut request = named(name)?;
         let mut flags = IFF_TAP | IFF_NO_PI;
         if virtio_header {
             flags |= IFF_VNET_HDR;
@@ -173,6 +162,43 @@ mod attach {
         let bytes = request.ifr_name.iter().map(|c| c.cast_unsigned());
         let name: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
         String::from_utf8(name).map_err(io::Error::other)
+    }
+
+    /// An interface's largest packet. `/sys` would not do: it may be another network namespace's.
+    pub(super) fn mtu(interface: &str) -> io::Result<u32> {
+        let mut request = named(interface)?;
+        let socket = rustix::net::socket_with(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::DGRAM,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )?;
+        // SAFETY: SIOCGIFMTU reads and writes one ifreq, which lives over the call.
+        let result = unsafe {
+            libc::ioctl(
+                socket.as_raw_fd(),
+                libc::SIOCGIFMTU as libc::Ioctl,
+                &raw mut request,
+            )
+        };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: SIOCGIFMTU has filled this arm of the union.
+        let mtu = unsafe { request.ifr_ifru.ifru_mtu };
+        u32::try_from(mtu).map_err(io::Error::other)
+    }
+
+    fn named(name: &str) -> io::Result<libc::ifreq> {
+        if name.is_empty() || name.len() > super::MAX_NAME || name.contains(['/', '\0']) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        // SAFETY: all-zero is a valid ifreq.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+            *to = from.cast_signed() as libc::c_char;
+        }
+        Ok(request)
     }
 }
 
@@ -216,14 +242,24 @@ mod tests {
         if !may_make_taps() {
             return;
         }
-        let tap = create(&request(None)).unwrap();
-        assert!(tap.name.starts_with("vqtest"), "{}", tap.name);
+        // A name that no other test takes as soon as it is free.
+        let tap = create(&TapRequest {
+            name: "vqgone%d".into(),
+            ..request(None)
+        })
+        .unwrap();
+        assert!(tap.name.starts_with("vqgone"), "{}", tap.name);
         let address =
             std::fs::read_to_string(format!("/sys/class/net/{}/address", tap.name)).unwrap();
         assert_eq!(address.trim(), "fe:54:00:01:02:03");
         let name = tap.name.clone();
         drop(tap);
-        assert!(if_nametoindex(name.as_str()).is_err());
+        // A program that another test is starting may hold copies until it is executed.
+        let gone = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            if_nametoindex(name.as_str()).is_err()
+        });
+        assert!(gone, "{name} stays");
     }
 
     #[test]

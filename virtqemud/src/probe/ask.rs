@@ -67,6 +67,7 @@ async fn session(
         "chardev=monitor,mode=control",
     ]);
     program.descriptors = vec![(3, OwnedFd::from(theirs))];
+    program.ends_with_us = true;
     program.output = Stdio::File(words.try_clone().map_err(broken)?);
     let process = KillOnDrop(program.start().map_err(broken)?);
     let connected = Monitor::start(ours).map_err(broken)?;

@@ -56,6 +56,30 @@ impl Prober {
             .map(Arc::clone)
     }
 
+    /// The same of several binaries, which are asked at the same time; in their order.
+    pub async fn all(&self, binaries: &[PathBuf]) -> Vec<Result<Arc<QemuCaps>>> {
+        let mut asked: Vec<_> = binaries
+            .iter()
+            .map(|binary| Box::pin(self.caps(binary)))
+            .collect();
+        let mut answers: Vec<_> = binaries.iter().map(|_| None).collect();
+        std::future::poll_fn(|context| {
+            for (answer, caps) in answers.iter_mut().zip(&mut asked) {
+                if answer.is_none()
+                    && let std::task::Poll::Ready(caps) = caps.as_mut().poll(context)
+                {
+                    *answer = Some(caps);
+                }
+            }
+            match answers.iter().all(Option::is_some) {
+                true => std::task::Poll::Ready(()),
+                false => std::task::Poll::Pending,
+            }
+        })
+        .await;
+        answers.into_iter().flatten().collect()
+    }
+
     /// The same without waiting: `None` when it isn't known yet.
     pub fn caps_now(&self, binary: &Path) -> Option<Arc<QemuCaps>> {
         self.cell(binary).ok()?.get().map(Arc::clone)

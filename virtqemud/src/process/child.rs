@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use rustix::fs::Mode;
+use rustix::fs::{Gid, Mode, Uid};
+use virt_confinement::Account;
 
 use super::handle::Process;
 
@@ -47,6 +48,11 @@ pub struct Program {
     /// File that gets the program's number in decimal digits (mode 0644), stays open in it and
     /// stays locked (`F_SETLK`, byte 0) while it lives, as libvirt's own pid files do.
     pub pid_file: Option<PathBuf>,
+    /// Who it runs as; `None` = as the daemon.
+    pub account: Option<Account>,
+    /// It is killed when the thread that starts it ends, however that ends: for a program that only
+    /// answers the daemon. Start such a program from a thread that lives as long as the daemon.
+    pub ends_with_us: bool,
 }
 
 impl Program {
@@ -59,6 +65,8 @@ impl Program {
             output: Stdio::Null,
             descriptors: Vec::new(),
             pid_file: None,
+            account: None,
+            ends_with_us: false,
         }
     }
 
@@ -99,7 +107,8 @@ impl Program {
             None => None,
         };
         let moves = clear_of_targets(self.descriptors, pid_file)?;
-        in_child::prepare(&mut command, moves);
+        let account = self.account.map(Credentials::of);
+        in_child::prepare(&mut command, moves, account, self.ends_with_us);
         let child = command.spawn()?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         // Not reaped before this, so the number is still the child's.
@@ -113,6 +122,25 @@ fn open_pid_file(path: &std::path::Path) -> io::Result<OwnedFd> {
         | rustix::fs::OFlags::TRUNC
         | rustix::fs::OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::from_raw_mode(0o644))?)
+}
+
+/// An account in the form the kernel takes, made before the fork.
+#[derive(Debug)]
+struct Credentials {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Credentials {
+    fn of(account: Account) -> Self {
+        let groups = account.groups.iter().map(|gid| Gid::from_raw(*gid));
+        Self {
+            uid: Uid::from_raw(account.owner.uid),
+            gid: Gid::from_raw(account.owner.gid),
+            groups: groups.collect(),
+        }
+    }
 }
 
 /// What the child does with descriptors between fork and exec.
@@ -146,10 +174,16 @@ mod in_child {
         reason = "the steps between fork and exec have no safe interface in the standard library"
     )]
 
-    use super::{AsRawFd, Command, CommandExt, Mode, Moves, io};
+    use super::{AsRawFd, Command, CommandExt, Credentials, Mode, Moves, io};
 
     /// Appends the steps that run in the child.
-    pub(super) fn prepare(command: &mut Command, moves: Moves) {
+    pub(super) fn prepare(
+        command: &mut Command,
+        moves: Moves,
+        credentials: Option<Credentials>,
+        ends_with_us: bool,
+    ) {
+        let us = rustix::process::getpid();
         // SAFETY: the closure runs in the forked child, where only async-signal-safe calls are
         // allowed. Everything in it is a direct system call on data made before the fork: no
         // allocation, no lock, no panic (sizes are fixed, indexing is bounded by the buffer).
@@ -166,6 +200,21 @@ mod in_child {
                 }
                 if let Some(file) = &moves.pid_file {
                     write_pid(file)?;
+                }
+                if let Some(credentials) = &credentials {
+                    // The child has one thread, so the thread's identity is the process's. Groups
+                    // first: afterwards the privilege to set them is gone.
+                    rustix::thread::set_thread_groups(&credentials.groups)?;
+                    rustix::thread::set_thread_gid(credentials.gid)?;
+                    rustix::thread::set_thread_uid(credentials.uid)?;
+                }
+                // After the change of user, which takes it back.
+                if ends_with_us {
+                    let kill = rustix::process::Signal::KILL;
+                    rustix::process::set_parent_process_death_signal(Some(kill))?;
+                    if rustix::process::getppid() != Some(us) {
+                        return Err(io::ErrorKind::BrokenPipe.into());
+                    }
                 }
                 Ok(())
             });
@@ -249,6 +298,32 @@ mod tests {
         );
         process.kill().unwrap();
         process.ended().await;
+    }
+
+    #[tokio::test]
+    async fn it_runs_as_the_account_with_no_privilege_left() {
+        if !rustix::process::geteuid().is_root() {
+            println!("SKIPPED: needs root to become somebody else");
+            return;
+        }
+        let (mut out, write) = std::io::pipe().unwrap();
+        let mut program = shell("id -u >&3; id -G >&3; grep CapEff /proc/self/status >&3");
+        program.descriptors = vec![(3, write.into())];
+        program.account = Some(Account {
+            owner: virt_confinement::Owner {
+                uid: 54321,
+                gid: 54322,
+            },
+            name: "someone".to_owned(),
+            groups: vec![54322, 54323],
+        });
+        let process = program.start().unwrap();
+        assert_eq!(process.ended().await, Ending::Exited(0));
+        let mut text = String::new();
+        out.read_to_string(&mut text).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[..2], ["54321", "54322 54323"]);
+        assert!(lines[2].ends_with("\t0000000000000000"), "{text}");
     }
 
     #[tokio::test]

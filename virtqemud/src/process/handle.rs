@@ -10,6 +10,8 @@ use rustix::process::{
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::watch;
+
 /// How a process ended, as far as it can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -53,7 +55,7 @@ impl Process {
         let fd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
         Ok(Self {
             pid,
-            fd: watch(fd)?,
+            fd: watch(fd, Interest::READABLE)?,
         })
     }
 
@@ -91,11 +93,16 @@ impl Process {
         matches!(rustix::event::poll(&mut fds, Some(&now)), Ok(0))
     }
 
+    /// Waits for its end and leaves it to others to reap it.
+    pub async fn readable(&self) {
+        // An error can only be that the runtime shuts down: then nobody waits for the answer.
+        drop(self.fd.readable().await);
+    }
+
     /// Waits for its end. A child is reaped by the first who gets here; later and other callers
     /// see [`Ending::Unknown`].
     pub async fn ended(&self) -> Ending {
-        // An error can only be that the runtime shuts down: then nobody waits for the answer.
-        drop(self.fd.readable().await);
+        self.readable().await;
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         match waitid(
             WaitId::PidFd(std::os::fd::AsFd::as_fd(self.fd.get_ref())),
@@ -124,17 +131,11 @@ impl Process {
     }
 }
 
-#[allow(
-    unsafe_code,
-    reason = "tokio asks its caller to promise that the descriptor stays the same"
-)]
-fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: an OwnedFd is one descriptor from its making to its drop, and it moves into the
-    // AsyncFd here, which gives out only shared references to it.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into)
-}
-
 #[cfg(test)]
+#[allow(
+    clippy::zombie_processes,
+    reason = "the children are reaped through their pidfds"
+)]
 mod tests {
     use super::*;
     use std::process::Command;

@@ -6,6 +6,8 @@
 pub mod child;
 pub mod handle;
 pub mod log;
+mod watch;
 
 pub use child::{Program, Stdio};
 pub use handle::Process;
+pub use watch::watch;

@@ -1,10 +1,11 @@
 //! Disks: what they are made of and what went through them.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use virt_domain::devices::disk::IoTune;
 
 use super::error::QmpError;
-use super::monitor::Monitor;
+use super::monitor::{Monitor, Pending};
 
 /// One drive of `query-block`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -125,9 +126,68 @@ impl Monitor {
     }
 }
 
+impl Monitor {
+    /// `block_set_io_throttle`: limits the disk of that alias.
+    pub fn set_io_throttle(&self, alias: &str, limits: &IoTune) -> Pending {
+        self.send("block_set_io_throttle", Some(throttle(alias, limits)))
+    }
+}
+
+/// The limits by the command's own names.
+fn throttle(alias: &str, limits: &IoTune) -> Value {
+    let mut arguments = json!({ "id": alias });
+    for (name, value) in limits.numbers() {
+        let value = value.unwrap_or(0);
+        // These have to be there, the others must not be 0.
+        let always =
+            !name.ends_with("_length") && !name.ends_with("_max") && !name.starts_with("size");
+        if value == 0 && !always {
+            continue;
+        }
+        let key = match name {
+            "total_bytes_sec" => "bps".to_owned(),
+            "read_bytes_sec" => "bps_rd".to_owned(),
+            "write_bytes_sec" => "bps_wr".to_owned(),
+            "total_iops_sec" => "iops".to_owned(),
+            "read_iops_sec" => "iops_rd".to_owned(),
+            "write_iops_sec" => "iops_wr".to_owned(),
+            "size_iops_sec" => "iops_size".to_owned(),
+            other => other
+                .replace("total_bytes_sec", "bps")
+                .replace("read_bytes_sec", "bps_rd")
+                .replace("write_bytes_sec", "bps_wr")
+                .replace("total_iops_sec", "iops")
+                .replace("read_iops_sec", "iops_rd")
+                .replace("write_iops_sec", "iops_wr"),
+        };
+        arguments[key] = value.into();
+    }
+    if let Some(group) = &limits.group_name {
+        arguments["group"] = group.as_str().into();
+    }
+    arguments
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_go_by_the_commands_names() {
+        let limits = IoTune {
+            total_bytes_sec: Some(7),
+            read_iops_sec_max: Some(9),
+            total_iops_sec_max_length: Some(3),
+            ..IoTune::default()
+        };
+        assert_eq!(
+            throttle("d", &limits),
+            json!({
+                "id": "d", "bps": 7, "bps_rd": 0, "bps_wr": 0, "iops": 0, "iops_rd": 0,
+                "iops_wr": 0, "iops_rd_max": 9, "iops_max_length": 3
+            })
+        );
+    }
 
     #[test]
     fn a_drive_as_qemu_10_tells_it() {

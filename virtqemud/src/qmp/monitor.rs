@@ -83,6 +83,17 @@ impl Monitor {
     /// # Errors
     /// When the socket can't be made non-blocking or registered with the runtime.
     pub fn start(socket: std::os::unix::net::UnixStream) -> io::Result<Connected> {
+        Self::start_within(socket, DEFAULT_DEADLINE)
+    }
+
+    /// As [`Monitor::start`], for a QEMU that may take that long to come up.
+    ///
+    /// # Errors
+    /// As [`Monitor::start`].
+    pub fn start_within(
+        socket: std::os::unix::net::UnixStream,
+        patience: Duration,
+    ) -> io::Result<Connected> {
         socket.set_nonblocking(true)?;
         let stream = UnixStream::from_std(socket)?;
         let (commands, queue) = mpsc::channel(MAX_WAITING);
@@ -103,7 +114,7 @@ impl Monitor {
             commands,
             deadline: DEFAULT_DEADLINE,
         };
-        let capabilities = monitor.send("qmp_capabilities", None);
+        let capabilities = monitor.within(patience).send("qmp_capabilities", None);
         Ok(Connected {
             ready: Ready {
                 greeting,
