@@ -1,0 +1,206 @@
+//! What readers see of a guest.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use uuid::Uuid;
+use virt_domain::Domain;
+use virt_driver::{Definition, Shutoff, State, Summary};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use super::consoles::Consoles;
+use super::taint::Taint;
+use crate::caps::QemuCaps;
+use crate::process::Process;
+use crate::qmp::Monitor;
+use crate::qmp::machine::Cpu;
+
+/// A guest at one moment. Replaced whole on every change.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its name; `virsh domrename` changes it.
+    pub name: Arc<str>,
+    /// Its id while it is active, counted from 1 per host.
+    pub id: Option<i32>,
+    /// Its state and why.
+    pub state: State,
+    /// Its persistent definition; a transient guest has none.
+    pub definition: Option<Arc<Definition>>,
+    /// The running guest; `None` while it is shut off.
+    pub live: Option<Arc<Live>>,
+    /// Whether it starts with the host.
+    pub autostart: bool,
+    /// Whether it starts once with the host's next boot.
+    pub autostart_once: bool,
+    /// Whether a managed save image waits for its next start.
+    pub managed_save: bool,
+    /// Whether its definition was changed since it was made.
+    pub updated: bool,
+}
+
+impl Snapshot {
+    /// A guest that was just defined and is shut off.
+    pub fn inactive(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            id: None,
+            state: State::Shutoff(Shutoff::Unknown),
+            definition: None,
+            live: None,
+            autostart: false,
+            autostart_once: false,
+            managed_save: false,
+            updated: false,
+        }
+    }
+
+    /// Whether it has a QEMU.
+    pub fn is_active(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// The running guest.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID "domain is not running".
+    pub fn running(&self) -> Result<&Arc<Live>> {
+        self.live.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorCode::OperationInvalid,
+                ErrorDomain::Domain,
+                "domain is not running",
+            )
+        })
+    }
+
+    /// How large the guest is: as it runs, else as it will start.
+    pub fn size(&self) -> Size {
+        if let Some(live) = &self.live {
+            return Size {
+                memory: live.domain.memory.size.0,
+                current_memory: live.domain.current_memory.0,
+                max_vcpus: live.domain.vcpu.max,
+                vcpus: live.domain.vcpu.count(),
+            };
+        }
+        self.definition
+            .as_ref()
+            .map_or_else(Size::default, |d| Size::of(d.summary()))
+    }
+}
+
+/// How large a guest is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Most memory, in KiB.
+    pub memory: u64,
+    /// What the balloon leaves of it, in KiB.
+    pub current_memory: u64,
+    /// Most virtual processors.
+    pub max_vcpus: u32,
+    /// Virtual processors that are on.
+    pub vcpus: u32,
+}
+
+impl Size {
+    /// The size that a definition gives.
+    pub fn of(summary: &Summary) -> Self {
+        Self {
+            memory: summary.memory,
+            current_memory: summary.current_memory,
+            max_vcpus: summary.max_vcpus,
+            vcpus: summary.vcpus,
+        }
+    }
+}
+
+/// A running guest as it is now. Cheap to clone with a change.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// What it is made of, with everything that its start added.
+    pub domain: Arc<Domain>,
+    /// Its QEMU.
+    pub qemu: Arc<Qemu>,
+    /// Threads of its processors that are on.
+    pub vcpus: Arc<[Vcpu]>,
+    /// What is done to it that nobody supports.
+    pub taints: Arc<[Taint]>,
+    /// What of it is deprecated, in words.
+    pub deprecations: Arc<[String]>,
+}
+
+/// One virtual processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vcpu {
+    /// Its number in the guest.
+    pub index: u32,
+    /// The host's thread that runs it; with TCG several may share one.
+    pub thread: i32,
+}
+
+impl From<&Cpu> for Vcpu {
+    fn from(cpu: &Cpu) -> Self {
+        Self {
+            index: cpu.cpu_index,
+            thread: cpu.thread_id,
+        }
+    }
+}
+
+/// What stays the same as long as a QEMU runs.
+#[derive(Debug)]
+pub struct Qemu {
+    /// The guest.
+    pub uuid: Uuid,
+    /// The process.
+    pub process: Process,
+    /// Its monitor. Questions go here at once, from any task; changes go through the guest's actor.
+    pub monitor: Monitor,
+    /// What the binary can do.
+    pub caps: Arc<QemuCaps>,
+    /// Who has its terminals open.
+    pub consoles: Consoles,
+    /// What the end of the process will mean.
+    ending: Mutex<Option<Shutoff>>,
+    gone: watch::Sender<bool>,
+}
+
+impl Qemu {
+    /// A QEMU that nobody wants to end yet.
+    pub fn new(uuid: Uuid, process: Process, monitor: Monitor, caps: Arc<QemuCaps>) -> Self {
+        Self {
+            uuid,
+            process,
+            monitor,
+            caps,
+            consoles: Consoles::default(),
+            ending: Mutex::new(None),
+            gone: watch::Sender::new(false),
+        }
+    }
+
+    /// Says why the process is about to end. The first reason stays.
+    pub fn intend(&self, reason: Shutoff) -> Shutoff {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        *ending.get_or_insert(reason)
+    }
+
+    /// Why the process is about to end, if anybody said so.
+    pub fn intended(&self) -> Option<Shutoff> {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It did not end after all.
+    pub(super) fn forgive(&self) {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Becomes true when the process is gone and everything of it was cleaned up.
+    pub fn gone(&self) -> watch::Receiver<bool> {
+        self.gone.subscribe()
+    }
+
+    pub(super) fn tell_gone(&self) {
+        self.gone.send_replace(true);
+    }
+}

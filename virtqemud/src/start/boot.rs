@@ -1,0 +1,225 @@
+//! The part of a start that talks to the new QEMU.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use virt_domain::Domain;
+use virt_domain::lifecycle::LifecycleAction;
+use virt_driver::{Guest as _, Paused, Running as RunReason, Shutoff, State};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use super::prepare::{self, Forked};
+use super::{Origin, Plan, back_ends, placement};
+use crate::caps::QemuCaps;
+use crate::guest::{Becomes, Body, Lifecycle, Live, Policy, Qemu, Running, Vcpu};
+use crate::qmp::machine::{Chardev, Cpu};
+use crate::qmp::monitor::Ready;
+use crate::qmp::{Monitor, QmpError};
+
+/// How long QEMU may take to come up, as with the stock daemon; guests whose memory is allocated
+/// at start get more.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a QEMU that closed its monitor may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// And for each GiB of memory.
+const PATIENCE_PER_GIB: Duration = Duration::from_secs(1);
+
+/// What the ends of the guest's run become.
+pub(crate) fn policy(domain: &Domain) -> Policy {
+    let becomes = |action: Option<LifecycleAction>| match action {
+        Some(LifecycleAction::Restart | LifecycleAction::CoredumpRestart) => Becomes::Restarted,
+        Some(LifecycleAction::Preserve) => Becomes::Kept,
+        _ => Becomes::Off,
+    };
+    Policy {
+        on_poweroff: becomes(domain.on_poweroff),
+        on_crash: becomes(domain.on_crash),
+    }
+}
+
+impl Body {
+    /// Starts the guest, which is shut off.
+    ///
+    /// # Errors
+    /// What is missing, by name; QEMU's own last words when it does not come up. Nothing of the
+    /// start is left behind then.
+    pub(crate) async fn boot(&mut self, plan: Plan) -> Result<()> {
+        let driver = Arc::clone(self.driver());
+        let id = driver.registry.next_id();
+        let (caps, domain) = (Arc::clone(&plan.caps), plan.domain);
+        let (origin, reset) = (plan.origin, plan.reset_nvram);
+        let forked = tokio::task::spawn_blocking(move || {
+            let forked = prepare::fork(&driver, &caps, domain, id, &origin, reset);
+            forked.map(|forked| (forked, origin))
+        });
+        let (forked, origin) = match forked.await {
+            Ok(Ok(forked)) => forked,
+            failed => {
+                self.change(|snapshot| snapshot.state = State::Shutoff(Shutoff::Failed));
+                return Err(match failed {
+                    Ok(Err(error)) => error,
+                    _ => fault("the guest's start ended by a fault of the daemon's own"),
+                });
+            }
+        };
+        let ready = self.adopt(id, forked, &plan.caps)?;
+        let came_up = self.come_up(ready, origin, plan.paused).await;
+        if let Err(error) = came_up {
+            let error = self.give_up(error).await;
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    /// Makes the new QEMU the guest's.
+    fn adopt(&mut self, id: i32, forked: Forked, caps: &Arc<QemuCaps>) -> Result<Ready> {
+        let connected = match Monitor::start_within(forked.monitor, patience(&forked.domain)) {
+            Ok(connected) => connected,
+            Err(cause) => {
+                // The process goes with the belongings: nobody else knows of it yet.
+                let _ = forked.process.kill();
+                let belongings = forked.belongings;
+                // Removing them blocks.
+                tokio::task::spawn_blocking(move || drop(belongings));
+                let what = "cannot watch QEMU's monitor";
+                return Err(Error::system(ErrorDomain::Qemu, what, &cause));
+            }
+        };
+        let qemu = Arc::new(Qemu::new(
+            self.guest().uuid(),
+            forked.process,
+            connected.monitor,
+            Arc::clone(caps),
+        ));
+        let live = Live {
+            domain: Arc::from(forked.domain),
+            qemu: Arc::clone(&qemu),
+            vcpus: Arc::new([]),
+            taints: forked.taints.into(),
+            deprecations: Arc::new([]),
+        };
+        self.set_running(Running {
+            policy: policy(&live.domain),
+            qemu,
+            events: connected.events,
+            belongings: forked.belongings.keep(),
+            log: Some(forked.log),
+            kept: forked.kept,
+            expected: None,
+            hung_up: None,
+            migration: None,
+            is_up: false,
+        });
+        self.change(|snapshot| {
+            snapshot.id = Some(id);
+            snapshot.state = State::Paused(Paused::StartingUp);
+            snapshot.live = Some(Arc::new(live));
+        });
+        let driver = self.driver();
+        driver.registry.activate(id, Arc::clone(self.guest()));
+        Ok(connected.ready)
+    }
+
+    /// From the fork to the running guest.
+    async fn come_up(&mut self, ready: Ready, origin: Origin, paused: bool) -> Result<()> {
+        let live = self.live()?;
+        let monitor = live.qemu.monitor.within(patience(&live.domain));
+        // All questions at once; QEMU answers when it is up. The status file is written meanwhile:
+        // a daemon that is started now finds the guest and ends it.
+        let events = monitor.set_migration_capabilities(&[("events", true)]);
+        let (cpus, chardevs) = (monitor.cpus(), monitor.chardevs());
+        self.write_status().await?;
+        let name = self.name();
+        let told = |error: QmpError| error.about(&name);
+        let answers = self
+            .attend(async {
+                ready.wait().await?;
+                // Every binary that is driven has the capability; one that refuses is told of by
+                // what needs it.
+                if let Err(error @ (QmpError::Closed | QmpError::Timeout { .. })) = events.await {
+                    return Err(error);
+                }
+                let cpus: Vec<Cpu> = cpus.read().await?;
+                let chardevs: Vec<Chardev> = chardevs.read().await?;
+                Ok((cpus, chardevs))
+            })
+            .await;
+        let (cpus, chardevs) = answers.map_err(told)?;
+        let vcpus: Arc<[Vcpu]> = cpus.iter().map(Into::into).collect();
+        placement::pin(&live.domain, live.qemu.process.pid(), &vcpus)?;
+        self.change_live(|live| {
+            back_ends::character_devices(Arc::make_mut(&mut live.domain), &chardevs);
+            live.vcpus = vcpus;
+        })?;
+        let driver = Arc::clone(self.driver());
+        for pending in back_ends::after(&driver, &live.domain, &monitor)? {
+            self.attend(pending).await.map_err(told)?;
+        }
+        match origin {
+            Origin::Boot => self.run_booted(paused).await,
+            Origin::Saved(state) => self.run_restored(state, paused).await,
+        }
+    }
+
+    async fn run_booted(&mut self, paused: bool) -> Result<()> {
+        if !paused {
+            self.start_cpus(RunReason::Booted).await?;
+        }
+        self.is_up();
+        self.emit(Lifecycle::StartedBooted.event());
+        if paused {
+            self.change(|snapshot| snapshot.state = State::Paused(Paused::User));
+            self.emit(Lifecycle::SuspendedPaused.event());
+        }
+        Ok(())
+    }
+
+    async fn run_restored(&mut self, state: std::os::fd::OwnedFd, paused: bool) -> Result<()> {
+        self.read_state(state).await?;
+        self.change(|snapshot| snapshot.state = State::Paused(Paused::Migration));
+        self.is_up();
+        self.emit(Lifecycle::StartedRestored.event());
+        if paused {
+            self.emit(Lifecycle::SuspendedRestored.event());
+            return Ok(());
+        }
+        self.start_cpus(RunReason::Restored).await
+    }
+
+    /// Undoes a start that failed; the error to tell.
+    async fn give_up(&mut self, error: Error) -> Error {
+        let is_closed = error.message() == QmpError::Closed.about("").message();
+        if let Ok(live) = self.live() {
+            if is_closed {
+                // It says why before it goes.
+                let gone = self.await_end();
+                let _ = tokio::time::timeout(LAST_WORDS, gone).await;
+            }
+            live.qemu.intend(Shutoff::Failed);
+            if let Err(error) = live.qemu.process.kill() {
+                tracing::error!(guest = %self.name(), %error, "QEMU can't be killed");
+            }
+            self.await_end().await;
+        }
+        let words = self.last_words();
+        if !is_closed {
+            return error;
+        }
+        // QEMU's own last words say more than that it is gone.
+        fault(&format!(
+            "QEMU unexpectedly closed the monitor (vm='{}'): {words}",
+            self.name()
+        ))
+    }
+}
+
+fn patience(domain: &Domain) -> Duration {
+    let gib = u32::try_from(domain.memory.size.bytes() >> 30).unwrap_or(u32::MAX);
+    PATIENCE + PATIENCE_PER_GIB.saturating_mul(gib)
+}
+
+fn fault(text: &str) -> Error {
+    Error::new(ErrorCode::InternalError, ErrorDomain::Qemu, text)
+}

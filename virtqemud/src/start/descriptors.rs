@@ -1,0 +1,197 @@
+//! Opens what QEMU inherits as descriptors.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use crate::argv::{Descriptors, FileUse, TapFds, VhostNet};
+use crate::net::{TapRequest, tap, vhost};
+
+/// The first number in QEMU; those below are its standard streams.
+const FIRST: RawFd = 3;
+
+/// What was opened so far.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    descriptors: Vec<(RawFd, OwnedFd)>,
+    /// What is known of each interface that gets a tap, by alias.
+    taps: HashMap<String, TapRequest>,
+    /// The taps that were made: alias and the interface's name.
+    pub(super) names: Vec<(String, String)>,
+    /// Below this folders for sockets are made; elsewhere they are the user's to make.
+    channels: PathBuf,
+    /// Sockets that were made.
+    pub(super) sockets: Vec<PathBuf>,
+}
+
+impl Opened {
+    pub(super) fn new(taps: HashMap<String, TapRequest>, channels: PathBuf) -> Self {
+        Self {
+            taps,
+            channels,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a descriptor; its number in QEMU.
+    pub(super) fn add(&mut self, descriptor: OwnedFd) -> RawFd {
+        // Bounded by the process's own limit of open files.
+        let number = FIRST + RawFd::try_from(self.descriptors.len()).unwrap_or(RawFd::MAX - FIRST);
+        self.descriptors.push((number, descriptor));
+        number
+    }
+
+    pub(super) fn take(&mut self) -> Vec<(RawFd, OwnedFd)> {
+        std::mem::take(&mut self.descriptors)
+    }
+}
+
+/// A listening socket; what lies in its place is taken away if it is a socket.
+pub(super) fn listen(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => {
+            std::fs::remove_file(path)?;
+        }
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    // As QEMU would make it with the umask it runs with.
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o775))?;
+    Ok(listener)
+}
+
+impl Descriptors for Opened {
+    fn listen_unix(&mut self, _alias: &str, path: &Path) -> Result<i32> {
+        let folder = path
+            .parent()
+            .filter(|folder| folder.starts_with(&self.channels));
+        let listening = folder
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| listen(path));
+        let listener = listening.map_err(|cause| {
+            let what = format!("Unable to bind to UNIX socket path '{}'", path.display());
+            Error::system(ErrorDomain::Qemu, what, &cause)
+        })?;
+        self.sockets.push(path.to_owned());
+        Ok(self.add(listener.into()))
+    }
+
+    fn char_file(
+        &mut self,
+        _alias: &str,
+        _used: FileUse,
+        path: &Path,
+        append: bool,
+    ) -> Result<i32> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(append)
+            .write(true)
+            .truncate(!append)
+            .mode(0o600)
+            .custom_flags(nix::libc::O_NOFOLLOW)
+            .open(path)
+            .map_err(|cause| {
+                let what = format!("Unable to pre-create chardev file '{}'", path.display());
+                Error::system(ErrorDomain::Qemu, what, &cause)
+            })?;
+        Ok(self.add(file.into()))
+    }
+
+    fn tap(&mut self, alias: &str, queues: u32, vhost: VhostNet) -> Result<TapFds> {
+        let Some(request) = self.taps.get(alias) else {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Qemu,
+                format!("no tap is known for interface '{alias}'"),
+            ));
+        };
+        let tap = tap::create(&TapRequest {
+            queues,
+            ..request.clone()
+        })?;
+        self.names.push((alias.to_owned(), tap.name));
+        let vhost = match (vhost, vhost::network(queues)) {
+            (VhostNet::No, _) => Vec::new(),
+            (_, Ok(queues)) => queues,
+            (VhostNet::IfAvailable, Err(_)) => Vec::new(),
+            (VhostNet::Required, Err(cause)) => {
+                return Err(Error::system(
+                    ErrorDomain::Qemu,
+                    "vhost-net was requested for an interface, but is unavailable",
+                    &cause,
+                ));
+            }
+        };
+        Ok(TapFds {
+            tap: tap.queues.into_iter().map(|fd| self.add(fd)).collect(),
+            vhost: vhost.into_iter().map(|fd| self.add(fd)).collect(),
+        })
+    }
+
+    fn vhost_vsock(&mut self, cid: u32) -> Result<i32> {
+        let device = vhost::vsock(cid).map_err(|cause| {
+            let what = format!("unable to give the guest the vsock address {cid}");
+            Error::system(ErrorDomain::Qemu, what, &cause)
+        })?;
+        Ok(self.add(device))
+    }
+
+    fn vhost_scsi(&mut self) -> Result<i32> {
+        let device = vhost::scsi().map_err(|cause| {
+            Error::system(ErrorDomain::Qemu, "Cannot open '/dev/vhost-scsi'", &cause)
+        })?;
+        Ok(self.add(device))
+    }
+
+    fn tpm(&mut self, path: &Path) -> Result<i32> {
+        let device = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|cause| {
+                let what = format!("Could not open TPM device '{}'", path.display());
+                Error::system(ErrorDomain::Qemu, what, &cause)
+            })?;
+        Ok(self.add(device.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_left_over_socket_is_replaced_and_a_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/channel");
+        let mut opened = Opened::default();
+        assert_eq!(opened.listen_unix("channel0", &path).unwrap(), 3);
+        assert_eq!(opened.listen_unix("channel0", &path).unwrap(), 4);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "precious").unwrap();
+        let error = opened.listen_unix("channel0", &path).unwrap_err();
+        assert!(
+            error.message().contains("Address already in use"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[test]
+    fn a_file_behind_a_planted_link_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let (precious, link) = (folder.path().join("precious"), folder.path().join("log"));
+        std::fs::write(&precious, "data").unwrap();
+        std::os::unix::fs::symlink(&precious, &link).unwrap();
+        let opened = Opened::default().char_file("serial0", FileUse::Log, &link, false);
+        assert!(opened.is_err());
+        assert_eq!(std::fs::read(&precious).unwrap(), b"data");
+    }
+}

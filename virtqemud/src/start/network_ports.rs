@@ -1,0 +1,216 @@
+//! Interfaces of type `network`: their networks are another daemon's, which is asked for a port for
+//! each at the guest's start and gets it back at its end.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use uuid::Uuid;
+use virt_domain::Domain;
+use virt_domain::devices::interface::{Interface, InterfaceSource, MacTableManager};
+use virt_domain::network_port::{NetworkPort, PlugType, PortOwner};
+use virt_driver::network_ports::{self, Network};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::YesNo;
+
+use crate::driver::Driver;
+use crate::guest::Belongings;
+
+/// Has the networks make ports and notes in the guest what they are connected to. Blocks.
+///
+/// # Errors
+/// What the networks' daemon says; SYSTEM_ERROR naming its socket where it is not there;
+/// CONFIG_UNSUPPORTED for a port that can't be served. The ports that were made by then, or may have
+/// been, are noted in the guest: [`belong`] finds them.
+pub(super) fn ask(driver: &Driver, domain: &mut Domain) -> Result<()> {
+    let owner = PortOwner {
+        name: domain.name.clone(),
+        uuid: domain.uuid,
+    };
+    // First all of them: what a document says of ports is about another run.
+    for interface in &mut domain.devices.interfaces {
+        if let InterfaceSource::Network(source) = &mut interface.source {
+            source.port.portid = None;
+            interface.actual = None;
+        }
+    }
+    for interface in &mut domain.devices.interfaces {
+        if matches!(interface.source, InterfaceSource::Network(_)) {
+            ask_for_one(driver, interface, owner.clone())?;
+        }
+    }
+    Ok(())
+}
+
+fn ask_for_one(driver: &Driver, interface: &mut Interface, owner: PortOwner) -> Result<()> {
+    let id = Uuid::new_v4();
+    let wanted = NetworkPort::wanted(interface, owner, id);
+    let (Some(wanted), InterfaceSource::Network(source)) = (wanted, &mut interface.source) else {
+        // Definitions are given addresses.
+        return Err(fault("an interface has no hardware address"));
+    };
+    let name = source.port.network.clone();
+    // This thread may wait; the daemon's own drives the runtime.
+    let runtime = Handle::current();
+    let network = runtime.block_on(Network::find(&driver.neighbours, &name))?;
+    source.port.portid = Some(id);
+    match runtime.block_on(network.create_port(&wanted)) {
+        Ok(port) => connect(interface, &name, &port),
+        Err(error) => {
+            // Nobody knows of one whose answer was lost; one that was refused is not there.
+            if error.domain_number() != ErrorDomain::Rpc.number() {
+                source.port.portid = None;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Notes what the port is connected to.
+fn connect(interface: &mut Interface, network: &str, port: &NetworkPort) -> Result<()> {
+    let unmet = [
+        ("<virtualport>", port.virtualport.is_some()),
+        ("<vlan>", port.vlan.is_some()),
+        ("<bandwidth>", port.bandwidth.is_some()),
+        (
+            "<port isolated='yes'>",
+            port.port.as_ref().and_then(|p| p.isolated) == Some(YesNo::Yes),
+        ),
+        (
+            "trustGuestRxFilters='yes'",
+            port.rxfilters.as_ref().map(|r| r.trust_guest) == Some(YesNo::Yes),
+        ),
+        (
+            "macTableManager='libvirt'",
+            port.plug.as_ref().and_then(|plug| plug.mac_table_manager)
+                == Some(MacTableManager::Libvirt),
+        ),
+    ];
+    if let Some((what, _)) = unmet.iter().find(|(_, asked)| *asked) {
+        return Err(unsupported(format!(
+            "{what} of network '{network}' is not supported yet for guests; use a network without \
+             it"
+        )));
+    }
+    let Some(plug) = &port.plug else {
+        return Err(fault(&format!(
+            "the port of network '{network}' is connected to nothing"
+        )));
+    };
+    let of_the_host = match plug.kind {
+        PlugType::Network => false,
+        PlugType::Bridge => true,
+        PlugType::Direct | PlugType::HostdevPci => {
+            let what = match plug.kind {
+                PlugType::Direct => "interfaces",
+                _ => "network cards",
+            };
+            return Err(unsupported(format!(
+                "network '{network}' connects guests to {what} of the host directly \
+                 (type '{}'), which is not supported yet; use a network with a bridge",
+                plug.kind
+            )));
+        }
+    };
+    let Some(bridge) = &plug.bridge else {
+        return Err(fault(&format!(
+            "the port of network '{network}' names no bridge"
+        )));
+    };
+    interface.plug_into(bridge, of_the_host);
+    Ok(())
+}
+
+/// The ports go with the guest, also after a restart of the daemon.
+pub(super) fn belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
+    let interfaces = domain.devices.interfaces.iter();
+    let ports: Vec<(String, Uuid)> = interfaces
+        .filter_map(|interface| match &interface.source {
+            InterfaceSource::Network(source) => {
+                Some((source.port.network.clone(), source.port.portid?))
+            }
+            _ => None,
+        })
+        .collect();
+    if ports.is_empty() {
+        return;
+    }
+    let (driver, name) = (Arc::clone(driver), domain.name.clone());
+    belongings.at_end(move || {
+        let deleted = Handle::current().block_on(network_ports::delete(&driver.neighbours, &ports));
+        if let Err(error) = deleted {
+            let left: Vec<String> = ports
+                .iter()
+                .map(|(network, port)| format!("'{network}' {port}"))
+                .collect();
+            tracing::warn!(
+                guest = %name, %error,
+                "ports of networks may be left, to be removed by net-port-delete: {}",
+                left.join(", ")
+            );
+        }
+    });
+}
+
+fn unsupported(text: String) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Qemu, text)
+}
+
+fn fault(text: &str) -> Error {
+    Error::new(ErrorCode::InternalError, ErrorDomain::Qemu, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface() -> Interface {
+        let text = "<interface type='network'><mac address='52:54:00:00:00:01'/>\
+            <source network='n1'/></interface>";
+        virt_xml::read_named("interface", text).unwrap().0
+    }
+
+    fn port(inside: &str) -> NetworkPort {
+        let text = format!(
+            "<networkport><uuid>8e6b6d6f-4870-4200-8294-21fbd73a4c65</uuid>
+             <owner><name>g</name><uuid>8e6b6d6f-4870-4200-8294-21fbd73a4c66</uuid></owner>
+             <mac address='52:54:00:00:00:01'/>{inside}</networkport>"
+        );
+        NetworkPort::read(&text).unwrap()
+    }
+
+    #[test]
+    fn bridges_are_connected_to() {
+        for kind in ["network", "bridge"] {
+            let mut interface = interface();
+            let port = port(&format!("<plug type='{kind}' bridge='br7'/>"));
+            connect(&mut interface, "n1", &port).unwrap();
+            assert_eq!(interface.bridge(), Some("br7"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_served_is_refused_by_name() {
+        for (inside, named) in [
+            ("<plug type='direct' dev='eth0' mode='bridge'/>", "'direct'"),
+            (
+                "<plug type='hostdev-pci' managed='yes'><address domain='0' bus='1' slot='0' \
+                 function='0'/></plug>",
+                "'hostdev-pci'",
+            ),
+            (
+                "<bandwidth><inbound average='5'/></bandwidth><plug type='network' bridge='b'/>",
+                "<bandwidth>",
+            ),
+            (
+                "<plug type='network' bridge='b' macTableManager='libvirt'/>",
+                "macTableManager",
+            ),
+            ("", "connected to nothing"),
+            ("<plug type='network'/>", "names no bridge"),
+        ] {
+            let error = connect(&mut interface(), "n1", &port(inside)).unwrap_err();
+            let text = error.message();
+            assert!(text.contains(named) && text.contains("'n1'"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The part of a start that blocks: files, descriptors, the fork. Runs on a thread of its own.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use virt_domain::Domain;
+use virt_domain::os::SmbiosMode;
+use virt_domain::resource::Resource;
+use virt_domain::seclabel::{Seclabel, SeclabelType};
+use virt_domain::sysinfo::{SmbiosInfo, Sysinfo};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::YesNo;
+
+use super::descriptors::{Opened, listen};
+use super::{Origin, back_ends, check, firmware_variables, local_time, master_key};
+use crate::argv::{self, Incoming, StartContext};
+use crate::caps::QemuCaps;
+use crate::driver::Driver;
+use crate::guest::{Provisional, Taint};
+use crate::process::log::{GuestLog, Versions};
+use crate::process::{Process, Program, Stdio};
+use crate::status::Kept;
+use crate::{aliases, define, storage};
+
+/// A QEMU that was just forked.
+pub(super) struct Forked {
+    pub(super) process: Process,
+    /// Our end of its monitor.
+    pub(super) monitor: UnixStream,
+    /// The guest with names and back ends.
+    pub(super) domain: Box<Domain>,
+    pub(super) belongings: Provisional,
+    pub(super) log: GuestLog,
+    pub(super) kept: Kept,
+    pub(super) taints: Vec<Taint>,
+}
+
+fn failed(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Error {
+    move |cause| Error::system(ErrorDomain::Qemu, what, &cause)
+}
+
+/// Makes everything the guest needs and forks its QEMU.
+///
+/// # Errors
+/// What is missing or can't be made, by name; nothing is left behind then.
+pub(super) fn fork(
+    driver: &Arc<Driver>,
+    caps: &QemuCaps,
+    mut domain: Box<Domain>,
+    id: i32,
+    origin: &Origin,
+    reset_nvram: bool,
+) -> Result<Forked> {
+    domain.id = Some(id);
+    let booting = matches!(origin, Origin::Boot);
+    define::resolve(
+        &mut domain,
+        &define::Context {
+            caps,
+            config: &driver.config,
+            origin: define::Origin::Stored,
+            random: virt_domain::random,
+        },
+        &|| driver.host_state.cpu_map_at_once(),
+    )?;
+    if booting {
+        check::boot_files(&domain)?;
+    }
+    let ownership = driver.ownership.as_ref();
+    let (user, group) = match ownership {
+        Some(ownership) => {
+            let owner = ownership.account().owner;
+            (owner.uid, owner.gid)
+        }
+        None => (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        ),
+    };
+    storage::prepare(&mut domain, (user, group), booting)?;
+    firmware_variables::prepare(&domain, reset_nvram && booting)?;
+
+    let mut belongings = Provisional::new();
+    if let Some(ownership) = ownership {
+        belongings.given(ownership.give(&domain)?);
+    }
+    let short_name = argv::short_name(id, &domain.name);
+    let folder = driver.folders.guest(&short_name);
+    make_folder(&folder).map_err(failed(format!(
+        "Cannot create directory '{}'",
+        folder.display()
+    )))?;
+    belongings.folder(&folder);
+    let key = master_key::make(&folder).map_err(failed("failed to write master key file"))?;
+    if let Some(ownership) = ownership {
+        ownership.hand_over(&folder)?;
+        ownership.hand_over(&key)?;
+    }
+
+    let original_cpu = domain.cpu.clone();
+    if driver.paths.is_system() {
+        belongs_to_host(&mut domain, user, group);
+    }
+    aliases::assign(&mut domain)?;
+    back_ends::before(
+        driver,
+        &mut domain,
+        &short_name,
+        &folder,
+        !booting,
+        &mut belongings,
+    )?;
+
+    let socket = folder.join("monitor.sock");
+    let mut opened = Opened::new(back_ends::taps(&domain)?, driver.folders.channel.clone());
+    let (listener, monitor) = monitor(&socket).map_err(failed(format!(
+        "failed to create socket '{}'",
+        socket.display()
+    )))?;
+    let monitor_fd = opened.add(listener);
+    let built = argv::build(
+        &domain,
+        caps,
+        &mut StartContext {
+            short_name: short_name.clone(),
+            guest_dir: folder.clone(),
+            config: &driver.config,
+            environment: std::env::vars().collect(),
+            monitor_fd,
+            master_key: true,
+            incoming: if booting {
+                Incoming::None
+            } else {
+                Incoming::Defer
+            },
+            node_index: 0,
+            now: now(),
+            utc_offset: local_time::offset(now()),
+            // There is no placement service.
+            auto_nodes: None,
+            host_nodes: driver
+                .host
+                .tree()
+                .numbered("sys/devices/system/node", "node")
+                .into_iter()
+                .collect(),
+            host_smbios: copied_smbios(driver, &domain)?,
+            descriptors: &mut opened,
+        },
+    );
+    for socket in std::mem::take(&mut opened.sockets) {
+        belongings.file(socket);
+    }
+    let line = built?;
+    back_ends::taps_made(&mut domain, &opened.names);
+
+    let log_path = driver.folders.guest_log(&domain.name);
+    let mut log = GuestLog::open(&log_path).map_err(failed(format!(
+        "failed to open logfile {}",
+        log_path.display()
+    )))?;
+    write_header(&mut log, caps, &line).map_err(failed(format!(
+        "failed to write logfile {}",
+        log_path.display()
+    )))?;
+    let taints = taints(&domain);
+    for taint in &taints {
+        // The log is for people; a guest does not fail for a line of it.
+        let _ = log.note(&format!("Domain id={id} is tainted: {}", taint.word()));
+    }
+
+    let pid_file = driver.folders.pid(&domain.name);
+    belongings.file(&pid_file);
+    belongings.file(driver.folders.status(&domain.name));
+    let mut program = Program::new(&line.program).args(&line.args);
+    program.environment = Some(
+        line.env
+            .iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect(),
+    );
+    program.output = Stdio::File(log.output().map_err(failed("cannot dup the log's file"))?);
+    program.descriptors = opened.take();
+    program.pid_file = Some(pid_file);
+    program.account = ownership.map(|ownership| ownership.account().clone());
+    let process = program
+        .start()
+        .map_err(failed(format!("Failed to execute '{}'", line.program)))?;
+
+    let kept = Kept {
+        monitor: socket,
+        flags: caps.flags.clone(),
+        devices: Vec::new(),
+        channel_dir: driver.folders.channel.join(&short_name),
+        memory_dir: driver.config.memory_backing_dir.join(&short_name),
+        lib_dir: folder,
+        cpu: original_cpu,
+        reboot_wanted: false,
+        allow_reboot: None,
+        node_index: line.node_index,
+        fdset_index: line.fdset_index,
+    };
+    belongings.folder(&kept.channel_dir);
+    belongings.folder(&kept.memory_dir);
+    Ok(Forked {
+        process,
+        monitor,
+        domain,
+        belongings,
+        log,
+        kept,
+        taints,
+    })
+}
+
+/// The guest's own folder, which only QEMU's user may enter. One that a guest of an earlier life of
+/// the host left behind goes first.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::DirBuilder::new().mode(0o750).create(folder)
+}
+
+/// The listening end for QEMU and our own, connected to it: the kernel keeps it waiting until QEMU
+/// is ready to accept it.
+fn monitor(path: &Path) -> io::Result<(std::os::fd::OwnedFd, UnixStream)> {
+    let listener = listen(path)?;
+    let ours = UnixStream::connect(path)?;
+    Ok((listener.into(), ours))
+}
+
+/// The host's SMBIOS tables, for a guest that gets a copy.
+fn copied_smbios(driver: &Driver, domain: &Domain) -> Result<Option<Box<SmbiosInfo>>> {
+    if domain.os.smbios.as_ref().map(|smbios| smbios.mode) != Some(SmbiosMode::Host) {
+        return Ok(None);
+    }
+    let unavailable = || {
+        Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Qemu,
+            "Host SMBIOS information is not available",
+        )
+    };
+    let host = virt_host::smbios::read(driver.host.tree()).ok_or_else(unavailable)?;
+    // The document has more tables than a guest can be given; those are passed over.
+    match virt_xml::read::<Sysinfo>(&host.to_xml())?.0 {
+        Sysinfo::Smbios(info) => Ok(Some(info)),
+        Sysinfo::Fwcfg(_) => Err(unavailable()),
+    }
+}
+
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// What the host adds to a guest of the system's daemon.
+fn belongs_to_host(domain: &mut Domain, user: u32, group: u32) {
+    let resource = domain.resource.get_or_insert_with(Resource::default);
+    resource
+        .partition
+        .get_or_insert_with(|| "/machine".to_owned());
+    let has_dac = |label: &Seclabel| label.model.as_deref() == Some("dac");
+    if !domain.seclabels.iter().any(has_dac) {
+        let label = format!("+{user}:+{group}");
+        domain.seclabels.push(Seclabel {
+            kind: Some(SeclabelType::Dynamic),
+            model: Some("dac".to_owned()),
+            relabel: Some(YesNo::Yes),
+            label: Some(label.clone()),
+            imagelabel: Some(label),
+            baselabel: None,
+        });
+    }
+}
+
+fn taints(domain: &Domain) -> Vec<Taint> {
+    let mut taints = Vec::new();
+    if domain.qemu.commandline.is_some() || domain.qemu.overrides.is_some() {
+        taints.push(Taint::CustomArgv);
+    }
+    if domain.cpu.as_ref().and_then(|cpu| cpu.mode)
+        == Some(virt_domain::cpu::CpuMode::HostPassthrough)
+    {
+        taints.push(Taint::HostCpu);
+    }
+    taints
+}
+
+fn write_header(log: &mut GuestLog, caps: &QemuCaps, line: &argv::CommandLine) -> io::Result<()> {
+    let uname = rustix::system::uname();
+    let version = caps.version;
+    let qemu = format!(
+        "{}.{}.{}{}",
+        version / 1_000_000,
+        version / 1_000 % 1_000,
+        version % 1_000,
+        caps.package
+    );
+    log.starting(
+        &Versions {
+            daemon: concat!("virtqemud version: ", env!("CARGO_PKG_VERSION")),
+            qemu: &qemu,
+            kernel: &uname.release().to_string_lossy(),
+            hostname: &uname.nodename().to_string_lossy(),
+        },
+        &line.printable(),
+    )
+}

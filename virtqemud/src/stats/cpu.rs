@@ -1,0 +1,31 @@
+//! `cpu.*`: processor time of the whole guest.
+
+use virt_rpc::protocol::remote::TypedParam;
+
+use crate::guest::Live;
+use crate::usage::{self, CpuTime};
+
+/// A guest that is off uses none. (The stock daemon gives its own processor time here, seen with
+/// 11.3.)
+pub fn push(live: Option<&Live>, params: &mut Vec<TypedParam>) {
+    let used = match live {
+        None => CpuTime::default(),
+        // A process that ended a moment ago tells nothing.
+        Some(live) => match usage::process(live.qemu.process.pid()) {
+            Ok(used) => used,
+            Err(_) => return,
+        },
+    };
+    params.push(TypedParam::ullong("cpu.time", used.total()));
+    params.push(TypedParam::ullong("cpu.user", used.user));
+    params.push(TypedParam::ullong("cpu.system", used.system));
+    if let Some(live) = live {
+        params.push(TypedParam::uint("cpu.cache.monitor.count", 0_u32));
+        let polled = usage::halt_polling(live.qemu.process.pid());
+        params.push(TypedParam::ullong(
+            "cpu.haltpoll.success.time",
+            polled.success,
+        ));
+        params.push(TypedParam::ullong("cpu.haltpoll.fail.time", polled.fail));
+    }
+}

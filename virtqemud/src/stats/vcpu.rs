@@ -1,0 +1,32 @@
+//! `vcpu.*`: each virtual processor.
+
+use virt_rpc::protocol::remote::TypedParam;
+
+use crate::guest::{Live, Size};
+use crate::usage;
+
+/// The processor is running (`virVcpuState`).
+const RUNNING: i32 = 1;
+
+/// How many there are.
+pub fn push_counts(size: Size, params: &mut Vec<TypedParam>) {
+    params.push(TypedParam::uint("vcpu.current", size.vcpus));
+    params.push(TypedParam::uint("vcpu.maximum", size.max_vcpus));
+}
+
+/// How many there are and what each did.
+pub fn push(size: Size, live: &Live, params: &mut Vec<TypedParam>) {
+    push_counts(size, params);
+    let pid = live.qemu.process.pid();
+    for vcpu in live.vcpus.iter() {
+        let name = |what: &str| format!("vcpu.{}.{what}", vcpu.index);
+        params.push(TypedParam::int(name("state"), RUNNING));
+        if let Ok(thread) = usage::thread(pid, vcpu.thread) {
+            params.push(TypedParam::ullong(name("time"), thread.time.total()));
+        }
+        if let Ok(waits) = usage::waits(pid, vcpu.thread) {
+            params.push(TypedParam::ullong(name("wait"), waits.wait));
+            params.push(TypedParam::ullong(name("delay"), waits.delay));
+        }
+    }
+}
