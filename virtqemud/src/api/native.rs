@@ -1,0 +1,176 @@
+//! The command line a definition stands for: `virsh domxml-to-native`.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use virt_domain::Domain;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::remote::{ConnectDomainXmlToNative, ConnectDomainXmlToNativeRet};
+use virt_rpc::server::{Call, Router};
+
+use super::flags;
+use super::session::Session;
+use crate::argv::{
+    CommandLine, Descriptors, FileUse, Incoming, StartContext, TapFds, VhostNet, build, short_name,
+};
+use crate::caps::QemuCaps;
+use crate::define::{self, Context, Origin};
+use crate::definitions::{self, off_thread};
+use crate::driver::Driver;
+use crate::{aliases, storage};
+
+pub(super) fn register(router: &mut Router<Session>) {
+    router.task::<ConnectDomainXmlToNative, _, _>(to_native);
+}
+
+async fn to_native(
+    call: Call<ConnectDomainXmlToNative, Session>,
+) -> Result<ConnectDomainXmlToNativeRet> {
+    let permitted = call.session().permit(&call)?;
+    flags::only(call.args.flags, 0, "qemuConnectDomainXMLToNative")?;
+    let format = &call.args.nativeFormat;
+    if format != "qemu-argv" {
+        return Err(Error::new(
+            ErrorCode::InvalidArg,
+            ErrorDomain::Qemu,
+            format!("unsupported config type {format}"),
+        ));
+    }
+    let driver = call.session().driver(&permitted).clone();
+    let xml = &call.args.domainXml;
+    let (domain, caps) = definitions::read(&driver, xml, Origin::New).await?;
+    let line = off_thread(move || command_line(&driver, domain, &caps)).await?;
+    Ok(ConnectDomainXmlToNativeRet {
+        // On one line, as the stock daemon gives it.
+        nativeConfig: line.printable().replace(" \\\n", " "),
+    })
+}
+
+/// What a start would execute; nothing is made or opened. Looks at the images of disks: blocks.
+fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Result<CommandLine> {
+    domain.inactive();
+    let context = Context {
+        caps,
+        config: &driver.config,
+        origin: Origin::Stored,
+        random: virt_domain::random,
+    };
+    define::resolve(&mut domain, &context, &|| {
+        driver.host_state.cpu_map_at_once()
+    })?;
+    // An image that is not there yet keeps nobody from seeing the command line.
+    let mut with_images = domain.clone();
+    let owner = (0, 0);
+    if storage::prepare(&mut with_images, owner, true).is_ok() {
+        domain = with_images;
+    }
+    aliases::assign(&mut domain)?;
+    let short_name = short_name(-1, &domain.name);
+    let guest_dir = driver.folders.guest(&short_name);
+    let monitor = guest_dir.join("monitor.sock");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let mut numbered = Numbered(FIRST_DESCRIPTOR);
+    let mut line = build(
+        &domain,
+        caps,
+        &mut StartContext {
+            short_name,
+            guest_dir,
+            config: &driver.config,
+            environment: std::env::vars().collect(),
+            monitor_fd: MONITOR_DESCRIPTOR,
+            master_key: true,
+            incoming: Incoming::None,
+            node_index: 0,
+            // A clock before 1970 is as good as one at its start.
+            now: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
+            utc_offset: 0,
+            // Nothing is started on them.
+            host_nodes: virt_domain::NumberSet::new(),
+            auto_nodes: None,
+            host_smbios: None,
+            descriptors: &mut numbered,
+        },
+    )?;
+    name_monitor(&mut line, &monitor);
+    Ok(line)
+}
+
+/// A person who runs the line has no socket open: the path it would be at is told instead.
+fn name_monitor(line: &mut CommandLine, path: &Path) {
+    let opened = format!("fd={MONITOR_DESCRIPTOR}");
+    let named = format!("path={}", path.display());
+    for word in &mut line.args {
+        if word.starts_with("socket,id=charmonitor,") {
+            *word = word.replace(&opened, &named);
+        }
+    }
+}
+
+/// After standard input, output and error.
+const MONITOR_DESCRIPTOR: i32 = 3;
+const FIRST_DESCRIPTOR: i32 = 4;
+
+/// Descriptors that nobody opened, numbered as if they were.
+struct Numbered(i32);
+
+impl Numbered {
+    fn next(&mut self) -> i32 {
+        self.0 += 1;
+        self.0 - 1
+    }
+}
+
+impl Descriptors for Numbered {
+    fn listen_unix(&mut self, _: &str, _: &Path) -> Result<i32> {
+        Ok(self.next())
+    }
+
+    fn char_file(&mut self, _: &str, _: FileUse, _: &Path, _: bool) -> Result<i32> {
+        Ok(self.next())
+    }
+
+    fn tap(&mut self, _: &str, queues: u32, vhost: VhostNet) -> Result<TapFds> {
+        let tap = (0..queues).map(|_| self.next()).collect();
+        let vhost = match vhost {
+            VhostNet::No => Vec::new(),
+            _ => (0..queues).map(|_| self.next()).collect(),
+        };
+        Ok(TapFds { tap, vhost })
+    }
+
+    fn vhost_vsock(&mut self, _: u32) -> Result<i32> {
+        Ok(self.next())
+    }
+
+    fn vhost_scsi(&mut self) -> Result<i32> {
+        Ok(self.next())
+    }
+
+    fn tpm(&mut self, _: &Path) -> Result<i32> {
+        Ok(self.next())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monitor_is_named_by_its_path() {
+        let mut line = CommandLine {
+            args: vec![
+                "-chardev".into(),
+                "socket,id=charmonitor,fd=3,server=on,wait=off".into(),
+                "socket,id=other,fd=3".into(),
+            ],
+            ..CommandLine::default()
+        };
+        name_monitor(&mut line, Path::new("/d/monitor.sock"));
+        assert_eq!(
+            line.args[1],
+            "socket,id=charmonitor,path=/d/monitor.sock,server=on,wait=off"
+        );
+        assert_eq!(line.args[2], "socket,id=other,fd=3");
+    }
+}

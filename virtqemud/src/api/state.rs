@@ -1,0 +1,116 @@
+//! What a guest is and does, in few words: the calls that tools make most.
+
+use virt_driver::Guest as _;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::remote::{
+    DomainGetControlInfo, DomainGetControlInfoRet, DomainGetInfo, DomainGetInfoRet,
+    DomainGetOsType, DomainGetOsTypeRet, DomainGetState, DomainGetStateRet,
+    DomainHasManagedSaveImage, DomainHasManagedSaveImageRet, DomainIsActive, DomainIsActiveRet,
+    DomainIsPersistent, DomainIsPersistentRet, DomainIsUpdated, DomainIsUpdatedRet,
+};
+use virt_rpc::server::{Call, Router};
+
+use super::flags;
+use super::session::Session;
+use crate::usage;
+
+pub(super) fn register(router: &mut Router<Session>) {
+    router.call::<DomainGetInfo>(info);
+    router.call::<DomainGetState>(state);
+    router.call::<DomainGetOsType>(os_type);
+    router.call::<DomainGetControlInfo>(control);
+    router.call::<DomainIsActive>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let active = guest.snapshot().is_active().into();
+        Ok(DomainIsActiveRet { active })
+    });
+    router.call::<DomainIsPersistent>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let persistent = guest.facts().persistent.into();
+        Ok(DomainIsPersistentRet { persistent })
+    });
+    router.call::<DomainIsUpdated>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let updated = guest.snapshot().updated.into();
+        Ok(DomainIsUpdatedRet { updated })
+    });
+    router.call::<DomainHasManagedSaveImage>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        flags::only(call.args.flags, 0, "qemuDomainHasManagedSaveImage")?;
+        let result = guest.snapshot().managed_save.into();
+        Ok(DomainHasManagedSaveImageRet { result })
+    });
+}
+
+fn state(call: &Call<DomainGetState, Session>) -> Result<DomainGetStateRet> {
+    let guest = call.session().guest(call, &call.args.dom)?;
+    flags::only(call.args.flags, 0, "qemuDomainGetState")?;
+    let state = guest.snapshot().state;
+    Ok(DomainGetStateRet {
+        state: state.number(),
+        reason: state.reason(),
+    })
+}
+
+fn info(call: &Call<DomainGetInfo, Session>) -> Result<DomainGetInfoRet> {
+    let guest = call.session().guest(call, &call.args.dom)?;
+    let snapshot = guest.snapshot();
+    let cpu_time = match &snapshot.live {
+        Some(live) => usage::process(live.qemu.process.pid())
+            .map(|used| used.total())
+            .map_err(|_| {
+                Error::new(
+                    ErrorCode::OperationFailed,
+                    ErrorDomain::Qemu,
+                    "cannot read cputime for domain",
+                )
+            })?,
+        None => 0,
+    };
+    let size = snapshot.size();
+    // No guest has more processors than the reply can hold; one above would be cut.
+    let count = u16::try_from(size.vcpus).unwrap_or(u16::MAX);
+    Ok(DomainGetInfoRet {
+        // All numbers of states are small.
+        state: u8::try_from(snapshot.state.number()).unwrap_or(0),
+        maxMem: size.memory,
+        memory: size.current_memory,
+        nrVirtCpu: count,
+        cpuTime: cpu_time,
+    })
+}
+
+fn os_type(call: &Call<DomainGetOsType, Session>) -> Result<DomainGetOsTypeRet> {
+    let guest = call.session().guest(call, &call.args.dom)?;
+    let snapshot = guest.snapshot();
+    let r#type = match (&snapshot.definition, &snapshot.live) {
+        (Some(definition), _) => definition.summary().os_type.as_ref().to_owned(),
+        // QEMU runs whole machines alone.
+        _ => "hvm".to_owned(),
+    };
+    Ok(DomainGetOsTypeRet { r#type })
+}
+
+/// Whether the monitor answers: it does, or a job waits for it.
+fn control(call: &Call<DomainGetControlInfo, Session>) -> Result<DomainGetControlInfoRet> {
+    /// `VIR_DOMAIN_CONTROL_OK`
+    const OK: u32 = 0;
+    /// `VIR_DOMAIN_CONTROL_ERROR`
+    const ERROR: u32 = 3;
+    /// `VIR_DOMAIN_CONTROL_ERROR_REASON_MONITOR`
+    const MONITOR: u32 = 2;
+    let guest = call.session().guest(call, &call.args.dom)?;
+    flags::only(call.args.flags, 0, "qemuDomainGetControlInfo")?;
+    let snapshot = guest.snapshot();
+    let live = snapshot.running()?;
+    let monitor = &live.qemu.monitor;
+    let (state, details) = match monitor.is_silent() || monitor.is_closed() {
+        true => (ERROR, MONITOR),
+        false => (OK, 0),
+    };
+    Ok(DomainGetControlInfoRet {
+        state,
+        details,
+        stateTime: 0,
+    })
+}

@@ -1,0 +1,404 @@
+//! A guest's virtual processors: how many, where, how long they ran.
+
+use std::sync::Arc;
+
+use virt_domain::{Domain, NumberSet};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::remote::limit::{CPUMAPS_MAX, VCPUINFO_MAX};
+use virt_rpc::protocol::remote::{
+    DomainGetCpuStats, DomainGetCpuStatsRet, DomainGetEmulatorPinInfo, DomainGetEmulatorPinInfoRet,
+    DomainGetMaxVcpus, DomainGetMaxVcpusRet, DomainGetVcpuPinInfo, DomainGetVcpuPinInfoRet,
+    DomainGetVcpus, DomainGetVcpusFlags, DomainGetVcpusFlagsRet, DomainGetVcpusRet, DomainSetVcpus,
+    DomainSetVcpusFlags, TypedParam, VcpuInfo,
+};
+use virt_rpc::server::{Call, Router};
+
+use super::agent::no_agent;
+use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
+use super::metadata::described;
+use super::session::Session;
+use crate::definitions::change;
+use crate::driver::Driver;
+use crate::guest::{Body, Guest, Snapshot};
+use crate::usage;
+
+/// Bits of the calls about the number of processors (`libvirt-domain.h`).
+const MAXIMUM: u32 = 4;
+const GUEST: u32 = 8;
+const HOTPLUGGABLE: u32 = 16;
+
+/// The processor is running (`virVcpuState`).
+const RUNNING: i32 = 1;
+
+pub(super) fn register(router: &mut Router<Session>) {
+    router.call::<DomainGetMaxVcpus>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let num = count(&guest.snapshot(), AFFECT_LIVE | MAXIMUM)?;
+        Ok(DomainGetMaxVcpusRet { num })
+    });
+    router.call::<DomainGetVcpusFlags>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let num = count(&guest.snapshot(), call.args.flags)?;
+        Ok(DomainGetVcpusFlagsRet { num })
+    });
+    router.call::<DomainGetVcpus>(vcpus);
+    router.call::<DomainGetVcpuPinInfo>(pin_info);
+    router.call::<DomainGetEmulatorPinInfo>(emulator_pin_info);
+    router.call::<DomainGetCpuStats>(cpu_stats);
+    router.task::<DomainSetVcpus, _, _>(|call| async move {
+        let guest = call.session().guest(&call, &call.args.dom)?;
+        set(guest.guest(), call.args.nvcpus, AFFECT_LIVE).await
+    });
+    router.task::<DomainSetVcpusFlags, _, _>(|call| async move {
+        let guest = call.session().guest(&call, &call.args.dom)?;
+        set(guest.guest(), call.args.nvcpus, call.args.flags).await
+    });
+}
+
+fn error(code: ErrorCode, what: impl Into<String>) -> Error {
+    Error::new(code, ErrorDomain::Qemu, what)
+}
+
+fn exclusive(function: &str, flags: u32) -> Result<()> {
+    if flags & AFFECT_LIVE == 0 || flags & AFFECT_CONFIG == 0 {
+        return Ok(());
+    }
+    Err(Error::from_wire(
+        ErrorCode::InvalidArg.number(),
+        ErrorDomain::Domain.number(),
+        "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive"
+            .into(),
+        Some(function.into()),
+        Some("ctl".into()),
+        None,
+    ))
+}
+
+fn count(snapshot: &Snapshot, flags: u32) -> Result<i32> {
+    exclusive("virDomainGetVcpusFlags", flags)?;
+    flags::only(
+        flags,
+        AFFECT_LIVE | AFFECT_CONFIG | MAXIMUM | GUEST,
+        "qemuDomainGetVcpusFlags",
+    )?;
+    let persistent = snapshot.definition.is_some();
+    let affects = flags::affects(flags, snapshot.is_active(), persistent)?;
+    if flags & GUEST != 0 {
+        return Err(match affects.live {
+            true => no_agent(),
+            false => error(
+                ErrorCode::InvalidArg,
+                "vCPU count provided by the guest agent can only be requested for live domains",
+            ),
+        });
+    }
+    let (most, current) = match (&snapshot.live, &snapshot.definition) {
+        (Some(live), _) if affects.live => (live.domain.vcpu.max, live.domain.vcpu.count()),
+        (_, Some(definition)) => {
+            let summary = definition.summary();
+            (summary.max_vcpus, summary.vcpus)
+        }
+        _ => snapshot.running().map(|live| {
+            let vcpu = &live.domain.vcpu;
+            (vcpu.max, vcpu.count())
+        })?,
+    };
+    let count = if flags & MAXIMUM != 0 { most } else { current };
+    Ok(i32::try_from(count).unwrap_or(i32::MAX))
+}
+
+/// How many of a client's `wanted` entries of `length` bytes fit a reply.
+fn bounded(wanted: i32, length: i32) -> Result<(usize, usize)> {
+    let sizes = usize::try_from(wanted)
+        .ok()
+        .zip(usize::try_from(length).ok());
+    sizes
+        .filter(|(count, bytes)| {
+            *count <= VCPUINFO_MAX && count.saturating_mul(*bytes) <= CPUMAPS_MAX
+        })
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Rpc,
+                format!("{wanted} processor maps of {length} bytes are more than a reply holds"),
+            )
+        })
+}
+
+/// How many processors the host has; maps have a bit for each.
+fn host_cpus(driver: &Driver) -> Result<u32> {
+    Ok(driver.host.cpu_map()?.present)
+}
+
+/// The bits of a set in a map of so many bytes, those of processors the host has not left out.
+fn map(set: Option<&NumberSet>, host_cpus: u32, bytes: usize) -> Vec<u8> {
+    let mut map = vec![0; bytes];
+    for cpu in 0..host_cpus {
+        let place = (cpu / 8) as usize;
+        if place < bytes && set.is_none_or(|set| set.contains(cpu)) {
+            map[place] |= 1 << (cpu % 8);
+        }
+    }
+    map
+}
+
+/// The host's processors a virtual one may use.
+fn pinned(domain: &Domain, vcpu: u32) -> Option<&NumberSet> {
+    let pins = domain.cputune.as_ref().map(|tune| &tune.vcpupins);
+    let pin = pins.and_then(|pins| pins.iter().find(|pin| pin.vcpu == vcpu));
+    pin.map(|pin| &pin.cpuset).or(domain.vcpu.cpuset.as_ref())
+}
+
+fn vcpus(call: &Call<DomainGetVcpus, Session>) -> Result<DomainGetVcpusRet> {
+    let guest = call.session().guest(call, &call.args.dom)?;
+    let snapshot = guest.snapshot();
+    let Some(live) = &snapshot.live else {
+        return Err(error(
+            ErrorCode::OperationInvalid,
+            "cannot retrieve vcpu information for inactive domain",
+        ));
+    };
+    let (most, bytes) = bounded(call.args.maxinfo, call.args.maplen)?;
+    let host = host_cpus(call.session().driver(&guest))?;
+    let pid = live.qemu.process.pid();
+    let mut info = Vec::new();
+    let mut cpumaps = Vec::new();
+    for vcpu in live.vcpus.iter().take(most) {
+        let thread = usage::thread(pid, vcpu.thread).map_err(|cause| {
+            Error::system(
+                ErrorDomain::Qemu,
+                "cannot get vCPU placement & pCPU time",
+                &cause,
+            )
+        })?;
+        info.push(VcpuInfo {
+            number: vcpu.index,
+            state: RUNNING,
+            cpu_time: thread.time.total(),
+            cpu: thread.last_cpu,
+        });
+        cpumaps.extend(map(pinned(&live.domain, vcpu.index), host, bytes));
+    }
+    Ok(DomainGetVcpusRet { info, cpumaps })
+}
+
+fn pin_info(call: &Call<DomainGetVcpuPinInfo, Session>) -> Result<DomainGetVcpuPinInfoRet> {
+    let args = &call.args;
+    let guest = call.session().guest(call, &args.dom)?;
+    exclusive("virDomainGetVcpuPinInfo", args.flags)?;
+    flags::only(
+        args.flags,
+        AFFECT_LIVE | AFFECT_CONFIG,
+        "qemuDomainGetVcpuPinInfo",
+    )?;
+    let (most, bytes) = bounded(args.ncpumaps, args.maplen)?;
+    let domain = described(&guest.snapshot(), args.flags)?;
+    let host = host_cpus(call.session().driver(&guest))?;
+    let count = most.min(domain.vcpu.max as usize);
+    let mut cpumaps = Vec::with_capacity(count * bytes);
+    for vcpu in 0..domain
+        .vcpu
+        .max
+        .min(u32::try_from(count).unwrap_or(u32::MAX))
+    {
+        cpumaps.extend(map(pinned(&domain, vcpu), host, bytes));
+    }
+    let num = i32::try_from(count).unwrap_or(i32::MAX);
+    Ok(DomainGetVcpuPinInfoRet { cpumaps, num })
+}
+
+fn emulator_pin_info(
+    call: &Call<DomainGetEmulatorPinInfo, Session>,
+) -> Result<DomainGetEmulatorPinInfoRet> {
+    let args = &call.args;
+    let guest = call.session().guest(call, &args.dom)?;
+    exclusive("virDomainGetEmulatorPinInfo", args.flags)?;
+    flags::only(
+        args.flags,
+        AFFECT_LIVE | AFFECT_CONFIG,
+        "qemuDomainGetEmulatorPinInfo",
+    )?;
+    let (_, bytes) = bounded(1, args.maplen)?;
+    let domain = described(&guest.snapshot(), args.flags)?;
+    let pin = domain.cputune.as_ref().and_then(|t| t.emulatorpin.as_ref());
+    let set = pin.map(|pin| &pin.cpuset).or(domain.vcpu.cpuset.as_ref());
+    let host = host_cpus(call.session().driver(&guest))?;
+    Ok(DomainGetEmulatorPinInfoRet {
+        cpumaps: map(set, host, bytes),
+        ret: 1,
+    })
+}
+
+/// Times of the whole guest. Those by processor of the host need the control groups of
+/// version 1, which nothing here uses.
+fn cpu_stats(call: &Call<DomainGetCpuStats, Session>) -> Result<DomainGetCpuStatsRet> {
+    /// Strings in typed parameters are welcome; there are none.
+    const STRING_OKAY: u32 = 4;
+    let args = &call.args;
+    let guest = call.session().guest(call, &args.dom)?;
+    flags::only(args.flags, STRING_OKAY, "qemuDomainGetCPUStats")?;
+    let snapshot = guest.snapshot();
+    let live = snapshot.running()?;
+    if args.start_cpu != -1 {
+        return Err(Error::new(
+            ErrorCode::OperationUnsupported,
+            ErrorDomain::Cgroup,
+            "operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'",
+        ));
+    }
+    let used = usage::process(live.qemu.process.pid()).map_err(|cause| {
+        Error::system(
+            ErrorDomain::Qemu,
+            "cannot read the guest's CPU time",
+            &cause,
+        )
+    })?;
+    let mut params = vec![
+        TypedParam::ullong("cpu_time", used.total()),
+        TypedParam::ullong("user_time", used.user),
+        TypedParam::ullong("system_time", used.system),
+    ];
+    let nparams = i32::try_from(params.len()).unwrap_or(i32::MAX);
+    params.truncate(args.nparams as usize);
+    Ok(DomainGetCpuStatsRet { params, nparams })
+}
+
+async fn set(guest: &Arc<Guest>, wanted: u32, flags: u32) -> Result<()> {
+    flags::only(
+        flags,
+        AFFECT_LIVE | AFFECT_CONFIG | MAXIMUM | GUEST | HOTPLUGGABLE,
+        "qemuDomainSetVcpusFlags",
+    )?;
+    if wanted == 0 {
+        let function = "virDomainSetVcpusFlags";
+        return Err(Error::from_wire(
+            ErrorCode::InvalidArg.number(),
+            ErrorDomain::Domain.number(),
+            format!("nvcpus in {function} must not be zero"),
+            Some(function.into()),
+            Some("nvcpus".into()),
+            None,
+        ));
+    }
+    guest
+        .run("vcpus", move |body| Box::pin(recount(body, wanted, flags)))
+        .await
+}
+
+async fn recount(body: &mut Body, wanted: u32, flags: u32) -> Result<()> {
+    let snapshot = body.guest().current();
+    let persistent = snapshot.definition.is_some();
+    let affects = flags::affects(flags, snapshot.is_active(), persistent)?;
+    if flags & GUEST != 0 {
+        snapshot.running()?;
+        return Err(no_agent());
+    }
+    if affects.live {
+        check_live(&snapshot.running()?.domain, wanted, flags & MAXIMUM != 0)?;
+    }
+    if affects.config {
+        change(body, move |domain| {
+            edit(domain, wanted, flags & MAXIMUM != 0)
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+fn too_many(wanted: u32, most: u32, what: &str) -> Error {
+    error(
+        ErrorCode::InvalidArg,
+        format!(
+            "requested vcpus is greater than max allowable vcpus for the {what} domain: \
+             {wanted} > {most}"
+        ),
+    )
+}
+
+fn check_live(domain: &Domain, wanted: u32, maximum: bool) -> Result<()> {
+    if maximum {
+        return Err(error(
+            ErrorCode::InvalidArg,
+            "maximum vcpu count of a live domain can't be modified",
+        ));
+    }
+    if wanted > domain.vcpu.max {
+        return Err(too_many(wanted, domain.vcpu.max, "live"));
+    }
+    match wanted == domain.vcpu.count() {
+        true => Ok(()),
+        false => Err(error(
+            ErrorCode::OperationUnsupported,
+            "processors of a running guest can't be plugged yet: use --config and start it anew",
+        )),
+    }
+}
+
+fn edit(domain: &mut Domain, wanted: u32, maximum: bool) -> Result<()> {
+    let vcpu = &mut domain.vcpu;
+    if !maximum && wanted > vcpu.max {
+        return Err(too_many(wanted, vcpu.max, "persistent"));
+    }
+    if domain.vcpus.is_some() {
+        return Err(error(
+            ErrorCode::OperationUnsupported,
+            "this guest names its processors one by one: change them in its definition",
+        ));
+    }
+    let current = if maximum {
+        vcpu.count().min(wanted)
+    } else {
+        wanted
+    };
+    if maximum {
+        let topology = domain.cpu.as_ref().and_then(|cpu| cpu.topology.as_ref());
+        if topology.is_some() {
+            return Err(error(
+                ErrorCode::OperationUnsupported,
+                "this guest has a CPU topology: change both in its definition",
+            ));
+        }
+        domain.vcpu.max = wanted;
+    }
+    let vcpu = &mut domain.vcpu;
+    vcpu.current = (current != vcpu.max).then_some(current);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_has_a_bit_for_each_of_the_hosts_processors() {
+        assert_eq!(map(None, 2, 1), [0b11]);
+        assert_eq!(map(None, 10, 2), [0xff, 0b11]);
+        assert_eq!(map(NumberSet::parse("1,9").as_ref(), 10, 2), [0b10, 0b10]);
+        assert_eq!(map(None, 10, 1), [0xff]);
+        assert!(map(None, 10, 0).is_empty());
+    }
+
+    #[test]
+    fn maps_beyond_a_reply_are_refused() {
+        assert!(bounded(16384, 1).is_ok());
+        assert!(bounded(16385, 1).is_err());
+        assert!(bounded(-1, 1).is_err());
+        assert!(bounded(1024, i32::MAX).is_err());
+    }
+
+    #[test]
+    fn the_number_stays_within_the_most() {
+        let mut domain = Domain::default();
+        domain.vcpu.max = 2;
+        let error = edit(&mut domain, 3, false).unwrap_err();
+        assert!(error.message().ends_with("persistent domain: 3 > 2"));
+        edit(&mut domain, 4, true).unwrap();
+        assert_eq!((domain.vcpu.max, domain.vcpu.count()), (4, 2));
+        edit(&mut domain, 4, false).unwrap();
+        assert_eq!(domain.vcpu.current, None);
+        edit(&mut domain, 1, true).unwrap();
+        assert_eq!((domain.vcpu.max, domain.vcpu.count()), (1, 1));
+        assert!(check_live(&domain, 2, false).is_err());
+        assert!(check_live(&domain, 1, false).is_ok());
+    }
+}

@@ -1,0 +1,65 @@
+//! The daemon around the driver: what it reads before the first client is served, and what makes
+//! it stay.
+
+use std::sync::Arc;
+
+use virt_daemon::conf::Document;
+use virt_daemon::privileges::Kept;
+use virt_daemon::{Foundation, Service};
+use virt_rpc::server::Router;
+
+use crate::api::{self, Session};
+use crate::definitions;
+use crate::driver::Driver;
+use crate::guest;
+use crate::qemu_conf::QemuConf;
+
+/// The daemon of QEMU guests.
+#[derive(Debug)]
+pub struct Virtqemud {
+    driver: Arc<Driver>,
+}
+
+impl Service for Virtqemud {
+    type Session = Session;
+
+    const NAME: &'static str = "virtqemud";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const CAPABILITIES: &'static [Kept] = crate::privileges::KEPT;
+
+    async fn start(base: Foundation) -> Result<Self, String> {
+        let file = base.paths.config.join("qemu.conf");
+        let conf = Document::read(&file, false)
+            .and_then(|document| QemuConf::read(document, &base.paths))
+            .map_err(|error| error.to_string())?;
+        for key in &conf.without_effect {
+            tracing::warn!("{}: '{key}' has no effect here", file.display());
+        }
+        let driver = Driver::new(base.paths, conf).map_err(|error| error.to_string())?;
+        driver.folders.create()?;
+        let driver = Arc::new(driver);
+        let refused = |error: virt_error::Error| error.to_string();
+        guest::recover(&driver).await.map_err(refused)?;
+        definitions::load(&driver).map_err(refused)?;
+        guest::forget_transient(&driver);
+        definitions::autostart(&driver);
+        Ok(Self { driver })
+    }
+
+    fn router(self: &Arc<Self>) -> Router<Session> {
+        api::router(Arc::clone(&self.driver))
+    }
+
+    fn reload(self: &Arc<Self>) {
+        let driver = Arc::clone(&self.driver);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = definitions::load(&driver) {
+                tracing::error!("the definitions are not read again: {error}");
+            }
+        });
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.driver.registry.active().is_empty()
+    }
+}

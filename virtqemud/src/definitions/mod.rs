@@ -1,0 +1,86 @@
+//! Definitions of guests between clients, the disk and the registry.
+//!
+//! Everything that changes what is kept about a guest goes through here: written durably off the
+//! daemon's thread first, published after that.
+
+mod autostart;
+mod change;
+mod load;
+mod make;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use virt_domain::Domain;
+use virt_driver::Definition;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use crate::caps::QemuCaps;
+use crate::define::{self, Context, Origin};
+use crate::driver::Driver;
+
+pub use autostart::autostart;
+pub use change::{change, change_live, replace};
+pub use load::load;
+pub use make::{Defined, define, refused};
+
+/// Reads a client's definition and completes it: defaults, addresses, checks.
+///
+/// # Errors
+/// What is wrong with it, by name.
+pub async fn read(
+    driver: &Driver,
+    xml: &str,
+    origin: Origin,
+) -> Result<(Box<Domain>, Arc<QemuCaps>)> {
+    let domain = define::read(xml, &driver.config)?;
+    complete(driver, domain, origin).await
+}
+
+/// Completes a definition: defaults, addresses, checks.
+///
+/// # Errors
+/// What is wrong with it, by name.
+pub async fn complete(
+    driver: &Driver,
+    mut domain: Box<Domain>,
+    origin: Origin,
+) -> Result<(Box<Domain>, Arc<QemuCaps>)> {
+    let emulator = domain.devices.emulator.clone().unwrap_or_default();
+    let emulator = Path::new(&emulator);
+    let caps = match driver.prober.caps_now(emulator) {
+        Some(caps) => caps,
+        None => driver.prober.caps(emulator).await?,
+    };
+    let context = Context {
+        caps: &caps,
+        config: &driver.config,
+        origin,
+        random: virt_domain::random,
+    };
+    define::complete(&mut domain, &context)?;
+    Ok((domain, caps))
+}
+
+/// Runs something that blocks off the daemon's thread.
+///
+/// # Errors
+/// Its own; INTERNAL_ERROR when it panicked.
+pub async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
+        Err(Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Qemu,
+            "a task of the daemon's own failed; its log says where",
+        ))
+    })
+}
+
+/// Writes a definition durably.
+async fn write(driver: &Arc<Driver>, name: &Arc<str>, definition: &Arc<Definition>) -> Result<()> {
+    let (driver, name) = (Arc::clone(driver), Arc::clone(name));
+    let definition = Arc::clone(definition);
+    off_thread(move || driver.store.write(&name, definition.text())).await
+}

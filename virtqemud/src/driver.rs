@@ -1,0 +1,116 @@
+//! What all calls share: the one value that the daemon makes at its start.
+
+use std::sync::{Arc, Mutex};
+
+use virt_daemon::Paths;
+use virt_driver::access::{AccessDriver, AllowAll};
+use virt_driver::secondary::Neighbours;
+use virt_driver::{Events, Guests, Registry, Store};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_host::Host;
+
+use crate::argv::DriverConfig;
+use crate::folders::Folders;
+use crate::guest::Guest;
+use crate::host_state::{HostSettings, HostState};
+use crate::ownership::Ownership;
+use crate::ports::Ports;
+use crate::probe::Prober;
+use crate::qemu_conf::QemuConf;
+
+/// The QEMU driver of one host or one user.
+#[derive(Debug)]
+pub struct Driver {
+    /// The daemon's own paths.
+    pub paths: Paths,
+    /// The driver's folders.
+    pub folders: Folders,
+    /// `qemu.conf`.
+    pub conf: QemuConf,
+    /// The part of it and of the folders that shows in command lines.
+    pub config: DriverConfig,
+    /// All guests. Handlers of calls don't use it: they go through [`Self::guests`].
+    pub registry: Arc<Registry<Guest>>,
+    /// The guests as calls reach them: through their access rules.
+    pub guests: Guests<Guest>,
+    /// Their definitions on disk.
+    pub store: Store,
+    /// Who hears of what happens to them.
+    pub events: Arc<Events>,
+    /// Where the daemons of networks, storage and the rest are.
+    pub neighbours: Arc<Neighbours>,
+    /// What the QEMU binaries can do.
+    pub prober: Prober,
+    /// What the host is.
+    pub host: Arc<Host>,
+    /// What is learnt of it once and kept.
+    pub host_state: HostState,
+    /// TCP ports of the guests' displays.
+    pub ports: Mutex<Ports>,
+    /// Who QEMU runs as; nobody but the daemon's own user in a session.
+    pub ownership: Option<Ownership>,
+}
+
+impl Driver {
+    /// A driver without guests; its folders are there.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when the folder of definitions can't be made, CONF_SYNTAX for a user of `qemu.conf`
+    /// who is not there.
+    pub fn new(paths: Paths, conf: QemuConf) -> Result<Self> {
+        let ownership = match paths.is_system() {
+            true => Ownership::of(&conf)
+                .map_err(|what| Error::new(ErrorCode::ConfSyntax, ErrorDomain::Qemu, what))?,
+            false => None,
+        };
+        let folders = Folders::of(&paths);
+        let config = driver_config(&paths, &folders, &conf);
+        let host = Arc::new(Host::local());
+        let settings = HostSettings::of(&config, &conf);
+        let registry = Arc::<Registry<Guest>>::default();
+        let access: Arc<dyn AccessDriver> = Arc::new(AllowAll);
+        Ok(Self {
+            guests: Guests::new(
+                Arc::clone(&registry),
+                Arc::clone(&access),
+                "QEMU",
+                ErrorDomain::Qemu,
+            ),
+            events: Events::new(access),
+            store: Store::open(&folders.definitions, ErrorDomain::Qemu)?,
+            neighbours: Arc::new(Neighbours {
+                run: paths.run.clone(),
+                system: paths.is_system(),
+            }),
+            prober: Prober::new(&folders.capabilities),
+            registry,
+            host_state: HostState::new(Arc::clone(&host), settings),
+            host,
+            ownership,
+            ports: Mutex::new(Ports::new(conf.display_ports, conf.websocket_ports)),
+            paths,
+            folders,
+            conf,
+            config,
+        })
+    }
+}
+
+fn driver_config(paths: &Paths, folders: &Folders, conf: &QemuConf) -> DriverConfig {
+    DriverConfig {
+        privileged: paths.is_system(),
+        lib_dir: folders.lib.clone(),
+        channel_target_dir: folders.channel.clone(),
+        nvram_dir: folders.nvram.clone(),
+        memory_backing_dir: conf.memory_backing_dir.clone(),
+        state_dir: folders.state.clone(),
+        vnc_listen: conf.vnc_listen.clone(),
+        vnc_auto_unix_socket: conf.vnc_auto_unix_socket,
+        vnc_password: conf.vnc_password.clone(),
+        spice_listen: conf.spice_listen.clone(),
+        spice_password: conf.spice_password.clone(),
+        log_timestamp: conf.log_timestamp,
+        seccomp_sandbox: conf.seccomp_sandbox,
+        ..DriverConfig::system()
+    }
+}
