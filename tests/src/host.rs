@@ -70,7 +70,7 @@ impl Host {
             "var/log/libvirt",
             "var/cache/libvirt",
         ];
-        for below in folders.iter().chain(&["home", "work"]) {
+        for below in folders.iter().chain(&["run/lock", "home", "work"]) {
             fs::create_dir_all(root.join(below)).expect("mkdir");
         }
         // No virtlogd here: guests' output goes to files.
@@ -134,19 +134,34 @@ impl Host {
     /// When it ends or does not answer, with its log.
     pub fn start_daemon(&mut self) {
         self.spawn_daemon(&[]);
-        eventually("the daemon's first answer", || {
-            assert!(self.daemon_runs(), "the daemon ended:\n{}", self.log());
-            UnixStream::connect(self.socket()).is_ok()
-        });
+        self.await_socket();
         let first = self.virsh(&["uri"]);
         assert_eq!(first.code, 0, "{first:?}\n{}", self.log());
     }
 
+    /// Waits until the daemon takes connections.
+    ///
+    /// # Panics
+    /// When it ends instead, with its log.
+    pub fn await_socket(&self) {
+        eventually("the daemon's first answer", || {
+            assert!(self.daemon_runs(), "the daemon ended:\n{}", self.log());
+            UnixStream::connect(self.socket()).is_ok()
+        });
+    }
+
     /// Starts the daemon with further arguments and does not wait for it; its process id.
     pub fn spawn_daemon(&mut self, further: &[&str]) -> u32 {
+        self.spawn_daemon_by(&[], further)
+    }
+
+    /// The same through a program that becomes the daemon: `before` is its command line up to the
+    /// daemon's.
+    pub fn spawn_daemon_by(&mut self, before: &[&str], further: &[&str]) -> u32 {
         let program = self.target.program();
         let root = self.root().to_string_lossy().into_owned();
-        let mut words = vec![program.as_str()];
+        let mut words = before.to_vec();
+        words.push(&program);
         if self.target == Target::Ours {
             words.extend(["--root", &root]);
             if !is_root() {
@@ -272,33 +287,44 @@ impl Host {
         text.trim().parse().expect("a process id")
     }
 
-    /// The processes below this host's keeper whose program is QEMU.
-    pub fn qemus(&self) -> Vec<u32> {
-        let mut found = Vec::new();
-        let root = self.root().to_string_lossy().into_owned();
+    /// Every process below this host's keeper.
+    pub fn processes(&self) -> Vec<u32> {
+        let mut parents = std::collections::HashMap::new();
         for entry in fs::read_dir("/proc").expect("/proc").flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else {
                 continue;
             };
-            let Ok(program) = fs::read_link(entry.path().join("exe")) else {
-                continue;
-            };
-            if !program.to_string_lossy().contains("qemu-system") {
-                continue;
-            }
-            // The stock daemon's guests do not name the folder: they see it as /.
-            let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            let named = String::from_utf8_lossy(&command).contains(&root);
-            if named || self.same_mounts(pid) {
-                found.push(pid);
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            // After the name in parentheses: state, parent.
+            let mut rest = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+            let state = rest.next();
+            if let (Some(parent), true) = (rest.next(), state != Some("Z")) {
+                parents.insert(pid, parent.parse::<u32>().unwrap_or_default());
             }
         }
-        found
+        let mut found = vec![self.keeper.pid()];
+        let mut next = 0;
+        while let Some(&parent) = found.get(next) {
+            found.extend(
+                parents
+                    .iter()
+                    .filter(|(_, of)| **of == parent)
+                    .map(|(pid, _)| *pid),
+            );
+            next += 1;
+        }
+        found.split_off(1)
     }
 
-    fn same_mounts(&self, pid: u32) -> bool {
-        let of = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
-        is_root() && of(pid).is_some() && of(pid) == of(self.keeper.pid())
+    /// The processes below this host's keeper whose program is QEMU.
+    pub fn qemus(&self) -> Vec<u32> {
+        self.processes()
+            .into_iter()
+            .filter(|pid| {
+                fs::read_link(format!("/proc/{pid}/exe"))
+                    .is_ok_and(|program| program.to_string_lossy().contains("qemu-system"))
+            })
+            .collect()
     }
 }
 

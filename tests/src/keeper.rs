@@ -45,7 +45,13 @@ impl Keeper {
             .spawn()
             .expect("start the keeper");
         let requests = child.stdin.take().expect("piped");
-        let answers = BufReader::new(child.stdout.take().expect("piped"));
+        let mut answers = BufReader::new(child.stdout.take().expect("piped"));
+        // Its namespaces and mounts are made when it says so.
+        let mut ready = String::new();
+        answers
+            .read_line(&mut ready)
+            .expect("the keeper's first line");
+        assert!(!ready.is_empty(), "the keeper could not start");
         Keeper {
             child,
             channel: Mutex::new(Some((requests, answers))),

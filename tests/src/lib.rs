@@ -10,9 +10,12 @@
     reason = "support code of tests: a failure is the test's failure, with its place"
 )]
 
+pub mod fuzz;
 pub mod guest;
 pub mod host;
 pub mod keeper;
+pub mod measure;
 pub mod ran;
 pub mod target;
 pub mod transcript;
+pub mod wire;

@@ -1,5 +1,11 @@
 //! What virsh prints, text for text: each file of `transcripts/` is one test.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a failure is the test's failure, with its place"
+)]
+
 use virt_tests::transcript::play;
 
 macro_rules! transcripts {

@@ -6,7 +6,8 @@
 //! `--isolate` it first leaves the machine's network and mounts, so that ports, bridges and paths
 //! of parallel tests do not meet; `--bind FROM TO` then lays one folder over another.
 //!
-//! It reads requests as JSON lines on its input and answers each with one line:
+//! When all that is done it says `{"ready": true}`. It reads requests as JSON lines on its input
+//! and answers each with one line:
 //! `{"spawn": [program, argument...], "env": {name: value}, "log": path}` gives `{"pid": n}`, and
 //! `{"wait": pid}` gives `{"status": "exit 0"}` or `{"status": "signal 9"}`. At end of input every
 //! process is killed.
@@ -50,6 +51,7 @@ fn main() {
     let reaper = Arc::clone(&ended);
     thread::spawn(move || reap(&reaper));
 
+    println!("{}", json!({ "ready": true }));
     for line in stdin().lock().lines() {
         let request: Value = serde_json::from_str(&line.unwrap()).expect("a request is JSON");
         let answer = if request.get("spawn").is_some() {

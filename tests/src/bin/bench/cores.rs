@@ -1,0 +1,35 @@
+//! Which processor cores the two ends of a measurement have.
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+/// The core of the client, and the core of the daemon; none on a machine with one core.
+pub fn pair() -> Option<(usize, usize)> {
+    let all = sched_getaffinity(Pid::from_raw(1)).or_else(|_| sched_getaffinity(Pid::this()));
+    let all = all.expect("the cores of this machine");
+    let mut cores = (0..CpuSet::count()).filter(|core| all.is_set(*core).unwrap_or(false));
+    Some((cores.next()?, cores.next()?))
+}
+
+/// Keeps this process (and threads it makes from now on) on the client's core while it lives.
+pub struct OnClientCore(CpuSet);
+
+impl OnClientCore {
+    /// From now on.
+    pub fn new() -> Self {
+        let before = sched_getaffinity(Pid::this()).expect("own cores");
+        if let Some((client, _)) = pair() {
+            let mut only = CpuSet::new();
+            only.set(client).expect("a core number");
+            sched_setaffinity(Pid::this(), &only).expect("stay on a core");
+        }
+        OnClientCore(before)
+    }
+}
+
+impl Drop for OnClientCore {
+    fn drop(&mut self) {
+        // The cores it had a moment ago.
+        let _ = sched_setaffinity(Pid::this(), &self.0);
+    }
+}

@@ -1,0 +1,47 @@
+//! What the kernel says a process has used.
+
+use std::fs;
+
+/// Resident memory of a process in KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resident {
+    /// All of it, with the pages of its program and libraries that it shares with other processes
+    /// and with the page cache.
+    pub all: u64,
+    /// What is its own: heap and stacks.
+    pub anonymous: u64,
+}
+
+/// Resident memory of a process.
+///
+/// # Panics
+/// When there is no such process.
+pub fn resident(pid: u32) -> Resident {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let kib = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
+            .unwrap_or_else(|| panic!("{path}: no {name}"))
+    };
+    Resident {
+        all: kib("VmRSS:"),
+        anonymous: kib("RssAnon:"),
+    }
+}
+
+/// Processor time of a process, all its threads together, in nanoseconds.
+///
+/// # Panics
+/// When there is no such process.
+pub fn cpu_nanoseconds(pid: u32) -> u64 {
+    let folder = format!("/proc/{pid}/task");
+    let tasks = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    tasks
+        .flatten()
+        // The first figure is the time spent running; a thread may end while this is read.
+        .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
+        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
