@@ -1,6 +1,7 @@
 //! Opening a connection, and what it says about itself.
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::LIBVIRT_VERSION;
 use virt_rpc::protocol::remote::{
     ConnectGetHostname, ConnectGetHostnameRet, ConnectGetLibVersion, ConnectGetLibVersionRet,
     ConnectGetType, ConnectGetTypeRet, ConnectGetUri, ConnectGetUriRet, ConnectIsSecure,
@@ -9,9 +10,6 @@ use virt_rpc::protocol::remote::{
 use virt_rpc::server::{Call, Router};
 
 use super::session::Session;
-
-/// The version of libvirt whose behaviour this is: 11.3.0.
-const LIB_VERSION: u64 = 11_003_000;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.call::<ConnectGetType>(|call| {
@@ -28,7 +26,7 @@ pub(super) fn register(router: &mut Router<Session>) {
     router.call::<ConnectGetLibVersion>(|call| {
         call.session().permit(call)?;
         Ok(ConnectGetLibVersionRet {
-            lib_ver: LIB_VERSION,
+            lib_ver: LIBVIRT_VERSION,
         })
     });
     // Nobody can listen on a UNIX socket.
