@@ -11,7 +11,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_host::cpu::Named;
 use virt_host::cpu::map::{CpuMap, X86};
 
-use crate::caps::{Accel, AccelCaps, CpuValue};
+use crate::caps::{Accel, AccelCaps};
 use crate::define::{Context, accel};
 use crate::host_model::{self, LeftOut};
 
@@ -56,7 +56,11 @@ pub fn resolve(domain: &mut Domain, context: &Context, models: Models) -> Result
         return Ok(());
     }
     if mode == CpuMode::HostModel && arch.is_s390() {
-        let named = expanded(caps).ok_or(refusal)?;
+        let named = caps
+            .host_cpu
+            .as_ref()
+            .map(host_model::as_expanded)
+            .ok_or(refusal)?;
         become_model(cpu, named);
         return Ok(());
     }
@@ -127,22 +131,6 @@ fn depends_on_map(cpu: &Cpu, arch: Arch) -> bool {
         .is_some_and(|name| !MADE_UP.contains(&name));
     arch.is_x86()
         && (real || cpu.matching == Some(CpuMatch::Minimum) || cpu.features.iter().any(optional))
-}
-
-/// Model and features as QEMU expands the host's.
-fn expanded(caps: &AccelCaps) -> Option<Named> {
-    let host = caps.host_cpu.as_ref()?;
-    Some(Named {
-        model: host.model.clone(),
-        vendor: None,
-        extra: host
-            .properties
-            .iter()
-            .filter(|p| p.value == CpuValue::Flag(true))
-            .map(|p| p.name.clone())
-            .collect(),
-        missing: Vec::new(),
-    })
 }
 
 /// Turns the CPU into a given one; what the definition says of single features counts.

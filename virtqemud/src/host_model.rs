@@ -89,3 +89,17 @@ pub fn offer(model: &CpuModel) -> Offer<'_> {
         blockers: &model.blockers,
     }
 }
+/// Model and features as QEMU itself expands the host's CPU.
+pub fn as_expanded(host: &HostCpu) -> Named {
+    Named {
+        model: host.model.clone(),
+        vendor: None,
+        extra: host
+            .properties
+            .iter()
+            .filter(|p| p.value == CpuValue::Flag(true))
+            .map(|p| p.name.clone())
+            .collect(),
+        missing: Vec::new(),
+    }
+}

@@ -8,7 +8,7 @@ use virt_xml::{Writer, YesNo};
 use super::Subject;
 use super::document::{Enum, Section};
 use super::surroundings::Surroundings;
-use crate::caps::{Accel, AccelCaps, CapFlag, CpuModel, CpuValue, HostCpu};
+use crate::caps::{Accel, AccelCaps, CapFlag, CpuModel};
 use crate::host_model::{self, LeftOut};
 
 /// The `<cpu>`.
@@ -100,7 +100,9 @@ fn host_cpu(
             false,
         ),
         Arch::S390x => (
-            as_expanded(caps.host_cpu.as_ref()?).filter(|_| subject.accel() == Accel::Kvm)?,
+            // On s390x model and features are QEMU's own.
+            Some(host_model::as_expanded(caps.host_cpu.as_ref()?))
+                .filter(|_| subject.accel() == Accel::Kvm)?,
             false,
         ),
         Arch::Ppc64 | Arch::Ppc64le => (host.host_model.clone()?, true),
@@ -110,21 +112,6 @@ fn host_cpu(
         cpu,
         fallback,
         address_bits: address_bits.filter(|_| subject.arch != Arch::S390x),
-    })
-}
-
-/// On s390x model and features are QEMU's own.
-fn as_expanded(host: &HostCpu) -> Option<Named> {
-    Some(Named {
-        model: host.model.clone(),
-        vendor: None,
-        extra: host
-            .properties
-            .iter()
-            .filter(|p| p.value == CpuValue::Flag(true))
-            .map(|p| p.name.clone())
-            .collect(),
-        missing: Vec::new(),
     })
 }
 
