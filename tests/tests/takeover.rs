@@ -29,7 +29,11 @@ fn host() -> Option<Host> {
 }
 
 fn switch(host: &mut Host, to: Target) {
-    assert_eq!(host.end_daemon(Signal::SIGTERM), "exit 0", "{}", host.log());
+    let end = host.end_daemon(Signal::SIGTERM);
+    // The stock daemon, ended while its threads still look at the host's devices, was seen to wait
+    // 30 seconds for them, to log "Make forcefull daemon shutdown" and to exit with 1.
+    let forced = host.target == Target::Stock && host.log().contains("Make forcefull");
+    assert!(end == "exit 0" || forced, "{end}: {}", host.log());
     host.target = to;
     host.start_daemon();
 }
