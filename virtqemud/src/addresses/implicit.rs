@@ -3,6 +3,7 @@
 use super::Context;
 use crate::board::Board;
 use crate::defaults::{default_scsi, insert_controller};
+use std::collections::BTreeSet;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::chardev::{ChannelTarget, ConsoleType};
@@ -45,14 +46,11 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
         .iter()
         .filter(|c| c.kind == Some(ConsoleType::Virtio))
         .filter_map(|c| virtio_serial(&c.info.address));
-    let highest = channels.chain(consoles).max();
-    // Without an address any controller will do.
-    let any = devices
-        .controllers
-        .iter()
-        .any(|c| c.kind == ControllerKind::VirtioSerial);
-    let highest = highest.filter(|n| *n > 0 || !any);
-    up_to(domain, context, ControllerKind::VirtioSerial, highest);
+    // Of these only the controllers that are named, and the first one for those that name none.
+    let named: BTreeSet<u32> = channels.chain(consoles).collect();
+    for index in named {
+        one(domain, context, ControllerKind::VirtioSerial, index);
+    }
 
     let highest = domain
         .devices
@@ -81,31 +79,33 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
 
 fn up_to(domain: &mut Domain, context: &Context, kind: ControllerKind, highest: Option<u32>) {
     let Some(highest) = highest else { return };
-    let board = Board::of(domain);
-    for index in 0..=highest {
-        // No bus has that many; more are refused when their places are looked for.
-        if index > 255 {
-            break;
-        }
-        let controllers = &mut domain.devices.controllers;
-        if controllers.iter().any(|c| c.is(kind, index)) {
-            continue;
-        }
-        let mut new = Controller::new(kind, index);
-        if kind == ControllerKind::Scsi {
-            // As the others of the guest, so that disks keep their kind of address.
-            new.model = controllers
-                .iter()
-                .rev()
-                .find(|c| c.kind == kind)
-                .and_then(|c| c.model)
-                .or_else(|| default_scsi(board, context));
-            if new.model == Some(ControllerModel::Auto) {
-                new.model = default_scsi(board, context);
-            }
-        }
-        insert_controller(controllers, new);
+    // No bus has more; they are refused when their places are looked for.
+    for index in 0..=highest.min(255) {
+        one(domain, context, kind, index);
     }
+}
+
+/// Adds that controller unless it is there.
+fn one(domain: &mut Domain, context: &Context, kind: ControllerKind, index: u32) {
+    let board = Board::of(domain);
+    let controllers = &mut domain.devices.controllers;
+    if controllers.iter().any(|c| c.is(kind, index)) {
+        return;
+    }
+    let mut new = Controller::new(kind, index);
+    if kind == ControllerKind::Scsi {
+        // As the others of the guest, so that disks keep their kind of address.
+        new.model = controllers
+            .iter()
+            .rev()
+            .find(|c| c.kind == kind)
+            .and_then(|c| c.model)
+            .or_else(|| default_scsi(board, context));
+        if new.model == Some(ControllerModel::Auto) {
+            new.model = default_scsi(board, context);
+        }
+    }
+    insert_controller(controllers, new);
 }
 
 /// Gives every smart card a slot of a reader.

@@ -1,8 +1,10 @@
 //! Ports of virtio-serial controllers.
 //!
-//! Port 0 of the first controller belongs to the first console; channels start at 1.
+//! A controller's port 0 is kept for a console, which QEMU gives it to; all else counts from 1. A
+//! console that is placed but names no port keeps 0 and still takes up one of the others.
 
-use std::collections::BTreeSet;
+use crate::defaults::insert_controller;
+use std::collections::{BTreeMap, BTreeSet};
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, VirtioSerialAddress};
 use virt_domain::devices::chardev::{ChannelTarget, ConsoleType};
@@ -10,95 +12,193 @@ use virt_domain::devices::controller::{Controller, ControllerKind};
 use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-/// Ports of a controller that does not say how many it has.
+/// Ports of a controller that does not say how many it has, port 0 among them.
 const PORTS: u32 = 31;
 
-/// Gives every channel and virtio console a port.
-pub(super) fn assign(domain: &mut Domain) -> Result<()> {
-    let ports: Vec<(u32, u32)> = domain
-        .devices
-        .controllers
-        .iter()
-        .filter(|c| c.kind == ControllerKind::VirtioSerial)
-        .map(|c: &Controller| (c.index(), c.ports.unwrap_or(PORTS)))
-        .collect();
-    let mut taken = BTreeSet::new();
-    for info in infos(domain) {
-        if let Some(Address::VirtioSerial(serial)) = &info.0.address
-            && let Some(port) = serial.port.filter(|p| *p > 0 || info.1)
-        {
-            let count = ports.iter().find(|(index, _)| *index == serial.controller);
-            match count {
-                None => {
-                    return Err(xml(format!(
-                        "virtio serial controller {} is missing",
-                        serial.controller
-                    )));
-                }
-                Some((_, count)) if port > *count => {
-                    return Err(xml(format!(
-                        "virtio serial controller {} does not have port {port}",
-                        serial.controller
-                    )));
-                }
-                Some(_) => {}
-            }
-            if !taken.insert((serial.controller, port)) {
-                return Err(xml(format!(
-                    "virtio serial port {port} on controller {} is already occupied",
-                    serial.controller
-                )));
-            }
+/// The ports of all controllers, by the controllers' numbers.
+struct Ports {
+    counts: BTreeMap<u32, u32>,
+    taken: BTreeSet<(u32, u32)>,
+}
+
+impl Ports {
+    fn of(domain: &Domain) -> Self {
+        let controllers = domain.devices.controllers.iter();
+        Self {
+            counts: controllers
+                .filter(|c| c.kind == ControllerKind::VirtioSerial)
+                .map(|c| (c.index(), c.ports.unwrap_or(PORTS)))
+                .collect(),
+            taken: BTreeSet::new(),
         }
     }
-    for (info, console) in infos(domain) {
-        let wanted = match &info.address {
-            None => None,
-            Some(Address::VirtioSerial(serial)) => match serial.port {
-                Some(port) if port > 0 || console => continue,
-                _ => Some(serial.controller),
-            },
-            Some(_) => continue,
+
+    /// Takes the port that was asked for.
+    fn take(&mut self, controller: u32, port: u32) -> Result<()> {
+        let count = self
+            .counts
+            .get(&controller)
+            .ok_or_else(|| xml(format!("virtio serial controller {controller} is missing")))?;
+        if port >= *count {
+            return Err(xml(format!(
+                "virtio serial controller {controller} does not have port {port}"
+            )));
+        }
+        if !self.taken.insert((controller, port)) {
+            return Err(xml(format!(
+                "virtio serial port {port} on controller {controller} is already occupied"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Takes the first free port of that controller.
+    fn take_free(&mut self, controller: u32) -> Option<u32> {
+        let count = self.counts.get(&controller)?;
+        let free = (1..*count).find(|port| !self.taken.contains(&(controller, *port)))?;
+        self.taken.insert((controller, free));
+        Some(free)
+    }
+
+    /// Takes the first free port of that controller, which the definition chose.
+    fn take_free_of(&mut self, controller: u32) -> Result<u32> {
+        self.take_free(controller).ok_or_else(|| {
+            xml(format!(
+                "Unable to find a free port on virtio-serial controller {controller}"
+            ))
+        })
+    }
+
+    /// Takes the first free port of any controller; a controller is added when all are full.
+    fn take_any(&mut self, added: &mut Vec<u32>) -> Result<(u32, u32)> {
+        let all: Vec<u32> = self.counts.keys().copied().collect();
+        let free = |ports: &mut Self, controller| {
+            let port = ports.take_free(controller)?;
+            Some((controller, port))
         };
-        let first = u32::from(!console);
-        let free = ports
-            .iter()
-            .filter(|(index, _)| wanted.is_none_or(|w| w == *index))
-            .find_map(|(index, count)| {
-                let low = if *index == 0 { first } else { 0 }.max(u32::from(!console));
-                (low..=*count)
-                    .find(|port| !taken.contains(&(*index, *port)))
-                    .map(|port| (*index, port))
-            });
-        let Some((controller, port)) = free else {
-            return Err(xml("Unable to find a free virtio-serial port"));
+        if let Some(place) = all.into_iter().find_map(|index| free(self, index)) {
+            return Ok(place);
+        }
+        let new = (0..=u32::MAX).find(|index| !self.counts.contains_key(index));
+        new.and_then(|new| {
+            self.counts.insert(new, PORTS);
+            added.push(new);
+            free(self, new)
+        })
+        .ok_or_else(|| xml("Unable to find a free virtio-serial port"))
+    }
+}
+
+/// Gives every channel a port, and every console that is placed on a controller.
+pub(super) fn assign(domain: &mut Domain) -> Result<()> {
+    let mut ports = Ports::of(domain);
+    for info in infos(domain) {
+        if let Some((controller, Some(port))) = asked(info) {
+            ports.take(controller, port)?;
+        }
+    }
+    for console in consoles(domain) {
+        if let Some((controller, None)) = asked(console) {
+            ports.take_free_of(controller)?;
+            console.address = place(controller, 0);
+        }
+    }
+    let mut added = Vec::new();
+    for channel in channels(domain) {
+        let (controller, port) = match (asked(channel), &channel.address) {
+            (Some((_, Some(_))), _) | (None, Some(_)) => continue,
+            (Some((controller, None)), _) => (controller, ports.take_free_of(controller)?),
+            (None, None) => ports.take_any(&mut added)?,
         };
-        taken.insert((controller, port));
-        info.address = Some(Address::VirtioSerial(VirtioSerialAddress {
-            controller,
-            bus: 0,
-            port: Some(port),
-        }));
+        channel.address = place(controller, port);
+    }
+    for index in added {
+        let new = Controller::new(ControllerKind::VirtioSerial, index);
+        insert_controller(&mut domain.devices.controllers, new);
     }
     Ok(())
 }
 
-/// The devices on such ports, and whether each is a console.
-fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, bool)> {
+fn place(controller: u32, port: u32) -> Option<Address> {
+    Some(Address::VirtioSerial(VirtioSerialAddress {
+        controller,
+        bus: 0,
+        port: Some(port),
+    }))
+}
+
+/// The controller and port that an address asks for; port 0 leaves the choice.
+fn asked(info: &DeviceInfo) -> Option<(u32, Option<u32>)> {
+    match &info.address {
+        Some(Address::VirtioSerial(a)) => Some((a.controller, a.port.filter(|port| *port > 0))),
+        _ => None,
+    }
+}
+
+fn infos(domain: &mut Domain) -> impl Iterator<Item = &mut DeviceInfo> {
     let devices = &mut domain.devices;
-    let consoles = devices
-        .consoles
-        .iter_mut()
+    let consoles = devices.consoles.iter_mut();
+    let channels = devices.channels.iter_mut();
+    consoles
         .filter(|c| c.kind == Some(ConsoleType::Virtio))
-        .map(|c| (&mut c.info, true));
-    let channels = devices
-        .channels
-        .iter_mut()
+        .map(|c| &mut c.info)
+        .chain(
+            channels
+                .filter(|c| matches!(c.target, ChannelTarget::Virtio { .. }))
+                .map(|c| &mut c.info),
+        )
+}
+
+fn consoles(domain: &mut Domain) -> impl Iterator<Item = &mut DeviceInfo> {
+    let consoles = domain.devices.consoles.iter_mut();
+    consoles
+        .filter(|c| c.kind == Some(ConsoleType::Virtio))
+        .map(|c| &mut c.info)
+}
+
+fn channels(domain: &mut Domain) -> impl Iterator<Item = &mut DeviceInfo> {
+    let channels = domain.devices.channels.iter_mut();
+    channels
         .filter(|c| matches!(c.target, ChannelTarget::Virtio { .. }))
-        .map(|c| (&mut c.info, false));
-    consoles.chain(channels).collect()
+        .map(|c| &mut c.info)
 }
 
 fn xml(text: impl Into<String>) -> Error {
     Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(counts: &[(u32, u32)]) -> Ports {
+        Ports {
+            counts: counts.iter().copied().collect(),
+            taken: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn a_full_controller_is_followed_by_the_next_and_then_by_a_new_one() {
+        let mut ports = ports(&[(0, 2), (2, 3)]);
+        let mut added = Vec::new();
+        let places: Vec<_> = (0..5)
+            .map(|_| ports.take_any(&mut added).unwrap())
+            .collect();
+        assert_eq!(places, [(0, 1), (2, 1), (2, 2), (1, 1), (1, 2)]);
+        assert_eq!(added, [1]);
+    }
+
+    #[test]
+    fn ports_that_are_asked_for_are_there_once() {
+        let mut ports = ports(&[(0, 4)]);
+        ports.take(0, 3).unwrap();
+        let refused = |error: Error| error.message().to_owned();
+        assert!(refused(ports.take(0, 3).unwrap_err()).contains("already occupied"));
+        assert!(refused(ports.take(0, 4).unwrap_err()).contains("does not have port 4"));
+        assert!(refused(ports.take(1, 1).unwrap_err()).contains("is missing"));
+        assert_eq!(ports.take_free_of(0).unwrap(), 1);
+        assert_eq!(ports.take_free_of(0).unwrap(), 2);
+        assert!(ports.take_free_of(0).is_err());
+    }
 }
