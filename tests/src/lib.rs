@@ -10,6 +10,8 @@
     reason = "support code of tests: a failure is the test's failure, with its place"
 )]
 
+pub mod conformance;
+pub mod differential;
 pub mod fuzz;
 pub mod guest;
 pub mod host;

@@ -48,9 +48,13 @@ impl Target {
     }
 }
 
-/// Brings our daemon up to date once for each test program: cargo does not know that these tests
-/// run it. Under nextest every test is a program, so there it is left to the one who called nextest.
-fn build_ours() {
+/// Brings our daemon and tools up to date once for each test program: cargo does not know that
+/// these tests run them. Under nextest every test is a program, so there it is left to the one who
+/// called nextest.
+///
+/// # Panics
+/// When they don't build.
+pub fn build_ours() {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
         let (Some(cargo), None) = (std::env::var_os("CARGO"), std::env::var_os("NEXTEST")) else {

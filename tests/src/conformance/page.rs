@@ -1,0 +1,52 @@
+//! The page that shows the figures.
+
+use std::fmt::Write;
+
+use super::figures::Figures;
+
+/// Where the page is.
+pub const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/CONFORMANCE.md");
+
+/// What stands around the tables.
+const BEFORE: &str = "# Conformance
+
+libvirt's own tests say, guest by guest, what XML and which command line come out of a definition.
+Their data is not part of this repository: it is looked for in `../shared/conformance`, or where
+`VIRT_CONFORMANCE` says, and brings its own runner. The tool it runs is `conform`, which calls what
+the daemon calls and makes up only what a daemon would ask its host.
+
+    cargo build -p virtqemud --bin conform
+    cargo run -p virt-tests --bin conformance              # the tables below
+    cargo run -p virt-tests --bin conformance -- --raise   # also writes this page and the floor
+
+`tests/tests/conformance.rs` compares with `tests/conformance/floor.txt`, which only rises; what
+fails there says which row fell. This page is written by the command above: edit its text in
+`tests/src/conformance/page.rs`. One check in detail:
+
+    python3 ../shared/conformance/run.py --tool target/debug/conform --id 'disk-*' --show 3
+
+A check of a data set that nothing here serves yet counts as failed.
+";
+
+/// The page with these figures.
+pub fn page(figures: &Figures) -> String {
+    let mut out = String::from(BEFORE);
+    let _ = write!(
+        out,
+        "\n## x86_64 and everything without an architecture\n\n{}",
+        Figures::table(&figures.primary)
+    );
+    let _ = write!(
+        out,
+        "\n## Other architectures\n\nReported, without a floor.\n\n{}",
+        Figures::table(&figures.secondary)
+    );
+    out.push_str(
+        "\n## Still missing\n\nWhat definitions of the first table use where at least half of the checks that use it fail:\n\n\
+         | used | pass | of |\n| --- | ---: | ---: |\n",
+    );
+    for (feature, share) in figures.missing() {
+        let _ = writeln!(out, "| `{feature}` | {} | {} |", share.pass, share.of);
+    }
+    out
+}
