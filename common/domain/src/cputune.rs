@@ -1,9 +1,8 @@
 //! `<cputune>`: which host CPUs run what, with how much time.
 
 use crate::number_set::NumberSet;
-use crate::scaled::{KIB, KiB, amount_attr, pretty};
-use virt_error::Result;
-use virt_xml::{Element, Node, Tag, Words, Writer};
+use crate::resctrl::{Cachetune, Memorytune};
+use virt_xml::{Element, Words};
 
 /// `<cputune>`. Periods and quotas are microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
@@ -135,114 +134,4 @@ pub struct Iothreadsched {
     /// How.
     #[xml(flatten)]
     pub scheduling: Scheduling,
-}
-
-/// `<cachetune>`.
-#[derive(Debug, Clone, PartialEq, Element)]
-pub struct Cachetune {
-    /// The virtual CPUs it is for.
-    #[xml(attr)]
-    pub vcpus: NumberSet,
-    /// Name of the group that was made for it.
-    #[xml(attr)]
-    pub id: Option<String>,
-    /// What is set apart.
-    #[xml(child = "cache")]
-    pub caches: Vec<CachePart>,
-    /// What is counted.
-    #[xml(child = "monitor")]
-    pub monitors: Vec<CacheMonitor>,
-}
-
-/// Part of a cache.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CachePart {
-    /// The host's number of the cache.
-    pub id: u32,
-    /// Its level.
-    pub level: u32,
-    /// What is kept in it.
-    pub kind: CacheKind,
-    /// How much of it.
-    pub size: KiB,
-}
-
-/// What a cache holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Words)]
-pub enum CacheKind {
-    /// Instructions and data.
-    Both,
-    /// Instructions.
-    Code,
-    /// Data.
-    Data,
-}
-
-impl Element for CachePart {
-    fn read(node: &mut Node<'_>) -> Result<Self> {
-        Ok(Self {
-            id: node.required("id")?,
-            level: node.required("level")?,
-            kind: node.required("type")?,
-            size: match amount_attr(node, "size", KIB)? {
-                Some(bytes) => KiB(bytes.div_ceil(KIB)),
-                None => KiB(node.required("size")?),
-            },
-        })
-    }
-
-    fn attrs(&self, tag: &mut Tag<'_>) {
-        tag.attr("id", &self.id);
-        tag.attr("level", &self.level);
-        tag.attr("type", &self.kind);
-        let (size, unit) = pretty(self.size.bytes());
-        tag.attr("size", &size);
-        tag.text("unit", unit);
-    }
-
-    fn content(&self, _out: &mut Writer) {}
-}
-
-/// `<monitor/>` of a cache.
-#[derive(Debug, Clone, PartialEq, Element)]
-pub struct CacheMonitor {
-    /// The cache's level.
-    #[xml(attr)]
-    pub level: u32,
-    /// Whose use is counted.
-    #[xml(attr)]
-    pub vcpus: NumberSet,
-}
-
-/// `<memorytune>`.
-#[derive(Debug, Clone, PartialEq, Element)]
-pub struct Memorytune {
-    /// The virtual CPUs it is for.
-    #[xml(attr)]
-    pub vcpus: NumberSet,
-    /// Shares by host node.
-    #[xml(child = "node")]
-    pub nodes: Vec<BandwidthNode>,
-    /// What is counted.
-    #[xml(child = "monitor")]
-    pub monitors: Vec<BandwidthMonitor>,
-}
-
-/// A share of a node's memory bandwidth.
-#[derive(Debug, Clone, PartialEq, Element)]
-pub struct BandwidthNode {
-    /// The host's node.
-    #[xml(attr)]
-    pub id: u32,
-    /// Percent.
-    #[xml(attr)]
-    pub bandwidth: u32,
-}
-
-/// `<monitor/>` of memory bandwidth.
-#[derive(Debug, Clone, PartialEq, Element)]
-pub struct BandwidthMonitor {
-    /// Whose use is counted.
-    #[xml(attr)]
-    pub vcpus: NumberSet,
 }

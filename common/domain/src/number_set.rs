@@ -93,6 +93,23 @@ impl NumberSet {
         self.iter().last()
     }
 
+    /// Takes out what is not below `limit`.
+    pub fn keep_below(&mut self, limit: u32) {
+        let word = limit as usize / 64;
+        if let Some(last) = self.0.get_mut(word) {
+            *last &= (1 << (limit % 64)) - 1;
+            self.0.truncate(word + 1);
+        }
+        while self.0.last() == Some(&0) {
+            self.0.pop();
+        }
+    }
+
+    /// Whether all of its numbers are in the other one.
+    pub fn is_subset(&self, other: &Self) -> bool {
+        self.iter().all(|number| other.contains(number))
+    }
+
     /// Whether a number is in both sets.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)

@@ -49,6 +49,7 @@ impl Domain {
             cpu.forget_unnamed();
         }
         crate::devices::disk::check_all(&self.devices.disks)?;
+        self.devices.check_socket_paths()?;
         for memory in &self.devices.memories {
             memory.check()?;
         }
@@ -214,6 +215,7 @@ impl Domain {
             }
         }
         tune.vcpupins.retain(|pin| pin.vcpu < max);
+        crate::resctrl::settle(&mut tune.cachetunes, &mut tune.memorytunes, max)?;
         let out_of_range = |name: &str, range: &str| {
             Error::new(
                 ErrorCode::ConfigUnsupported,

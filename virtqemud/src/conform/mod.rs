@@ -71,9 +71,10 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
     match arguments.op.as_str() {
         "generic-domxml-normalise" => {
             let mut domain = Domain::read_with(&xml, counting).map_err(Failure::Refused)?;
-            domain.os.kind.arch.get_or_insert(settings.host_arch);
+            domain.complete(settings.host_arch, counting);
             let view = View {
-                inactive: settings.inactive,
+                // A guest without a number does not run.
+                inactive: settings.inactive || domain.id.is_none(),
                 secure: true,
                 migratable: false,
             };

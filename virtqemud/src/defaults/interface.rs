@@ -9,9 +9,6 @@ use virt_domain::devices::interface::{
 };
 use virt_error::Result;
 
-/// First half of the addresses that are made up.
-const PREFIX: [u8; 3] = [0x52, 0x54, 0x00];
-
 /// Cards whose names are taken in any case.
 const KNOWN_MODELS: [&str; 19] = [
     "netfront",
@@ -45,7 +42,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
 
 fn fill_one(interface: &mut Interface, arch: Arch, context: &Context) {
     if interface.mac.is_none() {
-        interface.mac = Some(Mac::from(generated(context.random)));
+        interface.mac = Some(Mac::from(MacAddress::generated(context.random)));
     }
     if let Some(model) = &mut interface.model {
         let known = KNOWN_MODELS
@@ -86,16 +83,6 @@ fn fill_one(interface: &mut Interface, arch: Arch, context: &Context) {
             _ => {}
         }
     }
-}
-
-/// A hardware address of QEMU's own range.
-pub(crate) fn generated(random: fn(&mut [u8])) -> MacAddress {
-    let mut bytes = [0; 6];
-    bytes[..3].copy_from_slice(&PREFIX);
-    for byte in &mut bytes[3..] {
-        random(std::slice::from_mut(byte));
-    }
-    MacAddress(bytes)
 }
 
 /// The card that a guest gets that names none.

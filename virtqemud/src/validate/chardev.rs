@@ -18,23 +18,22 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     let consoles = devices.consoles.iter().map(|d| &d.source);
     let redirdevs = devices.redirdevs.iter().map(|d| &d.source);
     for source in serials.chain(parallels).chain(consoles).chain(redirdevs) {
-        back_end(source, false, context)?;
+        back_end(source, context)?;
     }
     for channel in &devices.channels {
-        let virtio = matches!(channel.target, ChannelTarget::Virtio { .. });
-        back_end(&channel.source, virtio, context)?;
+        back_end(&channel.source, context)?;
         if matches!(channel.target, ChannelTarget::Xen { .. }) {
             return Err(unsupported("QEMU has no channels of type 'xen'"));
         }
     }
     for card in &devices.smartcards {
         if let SmartcardMode::Passthrough(source) = &card.kind {
-            back_end(source, false, context)?;
+            back_end(source, context)?;
         }
     }
     for rng in &devices.rngs {
         if let RngBackend::Egd(source) = &rng.backend {
-            back_end(source, false, context)?;
+            back_end(source, context)?;
         }
     }
     for console in &devices.consoles {
@@ -53,8 +52,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// `generated`: whether a UNIX socket without a path gets one for each start.
-fn back_end(source: &CharSource, generated: bool, context: &Context) -> Result<()> {
+fn back_end(source: &CharSource, context: &Context) -> Result<()> {
     match &source.backend {
         CharBackend::Unix {
             path: None,
@@ -65,9 +63,6 @@ fn back_end(source: &CharSource, generated: bool, context: &Context) -> Result<(
                 return Err(internal(
                     "chardev reconnect is possible only for connect mode",
                 ));
-            }
-            if !generated {
-                return Err(internal("Missing source path attribute for char device"));
             }
             Ok(())
         }

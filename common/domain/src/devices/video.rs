@@ -3,6 +3,7 @@
 //! Facts: formatdomain "Video devices"; domaincommon.rng `video`; the texts of refusals are the stock
 //! library's.
 
+use super::Devices;
 use super::info::DeviceInfo;
 use super::virtio::VirtioOptions;
 use crate::refusal::{unsupported, xml};
@@ -160,6 +161,31 @@ impl Video {
         self.info.inactive();
     }
 
+    /// Memories that aren't given are what the cards usually have; all are powers of two.
+    fn fill_memory(&mut self) {
+        let vram = match self.model {
+            Some(
+                VideoModel::Vga | VideoModel::Cirrus | VideoModel::Vmvga | VideoModel::Bochs,
+            ) => Some(16 * 1024),
+            Some(VideoModel::Qxl) => Some(64 * 1024),
+            Some(VideoModel::Xen) => Some(4 * 1024),
+            Some(VideoModel::Vbox) => Some(8 * 1024),
+            _ => None,
+        };
+        self.vram = self.vram.or(vram);
+        if self.model == Some(VideoModel::Qxl) {
+            self.ram.get_or_insert(64 * 1024);
+        }
+        for kib in [
+            &mut self.ram,
+            &mut self.vram,
+            &mut self.vram64,
+            &mut self.vgamem,
+        ] {
+            *kib = kib.map(|kib| kib.checked_next_power_of_two().unwrap_or(kib));
+        }
+    }
+
     fn read_model(&mut self, node: &mut Node<'_>) -> Result<()> {
         self.model = node.attr("type")?;
         let qxl = self.model == Some(VideoModel::Qxl);
@@ -210,6 +236,31 @@ impl Video {
             return Err(xml("video resolution values must be greater than 0"));
         }
         Ok(())
+    }
+}
+
+impl Devices {
+    /// Whoever has a display has a card; cards that name no model are of that one, the first of them
+    /// is the one that firmware uses.
+    pub fn complete_videos(&mut self, model: VideoModel) {
+        if self.videos.is_empty() && !self.graphics.is_empty() {
+            self.videos.push(Video::default());
+        }
+        for video in &mut self.videos {
+            video.model.get_or_insert(model);
+            video.fill_memory();
+        }
+        first_is_primary(&mut self.videos);
+    }
+}
+
+fn first_is_primary(videos: &mut [Video]) {
+    let at = videos.iter().position(|v| v.primary).unwrap_or(0);
+    if let Some(part) = videos.get_mut(..=at) {
+        part.rotate_right(1);
+    }
+    if let Some(first) = videos.first_mut() {
+        first.primary = first.model != Some(VideoModel::None);
     }
 }
 

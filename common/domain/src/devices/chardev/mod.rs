@@ -3,6 +3,7 @@
 //! Facts: formatdomain "Consoles, serial, parallel & channel devices"; domaincommon.rng; the texts
 //! of refusals are the stock library's.
 
+mod paths;
 mod source;
 
 pub use source::{

@@ -136,6 +136,13 @@ pub(super) fn read_all(
 ) -> Result<Vec<Listen>> {
     let listen = listen.filter(|text| !text.is_empty());
     let mut all: Vec<Listen> = node.children("listen")?;
+    if let (Some(first), Some(path)) = (all.first_mut(), socket)
+        && let Listen::Address { address: found, .. } | Listen::Network { address: found, .. } = first
+    {
+        // A socket that the older attribute names is where such a display really listens.
+        agree("listen", "address", listen, found)?;
+        *first = Listen::socket(Some(path.to_owned()));
+    }
     match all.first_mut() {
         None if socket.is_some() => all.push(Listen::socket(socket.map(str::to_owned))),
         None => all.push(Listen::address(listen.map(str::to_owned))),

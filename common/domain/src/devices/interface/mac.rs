@@ -26,6 +26,15 @@ impl MacAddress {
         parts.next().is_none().then_some(Self(bytes))
     }
 
+    /// A locally made up address in QEMU's range; `random` fills a buffer with random bytes.
+    pub fn generated(random: fn(&mut [u8])) -> Self {
+        let mut bytes = [0x52, 0x54, 0, 0, 0, 0];
+        for byte in &mut bytes[3..] {
+            random(std::slice::from_mut(byte));
+        }
+        Self(bytes)
+    }
+
     /// Whether it stands for a group of stations.
     pub fn is_multicast(&self) -> bool {
         self.0[0] & 1 != 0
@@ -73,7 +82,7 @@ impl From<MacAddress> for Mac {
 }
 
 impl Mac {
-    /// Reads `<mac>`; one without an address says nothing.
+    /// Reads `<mac>`; one without an address says nothing, nor does the address that is all zero.
     pub(super) fn read(node: &mut Node<'_>) -> Result<Option<Self>> {
         let address = |text: String| {
             MacAddress::parse(&text)
@@ -91,7 +100,7 @@ impl Mac {
                 "expected unicast mac address, found multicast '{text}'"
             )));
         }
-        Ok(Some(Self {
+        Ok((address.0 != [0; 6]).then_some(Self {
             address,
             kind,
             check,
