@@ -18,6 +18,7 @@ use crate::seclabel::{Keywrap, LaunchSecurity, Seclabel};
 use crate::sysinfo::Sysinfo;
 use crate::vcpu::{DefaultIothread, Iothread, IothreadIds, Vcpu, Vcpus};
 use crate::view::View;
+use std::borrow::Cow;
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Tree, Unknown};
@@ -129,10 +130,8 @@ impl Domain {
     /// As [`Domain::read`].
     pub fn read_with(xml: &str, random: fn(&mut [u8])) -> Result<Self> {
         let (domain, unknown) = Self::read_lenient(xml, random)?;
-        match unknown.first() {
-            None => Ok(domain),
-            Some(unknown) => Err(refused(unknown)),
-        }
+        refuse_unknown(&unknown)?;
+        Ok(domain)
     }
 
     /// As [`Domain::read_with`], with what is unknown reported instead of refused: for what was
@@ -148,24 +147,22 @@ impl Domain {
 
     /// The definition as a document.
     pub fn to_xml(&self, view: View) -> String {
+        virt_xml::write("domain", &*self.shown(view))
+    }
+
+    /// What of the definition is shown.
+    pub(crate) fn shown(&self, view: View) -> Cow<'_, Self> {
+        let mut shown = Cow::Borrowed(self);
         if view.inactive {
-            let mut inactive = self.clone();
-            inactive.inactive();
-            return inactive.to_xml(View {
-                inactive: false,
-                ..view
-            });
+            shown.to_mut().inactive();
         }
-        let hides = !view.secure && self.devices.has_secrets();
-        if hides || self.devices.has_actuals() {
-            let mut shown = self.clone();
-            if hides {
-                shown.devices.hide_secrets();
-            }
-            shown.devices.show_actuals();
-            return virt_xml::write("domain", &shown);
+        if !view.secure && self.devices.has_secrets() {
+            shown.to_mut().devices.hide_secrets();
         }
-        virt_xml::write("domain", self)
+        if shown.devices.has_actuals() {
+            shown.to_mut().devices.show_actuals();
+        }
+        shown
     }
 
     /// Memory at start without that of memory devices: the nodes', or what is left of the whole.
@@ -210,13 +207,16 @@ impl Domain {
     }
 }
 
-/// What a document has that the model does not know.
-fn refused(unknown: &Unknown) -> Error {
-    Error::new(
-        ErrorCode::ConfigUnsupported,
-        ErrorDomain::Domain,
-        format!("unknown {unknown}; remove it or correct its name"),
-    )
+/// Refuses what a document has that the model does not know.
+pub(crate) fn refuse_unknown(unknown: &[Unknown]) -> Result<()> {
+    match unknown.first() {
+        None => Ok(()),
+        Some(unknown) => Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Domain,
+            format!("unknown {unknown}; remove it or correct its name"),
+        )),
+    }
 }
 
 /// Random bytes from the system. A UUID has six in front that are all random.

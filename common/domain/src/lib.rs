@@ -6,7 +6,9 @@
 //! Facts: the pages `formatdomain` and the schemas of libvirt's documentation.
 
 pub mod arch;
+pub mod backup;
 pub mod blkiotune;
+pub mod checkpoint;
 pub mod clock;
 pub mod cpu;
 pub mod cputune;
@@ -17,6 +19,7 @@ pub mod features;
 pub mod hyperv;
 pub mod lifecycle;
 pub mod memory;
+mod moment;
 pub mod namespace;
 pub mod network_port;
 pub mod numa;
@@ -30,6 +33,7 @@ mod root;
 pub mod scaled;
 pub mod seclabel;
 mod settle;
+pub mod snapshot;
 pub mod sysinfo;
 pub mod units;
 pub mod vcpu;

@@ -22,3 +22,9 @@ pub(crate) fn internal(detail: impl Into<String>) -> Error {
 pub(crate) fn invalid_argument(detail: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidArg, ErrorDomain::Domain, detail)
 }
+
+/// The document isn't of the form that the schema describes, where the stock library leaves the
+/// answer to that.
+pub(crate) fn invalid_schema(detail: impl Into<String>) -> Error {
+    Error::new(ErrorCode::XmlInvalidSchema, ErrorDomain::Domain, detail)
+}

@@ -249,7 +249,9 @@ fn merge(memorytunes: &mut Vec<Memorytune>, places: Vec<usize>) -> Result<()> {
         }
     }
     memorytunes.extend(merged.into_values());
-    memorytunes.iter_mut().try_for_each(Memorytune::settle_nodes)
+    memorytunes
+        .iter_mut()
+        .try_for_each(Memorytune::settle_nodes)
 }
 
 fn settle_monitored(monitored: &mut NumberSet, vcpus: u32) -> Result<()> {
@@ -266,7 +268,8 @@ impl Cachetune {
         for part in &self.caches {
             let kinds = taken.entry((part.level, part.id)).or_default();
             let both = part.kind == CacheKind::Both;
-            let collides = |kind: &CacheKind| both || *kind == part.kind || *kind == CacheKind::Both;
+            let collides =
+                |kind: &CacheKind| both || *kind == part.kind || *kind == CacheKind::Both;
             if kinds.iter().any(collides) {
                 return Err(xml(format!(
                     "Colliding cache allocations for cache level '{}' id '{}', type '{}'",
@@ -275,7 +278,8 @@ impl Cachetune {
             }
             kinds.push(part.kind);
         }
-        self.caches.sort_by_key(|part| (part.level, part.kind, part.id));
+        self.caches
+            .sort_by_key(|part| (part.level, part.kind, part.id));
         for monitor in &mut self.monitors {
             if monitor.level != MONITORED_LEVEL {
                 return Err(xml(format!(
@@ -399,7 +403,11 @@ mod tests {
             ),
         ] {
             let refused = settled(&text).unwrap_err();
-            assert!(refused.message().ends_with(message), "{}", refused.message());
+            assert!(
+                refused.message().ends_with(message),
+                "{}",
+                refused.message()
+            );
         }
         assert!(settled(&cachetune("0-3", &two("0-3", "1-2"))).is_ok());
     }

@@ -7,6 +7,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use crate::node::{Node, Unknown};
 use crate::parse::parse;
+use crate::tree::Tree;
 use crate::writer::{Tag, Writer};
 
 /// An element's content as a type. `#[derive(Element)]` writes this from the fields:
@@ -54,13 +55,7 @@ impl<E: Element> Element for Box<E> {
 /// # Errors
 /// `XML_DETAIL` when it is not well-formed, else what the type finds wrong.
 pub fn read<E: Element>(text: &str) -> Result<(E, Vec<Unknown>)> {
-    let tree = parse(text)?;
-    let report = Rc::default();
-    let mut node = Node::root(&tree, Rc::clone(&report));
-    let value = E::read(&mut node)?;
-    node.finish();
-    let unknown = RefCell::take(&report);
-    Ok((value, unknown))
+    read_tree(&parse(text)?, E::read)
 }
 
 /// As [`read`], with a root that has to be called `name`.
@@ -68,14 +63,33 @@ pub fn read<E: Element>(text: &str) -> Result<(E, Vec<Unknown>)> {
 /// # Errors
 /// As [`read`], and `XML_ERROR` for another root.
 pub fn read_named<E: Element>(name: &str, text: &str) -> Result<(E, Vec<Unknown>)> {
+    read_named_with(name, text, E::read)
+}
+
+/// As [`read_named`], read by `read`.
+///
+/// # Errors
+/// As [`read_named`].
+pub fn read_named_with<T>(
+    name: &str,
+    text: &str,
+    read: impl FnOnce(&mut Node<'_>) -> Result<T>,
+) -> Result<(T, Vec<Unknown>)> {
     let tree = parse(text)?;
     if tree.name != name {
         let detail = format!("expecting root element of '{name}', not '{}'", tree.name);
         return Err(Error::new(ErrorCode::XmlError, ErrorDomain::Domain, detail));
     }
+    read_tree(&tree, read)
+}
+
+fn read_tree<T>(
+    tree: &Tree,
+    read: impl FnOnce(&mut Node<'_>) -> Result<T>,
+) -> Result<(T, Vec<Unknown>)> {
     let report = Rc::default();
-    let mut node = Node::root(&tree, Rc::clone(&report));
-    let value = E::read(&mut node)?;
+    let mut node = Node::root(tree, Rc::clone(&report));
+    let value = read(&mut node)?;
     node.finish();
     let unknown = RefCell::take(&report);
     Ok((value, unknown))
@@ -91,7 +105,7 @@ pub fn write<E: Element>(name: &str, element: &E) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Element, Tree, Words};
+    use crate::{Element, Words};
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Words)]
     enum Bus {

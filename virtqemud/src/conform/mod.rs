@@ -7,6 +7,7 @@
 mod arguments;
 mod descriptors;
 mod host;
+mod moments;
 mod prepare;
 mod settings;
 mod transcript;
@@ -97,6 +98,9 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         "domxml2argv" => defined(&xml, arguments, &settings, |mut domain, context| {
             command_line(&mut domain, context, &settings).map_err(Failure::Later)
         }),
+        "snapshot-normalise" => moments::snapshot(&xml, arguments, &settings),
+        "checkpoint-normalise" => moments::checkpoint(&xml, arguments, &settings),
+        "backup-normalise" => moments::backup(&xml, &settings),
         other => Err(Failure::Usage(format!("unknown operation '{other}'"))),
     }
 }
@@ -119,10 +123,34 @@ fn defined(
     then: impl FnOnce(Domain, &Context) -> Result<String, Failure>,
 ) -> Result<String, Failure> {
     let mut domain = read(xml, settings.host_arch)?;
-    let caps = settings
-        .caps(arguments, domain.devices.emulator.as_deref())
-        .map_err(Failure::Usage)?;
-    let context = Context {
+    let emulator = domain.devices.emulator.clone();
+    with_context(emulator.as_deref(), arguments, settings, |context| {
+        define::complete(&mut domain, context).map_err(Failure::Refused)?;
+        then(*domain, context)
+    })
+}
+
+/// Completes a definition that came inside something else.
+fn completed(
+    domain: &mut Domain,
+    arguments: &Arguments,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    define::with_emulator(domain, settings.host_arch);
+    let emulator = domain.devices.emulator.clone();
+    with_context(emulator.as_deref(), arguments, settings, |context| {
+        define::complete(domain, context).map_err(Failure::Refused)
+    })
+}
+
+fn with_context<T>(
+    emulator: Option<&str>,
+    arguments: &Arguments,
+    settings: &Settings,
+    then: impl FnOnce(&Context) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let caps = settings.caps(arguments, emulator).map_err(Failure::Usage)?;
+    then(&Context {
         caps: &caps,
         config: &settings.config,
         origin: if settings.abi_update {
@@ -131,9 +159,7 @@ fn defined(
             Origin::Stored
         },
         random: counting,
-    };
-    define::complete(&mut domain, &context).map_err(Failure::Refused)?;
-    then(*domain, &context)
+    })
 }
 
 fn command_line(

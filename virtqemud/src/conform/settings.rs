@@ -17,6 +17,8 @@ pub(super) struct Settings {
     pub(super) environment: Vec<(String, String)>,
     pub(super) incoming: Option<String>,
     pub(super) fixtures: PathBuf,
+    /// All of them as they are.
+    pub(super) json: Value,
     strip_aliases: bool,
     /// The definition that stands for the host's CPU instead of what the transcript says.
     host_cpu: Option<String>,
@@ -97,6 +99,7 @@ impl Settings {
             strip_aliases: flag("strip_machine_aliases"),
             caps_add: names("caps_add"),
             caps_del: names("caps_del"),
+            json,
         })
     }
 

@@ -164,9 +164,9 @@ impl Video {
     /// Memories that aren't given are what the cards usually have; all are powers of two.
     fn fill_memory(&mut self) {
         let vram = match self.model {
-            Some(
-                VideoModel::Vga | VideoModel::Cirrus | VideoModel::Vmvga | VideoModel::Bochs,
-            ) => Some(16 * 1024),
+            Some(VideoModel::Vga | VideoModel::Cirrus | VideoModel::Vmvga | VideoModel::Bochs) => {
+                Some(16 * 1024)
+            }
             Some(VideoModel::Qxl) => Some(64 * 1024),
             Some(VideoModel::Xen) => Some(4 * 1024),
             Some(VideoModel::Vbox) => Some(8 * 1024),

@@ -31,9 +31,8 @@ impl Devices {
         });
         let all = serials.chain(parallels).chain(consoles).chain(channels);
         let mut all = all.chain(redirdevs).chain(smartcards).chain(rngs);
-        let nameless = |source: &CharSource| {
-            matches!(source.backend, CharBackend::Unix { path: None, .. })
-        };
+        let nameless =
+            |source: &CharSource| matches!(source.backend, CharBackend::Unix { path: None, .. });
         if all.any(nameless) {
             return Err(internal("Missing source path attribute for char device"));
         }

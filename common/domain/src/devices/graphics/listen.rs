@@ -137,7 +137,8 @@ pub(super) fn read_all(
     let listen = listen.filter(|text| !text.is_empty());
     let mut all: Vec<Listen> = node.children("listen")?;
     if let (Some(first), Some(path)) = (all.first_mut(), socket)
-        && let Listen::Address { address: found, .. } | Listen::Network { address: found, .. } = first
+        && let Listen::Address { address: found, .. } | Listen::Network { address: found, .. } =
+            first
     {
         // A socket that the older attribute names is where such a display really listens.
         agree("listen", "address", listen, found)?;

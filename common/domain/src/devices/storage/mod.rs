@@ -447,8 +447,13 @@ impl StorageSource {
 /// Writes `<source>` if there is one.
 pub(crate) fn write_source(out: &mut Writer, source: Option<&StorageSource>) {
     if let Some(source) = source {
-        out.open("source", |tag| source.attrs(tag), |out| source.content(out));
+        write_source_as(out, "source", source);
     }
+}
+
+/// Writes a source under another name.
+pub(crate) fn write_source_as(out: &mut Writer, name: &str, source: &StorageSource) {
+    out.open(name, |tag| source.attrs(tag), |out| source.content(out));
 }
 
 impl Location {
