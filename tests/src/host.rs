@@ -196,6 +196,20 @@ impl Host {
         self.keeper.wait(pid)
     }
 
+    /// Tells the daemon to end and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end well. The stock daemon is let off what it was seen to do when it is told
+    /// while its threads still look at the host's devices: wait 30 seconds for them, log "Make
+    /// forcefull daemon shutdown" and exit with 1.
+    #[track_caller]
+    pub fn stop_daemon(&mut self, signal: Signal) {
+        let end = self.end_daemon(signal);
+        let log = self.log();
+        let forced = self.target == Target::Stock && log.contains("Make forcefull");
+        assert!(end == "exit 0" || forced, "{end}: {log}");
+    }
+
     /// Stops the daemon as an administrator would, and starts it again.
     pub fn restart_daemon(&mut self) {
         self.end_daemon(Signal::SIGTERM);

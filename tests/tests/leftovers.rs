@@ -10,13 +10,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use virt_tests::guest;
-use virt_tests::host::{Host, eventually};
+use virt_tests::host::{Host, PATIENCE, eventually};
 use virt_tests::target::is_root;
 
-/// Everything of the host that a guest could leave.
-fn inventory(host: &Host) -> BTreeSet<String> {
+/// Everything of the host that a guest of that name could leave.
+fn inventory(host: &Host, guest: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for below in ["etc", "run", "var/lib"] {
         collect(&host.path(below), &mut found);
@@ -32,7 +34,7 @@ fn inventory(host: &Host) -> BTreeSet<String> {
             found.insert(format!("process {} {pid}", name.trim()));
         }
     }
-    found.extend(guest_cgroups(Path::new("/sys/fs/cgroup"), 0));
+    found.extend(guest_cgroups(Path::new("/sys/fs/cgroup"), guest, 0));
     found
 }
 
@@ -45,8 +47,8 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Control groups of guests with the names these tests use.
-fn guest_cgroups(folder: &Path, depth: usize) -> Vec<String> {
+/// Control groups of guests of that name; those of other tests' guests come and go.
+fn guest_cgroups(folder: &Path, guest: &str, depth: usize) -> Vec<String> {
     let mut found = Vec::new();
     if depth > 4 {
         return found;
@@ -56,10 +58,11 @@ fn guest_cgroups(folder: &Path, depth: usize) -> Vec<String> {
             continue;
         }
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.contains("leftover") {
+        // Their names have `-` escaped.
+        if name.replace("\\x2d", "-").contains(guest) {
             found.push(format!("cgroup {}", entry.path().display()));
         }
-        found.extend(guest_cgroups(&entry.path(), depth + 1));
+        found.extend(guest_cgroups(&entry.path(), guest, depth + 1));
     }
     found
 }
@@ -67,23 +70,35 @@ fn guest_cgroups(folder: &Path, depth: usize) -> Vec<String> {
 /// Starts a guest with these devices, which must fail with all of `words` in the error, and then
 /// looks around.
 #[track_caller]
-fn fails_without_a_trace(host: &Host, name: &str, xml: &str, words: &[&str]) {
-    let file = host.write(&format!("{name}.xml"), xml);
-    let before = inventory(host);
+fn fails_without_a_trace(host: &Host, guest: &str, xml: &str, words: &[&str]) {
+    let file = host.write("fails.xml", xml);
+    let before = inventory(host, guest);
     let error = host.virsh(&["create", &file]).failed();
     for word in words {
         assert!(error.contains(word), "{error}\nlacks {word}");
     }
-    let mut more = BTreeSet::new();
-    for _ in 0..100 {
-        more = inventory(host).difference(&before).cloned().collect();
-        if more.is_empty() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    assert!(more.is_empty(), "left behind: {more:#?}\nafter: {error}");
+    nothing_more(host, guest, &before, &error);
     assert_eq!(host.virsh(&["list", "--all", "--name"]).ok().trim(), "");
+}
+
+/// Waits until there is nothing that was not there before.
+#[track_caller]
+fn nothing_more(host: &Host, guest: &str, before: &BTreeSet<String>, after: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let more: Vec<String> = inventory(host, guest)
+            .difference(before)
+            .cloned()
+            .collect();
+        if more.is_empty() {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "left behind: {more:#?}\nafter: {after}"
+        );
+        sleep(Duration::from_millis(50));
+    }
 }
 
 /// What a guest with devices of many kinds sets up before the device that fails.
@@ -134,7 +149,7 @@ fn a_missing_disk() {
     let xml = guest::firmware_only("leftover-disk", &devices);
     fails_without_a_trace(
         &host,
-        "disk",
+        "leftover-disk",
         &xml,
         &["missing.img", "No such file or directory"],
     );
@@ -150,7 +165,7 @@ fn a_missing_bridge() {
     let devices = much(&host, "left1")
         + "<interface type='bridge'><source bridge='nobridge0'/><model type='virtio'/></interface>";
     let xml = guest::firmware_only("leftover-bridge", &devices);
-    fails_without_a_trace(&host, "bridge", &xml, &["nobridge0"]);
+    fails_without_a_trace(&host, "leftover-bridge", &xml, &["nobridge0"]);
 }
 
 #[test]
@@ -162,7 +177,7 @@ fn a_missing_kernel() {
     );
     let xml = guest::firmware_only("leftover-kernel", &much(&host, "left2"));
     let xml = xml.replace("</type>", &kernel);
-    fails_without_a_trace(&host, "kernel", &xml, &["no-kernel"]);
+    fails_without_a_trace(&host, "leftover-kernel", &xml, &["no-kernel"]);
 }
 
 #[test]
@@ -170,7 +185,7 @@ fn a_missing_emulator() {
     let host = bridged("left3");
     let xml = guest::firmware_only("leftover-binary", &much(&host, "left3"))
         .replace("/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-system-none");
-    fails_without_a_trace(&host, "binary", &xml, &["/usr/bin/qemu-system-none"]);
+    fails_without_a_trace(&host, "leftover-binary", &xml, &["/usr/bin/qemu-system-none"]);
 }
 
 #[test]
@@ -187,7 +202,7 @@ fn an_emulator_that_ends_during_its_start() {
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755)).unwrap();
     let xml = guest::firmware_only("leftover-words", &much(&host, "left4"))
         .replace("/usr/bin/qemu-system-x86_64", &wrapper.to_string_lossy());
-    fails_without_a_trace(&host, "words", &xml, &["these are my last words"]);
+    fails_without_a_trace(&host, "leftover-words", &xml, &["these are my last words"]);
 }
 
 #[test]
@@ -197,13 +212,13 @@ fn a_device_that_qemu_refuses() {
     let taken =
         "<serial type='unix'><source mode='bind' path='/nonexistent/folder/serial'/></serial>";
     let xml = guest::firmware_only("leftover-device", &(much(&host, "left5") + taken));
-    fails_without_a_trace(&host, "device", &xml, &["/nonexistent/folder/serial"]);
+    fails_without_a_trace(&host, "leftover-device", &xml, &["/nonexistent/folder/serial"]);
 }
 
 #[test]
 fn a_guest_that_ran_leaves_no_more() {
     let host = bridged("left6");
-    let before = inventory(&host);
+    let before = inventory(&host, "leftover-ran");
     for _ in 0..3 {
         host.create(&guest::firmware_only("leftover-ran", &much(&host, "left6")));
         host.virsh(&["destroy", "leftover-ran"]).ok();
@@ -215,13 +230,5 @@ fn a_guest_that_ran_leaves_no_more() {
         nix::sys::signal::Signal::SIGKILL,
     )
     .unwrap();
-    let mut more = BTreeSet::new();
-    for _ in 0..100 {
-        more = inventory(&host).difference(&before).cloned().collect();
-        if more.is_empty() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    assert!(more.is_empty(), "left behind: {more:#?}");
+    nothing_more(&host, "leftover-ran", &before, "it ended by itself");
 }

@@ -65,7 +65,7 @@ fn sockets_are_taken_over_from_systemd() {
     assert_eq!(listed.trim(), "activated");
     assert!(process_runs(pid));
     // The sockets are systemd's: they stay when the daemon ends.
-    assert_eq!(host.end_daemon(Signal::SIGTERM), "exit 0");
+    host.stop_daemon(Signal::SIGTERM);
     assert!(host.socket().exists(), "the socket was systemd's to remove");
 }
 
@@ -74,7 +74,7 @@ fn sigterm_ends_it_and_guests_go_on() {
     let mut host = Host::start();
     host.create(&guest::firmware_only("survivor", ""));
     let qemu = host.qemu_pid("survivor");
-    assert_eq!(host.end_daemon(Signal::SIGTERM), "exit 0", "{}", host.log());
+    host.stop_daemon(Signal::SIGTERM);
     assert!(process_runs(qemu));
     assert!(
         UnixStream::connect(host.socket()).is_err(),
@@ -88,7 +88,7 @@ fn sigterm_ends_it_and_guests_go_on() {
 #[test]
 fn sigint_ends_it_too() {
     let mut host = Host::start();
-    assert_eq!(host.end_daemon(Signal::SIGINT), "exit 0", "{}", host.log());
+    host.stop_daemon(Signal::SIGINT);
 }
 
 #[test]
