@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::keeper::Keeper;
 use crate::ran::{Ran, run};
 use crate::target::{Target, is_root};
+use crate::wire::Wire;
 
 /// How long anything awaited may take before the test fails.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -73,13 +74,9 @@ impl Host {
         for below in folders.iter().chain(&["run/lock", "home", "work"]) {
             fs::create_dir_all(root.join(below)).expect("mkdir");
         }
-        // No virtlogd here: guests' output goes to files.
-        fs::write(
-            root.join("etc/libvirt/qemu.conf"),
-            "stdio_handler = \"file\"\n",
-        )
-        .expect("qemu.conf");
-
+        if !is_root() {
+            session_folders(root).expect("links");
+        }
         let mut binds = Vec::new();
         if target == Target::Stock {
             assert!(is_root(), "the stock daemon is only tried as root");
@@ -89,6 +86,16 @@ impl Host {
             }
         }
         let keeper = Keeper::start(is_root(), &binds);
+        // No virtlogd here: guests' output goes to files.
+        let mut conf = "stdio_handler = \"file\"\n".to_owned();
+        if !is_root() {
+            // One network for all tests: each gets ports for displays that others don't take.
+            let first = 6000 + keeper.pid() % 1300 * 20;
+            let last = first + 19;
+            conf += &format!("remote_display_port_min = {first}\n");
+            conf += &format!("remote_display_port_max = {last}\n");
+        }
+        fs::write(root.join("etc/libvirt/qemu.conf"), conf).expect("qemu.conf");
         Host {
             target,
             daemon: None,
@@ -122,10 +129,26 @@ impl Host {
         self.path("run/libvirt").join(self.target.socket())
     }
 
+    /// The URI that the daemon serves.
+    pub fn served(&self) -> &'static str {
+        match is_root() {
+            true => "qemu:///system",
+            false => "qemu:///session",
+        }
+    }
+
     /// The URI that reaches the daemon from anywhere on the machine.
     pub fn uri(&self) -> String {
-        let path = if is_root() { "system" } else { "session" };
-        format!("qemu:///{path}?socket={}", self.socket().display())
+        format!("{}?socket={}", self.served(), self.socket().display())
+    }
+
+    /// A connection of bare packets, opened.
+    ///
+    /// # Panics
+    /// When the daemon does not take it.
+    #[track_caller]
+    pub fn wire(&self) -> Wire {
+        Wire::open(&self.socket(), self.served()).expect("open a connection")
     }
 
     /// Starts the daemon and waits until it answers.
@@ -340,6 +363,26 @@ impl Host {
             })
             .collect()
     }
+}
+
+/// A user's own daemon has other folders than the host's: links bring them together, so that a test
+/// finds everything in the same place.
+fn session_folders(root: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::symlink;
+    for folder in ["etc/libvirt/qemu", "run/libvirt/qemu"] {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for (to, link) in [
+        ("etc", "config"),
+        ("var/cache", "cache"),
+        (".", "run/libvirt/qemu/run"),
+        (".", "etc/libvirt/qemu/lib"),
+        ("../../../etc/libvirt/qemu", "var/lib/libvirt/qemu"),
+        ("../../cache/libvirt/qemu/log", "var/log/libvirt/qemu"),
+    ] {
+        symlink(to, root.join(link))?;
+    }
+    Ok(())
 }
 
 /// Sends a signal to a process.

@@ -1,5 +1,6 @@
 //! Which daemon the tests drive: ours, or the stock one to see what it does.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -75,6 +76,14 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Says that a test, or a part of it, does not run here, and why: past the test harness, which keeps
+/// what a test that passed has printed.
+pub fn skipped(why: &str) {
+    let test = std::thread::current();
+    let test = test.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
+}
+
 /// Whether all the files and programs named are here; what is missing is printed, for a test to
 /// skip itself loudly.
 pub fn have(wanted: &[&str]) -> bool {
@@ -83,8 +92,7 @@ pub fn have(wanted: &[&str]) -> bool {
         .filter(|path| !Path::new(path).exists())
         .collect();
     if !missing.is_empty() {
-        println!("SKIPPED: missing {missing:?}");
-        eprintln!("SKIPPED: missing {missing:?}");
+        skipped(&format!("missing {missing:?}"));
     }
     missing.is_empty()
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::guest;
 use crate::host::Host;
-use crate::target::Target;
+use crate::target::{Target, is_root};
 
 /// Shell functions that transcripts use.
 const PRELUDE: &str = r#"
@@ -176,6 +176,20 @@ fn normalise(host: &Host, text: &str) -> Vec<String> {
             "[GUEST]",
         ),
         false => text,
+    };
+    // Where a user's own daemon has what the host's has elsewhere; see `Host`.
+    let text = match is_root() {
+        true => text,
+        false => [
+            (
+                "[ROOT]/config/libvirt/qemu/lib/",
+                "[ROOT]/var/lib/libvirt/qemu/",
+            ),
+            ("[ROOT]/config/", "[ROOT]/etc/"),
+            ("/run/libvirt/qemu/run/", "/run/libvirt/qemu/"),
+        ]
+        .iter()
+        .fold(text, |text, (from, to)| text.replace(from, to)),
     };
     // What the stock daemon sees as a path of the machine is bound to one below the root.
     let text = match host.target {

@@ -34,7 +34,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let host = Host::start();
-        let honest = Wire::open(&host.socket(), "qemu:///system").expect("an honest client");
+        let honest = host.wire();
         Scene { host, honest }
     }
 
@@ -43,7 +43,7 @@ impl Scene {
     }
 
     fn open(&self) -> Wire {
-        Wire::open(&self.host.socket(), "qemu:///system").expect("open")
+        self.host.wire()
     }
 
     /// The daemon is the same, the honest client's connection works, and newcomers are served.
@@ -256,7 +256,7 @@ fn the_sequence_of_opening_is_kept() {
     );
 
     let open = ConnectOpenArgs {
-        name: Some("qemu:///system".to_owned()),
+        name: Some(scene.host.served().to_owned()),
         flags: 0,
     };
     wire.call::<ConnectOpen>(&open)

@@ -21,11 +21,11 @@ use virt_rpc::protocol::remote::{
 };
 use virt_tests::host::{Host, eventually};
 use virt_tests::measure::resident;
-use virt_tests::target::{Target, is_root};
+use virt_tests::target::{Target, is_root, skipped};
 use virt_tests::wire::Wire;
 
 fn open(host: &Host) -> Wire {
-    Wire::open(&host.socket(), "qemu:///system").expect("open")
+    host.wire()
 }
 
 /// In KiB.
@@ -38,7 +38,7 @@ fn room_for_a_crowd() -> bool {
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     if most < CROWD as u64 + 100 {
-        println!("SKIPPED: only {most} files may be open here");
+        skipped(&format!("only {most} files may be open here"));
     }
     most >= CROWD as u64 + 100
 }
@@ -47,7 +47,7 @@ fn room_for_a_crowd() -> bool {
 fn ten_thousand_idle_connections() {
     let mut host = Host::without_daemon();
     if host.target == Target::Stock {
-        println!("SKIPPED: the stock daemon takes 20 clients that have not said who they are");
+        skipped("the stock daemon takes 20 clients that have not said who they are");
         return;
     }
     if !room_for_a_crowd() {
@@ -106,12 +106,12 @@ time.sleep(1000)
 #[test]
 fn a_strangers_idle_connections() {
     if !is_root() {
-        println!("SKIPPED: only root can be a stranger too");
+        skipped("only root can be a stranger too");
         return;
     }
     let host = Host::start();
     if host.target == Target::Stock {
-        println!("SKIPPED: the stock daemon takes 20 clients that have not said who they are");
+        skipped("the stock daemon takes 20 clients that have not said who they are");
         return;
     }
     if !room_for_a_crowd() {
@@ -244,7 +244,7 @@ fn a_client_that_never_reads_its_events() {
     const LIFECYCLE: i32 = 0;
     let host = Host::start();
     if host.target == Target::Stock {
-        println!("SKIPPED: the stock daemon keeps them all, some 7 KiB for each");
+        skipped("the stock daemon keeps them all, some 7 KiB for each");
         return;
     }
     let mut deaf = open(&host);

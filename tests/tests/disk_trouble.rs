@@ -10,13 +10,13 @@ use std::fs;
 
 use virt_tests::guest;
 use virt_tests::host::Host;
-use virt_tests::target::{Target, is_root};
+use virt_tests::target::{Target, is_root, skipped};
 
 /// A host whose definitions are on a small file system of their own, and the daemon's view of the
 /// folder; none where mounts are not ours to make.
 fn small(options: &str) -> Option<(Host, String)> {
     if !is_root() {
-        println!("SKIPPED: only root mounts");
+        skipped("only root mounts");
         return None;
     }
     let mut host = Host::without_daemon();
@@ -116,7 +116,7 @@ fn a_read_only_folder_changes_nothing() {
 #[test]
 fn no_space_for_the_state_of_a_running_guest() {
     if !is_root() {
-        println!("SKIPPED: only root mounts");
+        skipped("only root mounts");
         return;
     }
     let mut host = Host::without_daemon();
@@ -161,7 +161,7 @@ fn no_space_for_the_state_of_a_running_guest() {
 #[test]
 fn an_image_that_does_not_fit_leaves_the_guest_running() {
     if !is_root() {
-        println!("SKIPPED: only root mounts");
+        skipped("only root mounts");
         return;
     }
     let host = Host::start();

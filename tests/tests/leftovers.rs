@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use virt_tests::guest;
 use virt_tests::host::{Host, PATIENCE, eventually};
-use virt_tests::target::is_root;
+use virt_tests::target::{is_root, skipped};
 
 /// Everything of the host that a guest of that name could leave.
 fn inventory(host: &Host, guest: &str) -> BTreeSet<String> {
@@ -86,10 +86,7 @@ fn fails_without_a_trace(host: &Host, guest: &str, xml: &str, words: &[&str]) {
 fn nothing_more(host: &Host, guest: &str, before: &BTreeSet<String>, after: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let more: Vec<String> = inventory(host, guest)
-            .difference(before)
-            .cloned()
-            .collect();
+        let more: Vec<String> = inventory(host, guest).difference(before).cloned().collect();
         if more.is_empty() {
             return;
         }
@@ -158,7 +155,7 @@ fn a_missing_disk() {
 #[test]
 fn a_missing_bridge() {
     if !is_root() {
-        println!("SKIPPED: only root has bridges");
+        skipped("only root has bridges");
         return;
     }
     let host = bridged("left1");
@@ -185,7 +182,12 @@ fn a_missing_emulator() {
     let host = bridged("left3");
     let xml = guest::firmware_only("leftover-binary", &much(&host, "left3"))
         .replace("/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-system-none");
-    fails_without_a_trace(&host, "leftover-binary", &xml, &["/usr/bin/qemu-system-none"]);
+    fails_without_a_trace(
+        &host,
+        "leftover-binary",
+        &xml,
+        &["/usr/bin/qemu-system-none"],
+    );
 }
 
 #[test]
@@ -212,7 +214,12 @@ fn a_device_that_qemu_refuses() {
     let taken =
         "<serial type='unix'><source mode='bind' path='/nonexistent/folder/serial'/></serial>";
     let xml = guest::firmware_only("leftover-device", &(much(&host, "left5") + taken));
-    fails_without_a_trace(&host, "leftover-device", &xml, &["/nonexistent/folder/serial"]);
+    fails_without_a_trace(
+        &host,
+        "leftover-device",
+        &xml,
+        &["/nonexistent/folder/serial"],
+    );
 }
 
 #[test]

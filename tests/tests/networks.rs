@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use nix::sys::signal::Signal;
 use virt_tests::guest;
 use virt_tests::host::{Host, eventually, send};
-use virt_tests::target::{Target, have, is_root};
+use virt_tests::target::{Target, have, is_root, skipped};
 
 /// The host whose daemon clients talk to, and the one whose daemon has the networks; both in the
 /// latter's network. The stock daemon is both itself.
@@ -25,7 +25,7 @@ struct Pair {
 impl Pair {
     fn new() -> Option<Self> {
         if !is_root() || !have(&["/usr/sbin/libvirtd"]) {
-            println!("SKIPPED: needs root and the stock daemon");
+            skipped("needs root and the stock daemon");
             return None;
         }
         let mut host = Host::without_daemon();
@@ -193,7 +193,7 @@ fn a_failed_start_leaves_no_port() {
 fn a_daemon_of_networks_that_hangs_or_went_holds_up_nobody_else() {
     let Some(mut pair) = Pair::new() else { return };
     let Some(networks) = &mut pair.networks else {
-        println!("SKIPPED: the stock daemon has the networks itself");
+        skipped("the stock daemon has the networks itself");
         return;
     };
     let host = &pair.host;

@@ -126,7 +126,7 @@ assert {{what[0] for what in heard}} == {{"all"}}, heard
 # Long enough for keepalive to have ended a connection whose pings go unanswered.
 time.sleep(5)
 assert conn.isAlive() == 1 and conn.getHostname()
-print("done")
+print("done", flush=True)
 os._exit(0)
 "#
     ));
@@ -205,7 +205,8 @@ fn a_read_only_connection_only_reads() {
 uri = os.environ["LIBVIRT_DEFAULT_URI"]
 quiet = lambda *_: None
 libvirt.registerErrorHandler(quiet, None)
-for uri in uri, uri + "-ro":
+# A user's own daemon has no socket for readers.
+for uri in [uri] + [uri + "-ro"] * (os.geteuid() == 0):
     conn = libvirt.openReadOnly(uri)
     dom = conn.lookupByName("seen")
     dom.XMLDesc()

@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use virt_tests::host::Host;
-use virt_tests::target::{Target, have, is_root};
+use virt_tests::target::{Target, have, is_root, skipped};
 
 /// The host whose daemon clients talk to, and the other daemon behind it where there is one.
 struct Pair {
@@ -21,7 +21,7 @@ struct Pair {
 
 fn pair() -> Option<Pair> {
     if !is_root() || !have(&["/usr/sbin/libvirtd"]) {
-        println!("SKIPPED: needs root and the stock daemon");
+        skipped("needs root and the stock daemon");
         return None;
     }
     let mut host = Host::without_daemon();
@@ -168,7 +168,7 @@ fn a_reader_stays_a_reader() {
 fn a_daemon_that_is_not_there_is_named() {
     let host = Host::start();
     if host.target == Target::Stock {
-        println!("SKIPPED: the stock daemon is all of them itself");
+        skipped("the stock daemon is all of them itself");
         return;
     }
     let error = host.virsh(&["net-list"]).failed();

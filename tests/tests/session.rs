@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use virt_tests::guest;
 use virt_tests::host::{Host, eventually, process_runs};
-use virt_tests::target::{Target, is_root};
+use virt_tests::target::{Target, is_root, skipped};
 
 /// A user's home and runtime folder, and how to run a program as that user.
 struct User {
@@ -180,7 +180,7 @@ fn a_user_runs_a_guest() {
 fn a_user_is_kept_out_of_the_system_daemon() {
     let mut user = User::new();
     if !is_root() {
-        println!("SKIPPED: only root starts a system daemon");
+        skipped("only root starts a system daemon");
         return;
     }
     user.host.start_daemon();

@@ -13,7 +13,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use virt_tests::guest;
 use virt_tests::host::{Host, eventually, process_runs, send};
-use virt_tests::target::Target;
+use virt_tests::target::{Target, skipped};
 
 /// Plays systemd: makes the sockets named, and becomes the daemon with them.
 const ACTIVATE: &str = r#"
@@ -95,7 +95,7 @@ fn sigint_ends_it_too() {
 fn sighup_reads_definitions_and_configuration_again_and_disturbs_no_one() {
     let host = Host::start();
     host.create(&guest::firmware_only("calm", ""));
-    let client = virt_tests::wire::Wire::open(&host.socket(), "qemu:///system").unwrap();
+    let client = host.wire();
     // A definition that came by other means, as from a backup.
     let donor = Host::start();
     donor.define(&guest::firmware_only("late", ""));
@@ -126,7 +126,7 @@ fn a_daemon_with_a_client_or_a_running_guest_is_not_idle() {
     let mut host = Host::without_daemon();
     let pid = host.spawn_daemon(&["--timeout", "3"]);
     host.await_socket();
-    let client = virt_tests::wire::Wire::open(&host.socket(), "qemu:///system").unwrap();
+    let client = host.wire();
     host.create(&guest::firmware_only("busy", ""));
     // Nothing to wait for but time: nothing must happen in it.
     std::thread::sleep(std::time::Duration::from_secs(5));
@@ -201,7 +201,9 @@ fn what_is_wrong_in_a_configuration_file_is_named() {
     for (file, text, key, line, unknown) in cases {
         let mut host = Host::without_daemon();
         if host.target == Target::Stock && (unknown || line == 3) {
-            println!("SKIPPED: the stock daemon passes over {text:?} or does not name it");
+            skipped(&format!(
+                "the stock daemon passes over {text:?} or does not name it"
+            ));
             continue;
         }
         let daemon = format!("{}.conf", daemon_name(&host));

@@ -13,14 +13,14 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use virt_tests::guest;
 use virt_tests::host::{Host, process_runs, send};
-use virt_tests::target::Target;
+use virt_tests::target::{Target, skipped};
 
 /// A host with the running guests `stuck`, whose QEMU is stopped, and `well`. None for the stock
 /// daemon, which waits for such a guest without end.
 fn scene() -> Option<(Host, u32)> {
     let host = Host::start();
     if host.target == Target::Stock {
-        println!("SKIPPED: the stock daemon waits for a stopped QEMU without end");
+        skipped("the stock daemon waits for a stopped QEMU without end");
         return None;
     }
     for name in ["stuck", "well"] {

@@ -12,17 +12,17 @@ use std::fs;
 use nix::sys::signal::Signal;
 use virt_tests::guest;
 use virt_tests::host::Host;
-use virt_tests::target::{Target, have, is_root};
+use virt_tests::target::{Target, have, is_root, skipped};
 
 /// The two daemons on one host, whatever `VIRT_TEST_TARGET` says; the stock one sees the folders
 /// where it expects them.
 fn host() -> Option<Host> {
     if !is_root() || !have(&["/usr/sbin/libvirtd"]) {
-        println!("SKIPPED: needs root and the stock daemon");
+        skipped("needs root and the stock daemon");
         return None;
     }
     if Target::chosen() == Target::Stock {
-        println!("SKIPPED: takes both daemons; run it without VIRT_TEST_TARGET");
+        skipped("takes both daemons; run it without VIRT_TEST_TARGET");
         return None;
     }
     Some(Host::of(Target::Stock))

@@ -8,7 +8,7 @@ use virt_rpc::protocol::remote::{
 };
 use virt_tests::host::Host;
 use virt_tests::measure::{Resident, resident};
-use virt_tests::target::{Target, is_root};
+use virt_tests::target::Target;
 use virt_tests::wire::Wire;
 
 use crate::cores;
@@ -36,17 +36,9 @@ impl Side {
         side
     }
 
-    fn uri(&self) -> &'static str {
-        if is_root() {
-            "qemu:///system"
-        } else {
-            "qemu:///session"
-        }
-    }
-
     /// A connection that is opened.
     pub fn open(&self) -> Wire {
-        Wire::open(&self.host.socket(), self.uri()).expect("open")
+        self.host.wire()
     }
 
     /// Starts the daemon; how long it took until all guests were listed for the first time.
@@ -64,7 +56,7 @@ impl Side {
                 "the daemon ended:\n{}",
                 self.host.log()
             );
-            match Wire::open(&self.host.socket(), self.uri()) {
+            match Wire::open(&self.host.socket(), self.host.served()) {
                 Ok(wire) => break wire,
                 Err(_) => std::thread::sleep(Duration::from_micros(200)),
             }
