@@ -5,8 +5,8 @@
 use virt_domain::{Domain, View};
 use virt_rpc::framing::{BODY_MAX, PacketReader, append};
 use virt_rpc::protocol::{
-    EventMessage, Procedure, Program, Visitor, Wire, admin, keepalive, lock, log, lxc, lxc_monitor,
-    qemu, remote,
+    EventMessage, Procedure, Program, Visitor, Wire, admin, keepalive, leases, lock, log, lxc,
+    lxc_monitor, qemu, remote,
 };
 use virt_rpc::xdr;
 
@@ -63,6 +63,7 @@ pub fn xdr_arguments(data: &[u8]) {
         Program::Log => log::visit_all(&mut decode),
         Program::Keepalive => keepalive::visit_all(&mut decode),
         Program::LxcMonitor => lxc_monitor::visit_all(&mut decode),
+        Program::Leases => leases::visit_all(&mut decode),
     }
 }
 

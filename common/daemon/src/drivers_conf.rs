@@ -1,4 +1,5 @@
-//! `virtqemud.conf` and `virtlxcd.conf`: the keys and defaults of WIRE.md section 13.
+//! What a daemon is told by its own file. `virtqemud.conf` and `virtlxcd.conf`: the keys and
+//! defaults of WIRE.md section 13.
 
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ pub enum SocketAuth {
     None,
     /// Ask polkit.
     Polkit,
+    /// The daemon's own user alone; others are closed without a word.
+    OwnUser,
 }
 
 /// The limits of one server: the main one or the admin one.
@@ -37,7 +40,8 @@ pub struct Pool {
     pub keepalive_count: u32,
 }
 
-/// What a driver's daemon is told by its own file.
+/// What a daemon is told by its own file: of a driver ([`Self::read`]) or of a service that
+/// drivers use ([`Self::read_service`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DaemonConf {
     /// The client-facing server.
@@ -50,8 +54,8 @@ pub struct DaemonConf {
     pub auth_ro: SocketAuth,
     /// Permissions of the main socket.
     pub rw_perms: u32,
-    /// Permissions of the read-only socket.
-    pub ro_perms: u32,
+    /// Permissions of the read-only socket; none where there is no such socket.
+    pub ro_perms: Option<u32>,
     /// Permissions of the admin socket.
     pub admin_perms: u32,
     /// The group of the sockets.
@@ -127,7 +131,7 @@ impl DaemonConf {
             auth_rw,
             auth_ro,
             rw_perms: file.mode("unix_sock_rw_perms")?.unwrap_or(open(auth_rw)),
-            ro_perms: file.mode("unix_sock_ro_perms")?.unwrap_or(0o777),
+            ro_perms: Some(file.mode("unix_sock_ro_perms")?.unwrap_or(0o777)),
             admin_perms: file.mode("unix_sock_admin_perms")?.unwrap_or(0o700),
             socket_group: file.text("unix_sock_group")?,
             socket_dir: file
@@ -180,7 +184,7 @@ fn interval(file: &mut Document, key: &str) -> Result<Option<u32>, ConfError> {
     }
 }
 
-fn level(file: &mut Document) -> Result<Option<u8>, ConfError> {
+pub(crate) fn level(file: &mut Document) -> Result<Option<u8>, ConfError> {
     let line = file.line("log_level");
     match file.number::<u8>("log_level")? {
         Some(level) if !(1..=4).contains(&level) => {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::future::Future;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use virt_rpc::server::{
 };
 
 use crate::admin::{self, Order};
-use crate::conf::Document;
+use crate::conf::{ConfError, Document};
 use crate::drivers_conf::{DaemonConf, Pool, SocketAuth};
+use crate::handover::{self, Inherited, Paused, Program, Saved, State, StateV1};
 use crate::logging::Logging;
 use crate::privileges::{self, Kept};
 use crate::{Arguments, Invocation, Paths, PidFile, Signal, Signals, listeners, memory, notify};
@@ -37,11 +39,74 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// The capabilities it keeps when it has them.
     const CAPABILITIES: &'static [Kept];
 
+    /// Takes every key of the daemon's own file.
+    ///
+    /// # Errors
+    /// A key that does not exist or whose value is wrong, with file and line.
+    fn configuration(file: Document, paths: &Paths) -> Result<DaemonConf, ConfError> {
+        DaemonConf::read(file, paths)
+    }
+
     /// Reads the daemon's own configuration and state; clients wait in the socket's queue.
     ///
     /// # Errors
     /// A sentence for the operator; the daemon does not start.
     fn start(base: Foundation) -> impl Future<Output = Result<Self, String>>;
+
+    /// Goes on from what the program that ran before in this process [saved](Self::save).
+    ///
+    /// # Errors
+    /// A sentence for the operator; the daemon does not start. [`Self::check`] has read the same
+    /// state before, so only a failing system comes here.
+    fn take_over(
+        base: Foundation,
+        left: &mut Inherited,
+    ) -> impl Future<Output = Result<Self, String>> {
+        let _ = (base, left);
+        async {
+            Err(format!(
+                "{} can't take over from another program",
+                Self::NAME
+            ))
+        }
+    }
+
+    /// What is to be kept when the program replaces itself in place (SIGUSR1); none when the
+    /// daemon does not do that.
+    fn save(&self) -> Option<Saved> {
+        None
+    }
+
+    /// What is to be kept of one client beside its connection.
+    fn save_session(session: &Self::Session) -> Vec<u8> {
+        let _ = session;
+        Vec::new()
+    }
+
+    /// Reads what [`Self::save_session`] wrote, of the client whose socket this is.
+    ///
+    /// # Errors
+    /// It isn't that: a sentence.
+    fn load_session(
+        self: &Arc<Self>,
+        saved: &[u8],
+        socket: &Arc<UnixStream>,
+    ) -> Result<Self::Session, String> {
+        let _ = (saved, socket);
+        Err(format!("{} keeps nothing of its clients", Self::NAME))
+    }
+
+    /// Whether what [`Self::save`] wrote, maybe in an older version, can be taken over.
+    ///
+    /// # Errors
+    /// It can't: a sentence.
+    fn check(saved: &[u8]) -> Result<(), String> {
+        let _ = saved;
+        Err(format!(
+            "{} can't take over from another program",
+            Self::NAME
+        ))
+    }
 
     /// The handlers of everyday clients.
     fn router(self: &Arc<Self>) -> Router<Self::Session>;
@@ -68,6 +133,16 @@ pub struct Foundation {
 /// Runs the daemon until it is told to stop. The exit status is 0 after a clean end and 1 when
 /// something stood in the way of the start, which is then told on standard error.
 pub fn launch<D: Service>(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut args = args.peekable();
+    if args.peek().is_some_and(|first| first == handover::CHECK) {
+        return match handover::check_input(D::NAME, D::check) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(text) => {
+                eprintln!("{text}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let ended = match Arguments::parse(D::NAME, D::VERSION, args) {
         Ok(Invocation::Print(text)) => {
             println!("{text}");
@@ -87,6 +162,8 @@ pub fn launch<D: Service>(args: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
+    let left = Inherited::take()?;
+    let program = Program::running()?;
     memory::keep_small();
     // Files are 0600 unless the code says otherwise.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -97,7 +174,7 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .clone()
         .unwrap_or_else(|| paths.config.join(format!("{}.conf", D::NAME)));
     let document = Document::read(&file, arguments.config.is_some()).map_err(|e| e.to_string())?;
-    let conf = DaemonConf::read(document, &paths).map_err(|e| e.to_string())?;
+    let conf = D::configuration(document, &paths).map_err(|e| e.to_string())?;
     let logging = Logging::start(D::NAME, &conf, arguments.verbose, |name| {
         std::env::var(name).ok()
     })?;
@@ -106,7 +183,10 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .clone()
         .unwrap_or_else(|| paths.pid.join(format!("{}.pid", D::NAME)));
     let _pid_file = PidFile::acquire(&pid_path)?;
-    let listeners = listeners::open(D::NAME, &conf, paths.is_system())?;
+    let sockets = match left {
+        Some(left) => Sockets::Left(left),
+        None => Sockets::New(listeners::open(D::NAME, &conf, paths.is_system())?),
+    };
     privileges::keep_only(D::CAPABILITIES)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -114,10 +194,19 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .map_err(|e| format!("{}: the event loop can't be made: {e}", D::NAME))?;
     runtime.block_on(serve::<D>(
         Foundation { paths, conf },
-        listeners,
+        sockets,
+        &program,
         &logging,
         arguments.timeout,
     ))
+}
+
+/// Where the daemon's sockets come from.
+enum Sockets {
+    /// This start: from systemd, or bound by path.
+    New(Vec<Listener>),
+    /// The program before this one, with clients and all.
+    Left(Inherited),
 }
 
 fn paths(arguments: &Arguments) -> Result<Paths, String> {
@@ -153,17 +242,25 @@ fn raise_descriptor_limit() {
 
 async fn serve<D: Service>(
     base: Foundation,
-    listeners: Vec<Listener>,
+    sockets: Sockets,
+    program: &Program,
     logging: &Logging,
     timeout: Option<Duration>,
 ) -> Result<(), String> {
     let mut signals =
         Signals::install().map_err(|e| format!("{}: signals can't be received: {e}", D::NAME))?;
     let conf = base.conf.clone();
-    let service = Arc::new(D::start(base).await?);
+    let (service, sockets) = match sockets {
+        Sockets::New(listeners) => (D::start(base).await?, Sockets::New(listeners)),
+        Sockets::Left(mut left) => {
+            let service = D::take_over(base, &mut left).await?;
+            (service, Sockets::Left(left))
+        }
+    };
+    let service = Arc::new(service);
     let main = Server::new(service.router(), settings(&conf, &conf.server));
     let (orders, mut ordered) = mpsc::unbounded_channel();
-    let admin = admin::server(
+    let (admin, administration) = admin::server(
         D::NAME,
         settings(&conf, &conf.admin),
         (main.clone(), conf.server),
@@ -171,13 +268,17 @@ async fn serve<D: Service>(
         logging.clone(),
         orders,
     );
-    for listener in listeners {
-        match listener.role() {
-            Role::Admin => admin.listen(listener),
-            Role::Main | Role::ReadOnly => main.listen(listener),
-        }
-        .map_err(|e| format!("{}: a socket can't be served: {e}", D::NAME))?;
+    let servers = Servers {
+        main: main.clone(),
+        admin: admin.clone(),
+        administration,
+    };
+    match sockets {
+        Sockets::New(listeners) => servers.listen(listeners),
+        Sockets::Left(left) => servers.take_up(&service, left),
     }
+    .map_err(|e| format!("{}: {e}", D::NAME))?;
+    Signals::unblock();
     let clients = main.client_count();
     notify::ready();
     service.serving();
@@ -196,7 +297,9 @@ async fn serve<D: Service>(
                     notify::ready();
                 }
                 Signal::ReExec => {
-                    tracing::warn!("SIGUSR1 is ignored: {} keeps nothing across a re-exec", D::NAME);
+                    if replace(&service, &servers, program, &mut signals).await == Next::Stop {
+                        break;
+                    }
                 }
             },
             // The admin server holds the other end as long as this runs.
@@ -222,10 +325,127 @@ async fn serve<D: Service>(
     Ok(())
 }
 
+/// The servers of a daemon.
+struct Servers<S> {
+    main: Server<S>,
+    admin: Server<admin::Session>,
+    /// What every client of the admin server has.
+    administration: admin::Session,
+}
+
+impl<S: Send + Sync + 'static> Servers<S> {
+    fn listen(&self, listeners: Vec<Listener>) -> Result<(), String> {
+        for listener in listeners {
+            match listener.role() {
+                Role::Admin => self.admin.listen(listener),
+                Role::Main | Role::ReadOnly => self.main.listen(listener),
+            }
+            .map_err(|e| format!("a socket can't be served: {e}"))?;
+        }
+        Ok(())
+    }
+
+    fn take_up<D>(&self, service: &Arc<D>, mut left: Inherited) -> Result<(), String>
+    where
+        D: Service<Session = S>,
+    {
+        left.resume(D::NAME, &self.main, |saved, socket| {
+            service.load_session(saved, socket)
+        })?;
+        left.resume("admin", &self.admin, |_, _| {
+            Ok(Arc::clone(&self.administration))
+        })
+    }
+}
+
+/// What comes after an attempt to replace the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It failed; serving goes on.
+    Serve,
+    /// The daemon was told to stop meanwhile.
+    Stop,
+}
+
+/// Replaces this program by the one that is at its place now. Returns only if that did not happen;
+/// everything is as before then.
+async fn replace<D: Service>(
+    service: &Arc<D>,
+    servers: &Servers<D::Session>,
+    program: &Program,
+    signals: &mut Signals,
+) -> Next {
+    if service.save().is_none() {
+        tracing::warn!(
+            "SIGUSR1 is ignored: {} keeps nothing across a re-exec",
+            D::NAME
+        );
+        return Next::Serve;
+    }
+    // From here on a signal waits for the next program.
+    Signals::block();
+    let next = match signals.pending_stop().await {
+        true => Next::Stop,
+        false => {
+            notify::reloading();
+            let main = Paused::new(&servers.main).await;
+            let admin = Paused::new(&servers.admin).await;
+            let (problem, left) = hand_over(service, servers, program, main, admin);
+            tracing::error!("the program is not replaced and goes on: {problem}");
+            let resumed = match left {
+                Some(left) => servers.take_up(service, left),
+                None => Err("its clients and sockets are lost".to_owned()),
+            };
+            notify::ready();
+            match resumed {
+                Ok(()) => Next::Serve,
+                Err(text) => {
+                    tracing::error!("{text}");
+                    Next::Stop
+                }
+            }
+        }
+    };
+    Signals::unblock();
+    next
+}
+
+/// Gives everything to the next program. When this returns there is none: the sentence says why,
+/// and what was to be given is there to go on with.
+fn hand_over<D: Service>(
+    service: &Arc<D>,
+    servers: &Servers<D::Session>,
+    program: &Program,
+    main: Paused<D::Session>,
+    admin: Paused<admin::Session>,
+) -> (String, Option<Inherited>) {
+    let saved = service.save().unwrap_or_default();
+    let main = main.state(&servers.main, D::NAME, D::save_session);
+    let admin = admin.state(&servers.admin, "admin", |_| Vec::new());
+    let ((main, mut open), (admin, more)) = match (main, admin) {
+        (Ok(main), Ok(admin)) => (main, admin),
+        (Err(text), _) | (_, Err(text)) => return (text, None),
+    };
+    open.extend(more);
+    let mut state = StateV1::new(D::NAME, vec![main, admin], saved.state);
+    state.descriptors = handover::numbers(&open);
+    let own = state.descriptors.len();
+    state.descriptors.extend(&saved.descriptors);
+    let problem = State::new(&state)
+        .and_then(|sealed| program.check(&sealed).map(|()| sealed))
+        .map_or_else(
+            |text| text,
+            |sealed| program.execute(&sealed, &state.descriptors),
+        );
+    state.descriptors.truncate(own);
+    (problem, Some(Inherited::here(state, open)))
+}
+
 fn settings(conf: &DaemonConf, pool: &Pool) -> Settings {
     let authentication = |auth| match auth {
         SocketAuth::None => Authentication::None,
         SocketAuth::Polkit => Authentication::Polkit,
+        SocketAuth::OwnUser => Authentication::OwnUser,
     };
     Settings {
         limits: Limits {

@@ -13,7 +13,7 @@ use crate::make_folder;
 pub fn open(daemon: &str, conf: &DaemonConf, system: bool) -> Result<Vec<Listener>, String> {
     if let Some(handed) = activation::sockets(daemon)? {
         let own = |(role, fd)| {
-            Listener::inherit(fd, role).map_err(|e| format!("a socket handed over: {e}"))
+            Listener::inherit(fd, role, None).map_err(|e| format!("a socket handed over: {e}"))
         };
         return handed.into_iter().map(own).collect();
     }
@@ -23,9 +23,9 @@ pub fn open(daemon: &str, conf: &DaemonConf, system: bool) -> Result<Vec<Listene
         conf.rw_perms,
         conf.server.max_queued_clients,
     )];
-    if system {
+    if let Some(perms) = conf.ro_perms.filter(|_| system) {
         let queue = conf.server.max_queued_clients;
-        wanted.push((Role::ReadOnly, "-sock-ro", conf.ro_perms, queue));
+        wanted.push((Role::ReadOnly, "-sock-ro", perms, queue));
     }
     wanted.push((
         Role::Admin,

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::net::UnixStream as StdUnixStream;
 
+use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -39,6 +40,28 @@ impl Signals {
         })
     }
 
+    /// Makes the signals wait, across an exec as well, until [`Self::unblock`].
+    pub fn block() {
+        // Fails for an unknown way of changing the mask only.
+        let _ = mask().thread_block();
+    }
+
+    /// Lets the signals in again, those that waited first.
+    pub fn unblock() {
+        let _ = mask().thread_unblock();
+    }
+
+    /// Whether the daemon was told to stop and hasn't seen it yet. What else came is dropped: it
+    /// is what is about to be done.
+    pub async fn pending_stop(&mut self) -> bool {
+        let mut byte = [0];
+        tokio::select! {
+            biased;
+            _ = self.stop.read(&mut byte) => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+
     /// The next signal. Cancel safe.
     pub async fn next(&mut self) -> Signal {
         let (mut a, mut b, mut c) = ([0], [0], [0]);
@@ -49,6 +72,19 @@ impl Signals {
             _ = self.reload.read(&mut c) => Signal::Reload,
         }
     }
+}
+
+fn mask() -> SigSet {
+    use nix::sys::signal::Signal;
+    [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGQUIT,
+        Signal::SIGTERM,
+        Signal::SIGUSR1,
+    ]
+    .into_iter()
+    .collect()
 }
 
 fn listen(signals: &[i32]) -> io::Result<UnixStream> {

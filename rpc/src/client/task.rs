@@ -39,7 +39,10 @@ enum Wake {
 impl Task {
     /// Serves the connection until it is over.
     pub(super) async fn run(stream: UnixStream, link: Arc<Link>) {
-        let ended = match Socket::new(stream) {
+        let socket = stream
+            .into_std()
+            .and_then(|stream| Socket::new(Arc::new(stream)));
+        let ended = match socket {
             Ok(socket) => {
                 let mut task = Self {
                     socket,

@@ -82,6 +82,22 @@ impl Outbox {
         Ok(())
     }
 
+    /// What waits, as bytes for another process to send. Descriptors that wait are closed: none
+    /// of the programs whose connections are handed over sends any.
+    pub(crate) fn take_unsent(&mut self) -> Vec<u8> {
+        let unsent = self.buffer.get(self.sent..self.committed);
+        let unsent = unsent.unwrap_or_default().to_vec();
+        *self = Self::default();
+        unsent
+    }
+
+    /// Puts back what [`Self::take_unsent`] gave; it may start within a message.
+    pub(crate) fn append_unsent(&mut self, unsent: &[u8]) {
+        self.buffer.truncate(self.committed);
+        self.buffer.extend_from_slice(unsent);
+        self.committed = self.buffer.len();
+    }
+
     /// Bytes that wait.
     pub(crate) fn pending(&self) -> usize {
         self.committed - self.sent

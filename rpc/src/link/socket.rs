@@ -6,6 +6,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use rustix::net::{
@@ -53,7 +54,7 @@ pub(crate) enum Received {
 /// read it.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: AsyncFd<UnixStream>,
+    stream: AsyncFd<Arc<UnixStream>>,
     /// Sending had to stop: it goes on when the socket can be written to. A duplicate, as the
     /// kernel takes one watch for each descriptor.
     blocked: Option<AsyncFd<OwnedFd>>,
@@ -62,11 +63,16 @@ pub(crate) struct Socket {
 impl Socket {
     /// # Errors
     /// When the runtime can't watch one more descriptor.
-    pub(crate) fn new(stream: tokio::net::UnixStream) -> io::Result<Self> {
+    pub(crate) fn new(stream: Arc<UnixStream>) -> io::Result<Self> {
         Ok(Self {
-            stream: watch(stream.into_std()?, Interest::READABLE)?,
+            stream: watch(stream, Interest::READABLE)?,
             blocked: None,
         })
+    }
+
+    /// The socket alone, no longer watched.
+    pub(crate) fn into_inner(self) -> Arc<UnixStream> {
+        self.stream.into_inner()
     }
 
     pub(crate) fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -179,7 +185,7 @@ impl Socket {
     reason = "tokio asks its caller to promise that the descriptor stays the same"
 )]
 fn watch<T: AsRawFd>(descriptor: T, interest: Interest) -> io::Result<AsyncFd<T>> {
-    // SAFETY: the callers' types, a standard socket and an owned descriptor, are one descriptor
+    // SAFETY: the callers' types, a shared socket and an owned descriptor, are one descriptor
     // from their making to their drop; they move into the AsyncFd here, which gives out only
     // shared references to them.
     unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)

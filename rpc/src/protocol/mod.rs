@@ -16,6 +16,7 @@ pub mod wire_error;
 
 pub mod admin;
 pub mod keepalive;
+pub mod leases;
 pub mod lock;
 pub mod log;
 pub mod lxc;

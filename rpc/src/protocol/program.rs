@@ -1,6 +1,6 @@
 //! The programs by number.
 
-use super::{Row, RowKind, admin, keepalive, lock, log, lxc, lxc_monitor, qemu, remote};
+use super::{Row, RowKind, admin, keepalive, leases, lock, log, lxc, lxc_monitor, qemu, remote};
 
 macro_rules! programs {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $module:ident;)*) => {
@@ -11,7 +11,7 @@ macro_rules! programs {
 
         impl Program {
             /// All of them.
-            pub const ALL: [Self; 8] = [$(Self::$name),*];
+            pub const ALL: [Self; 9] = [$(Self::$name),*];
 
             /// The program with that number.
             pub const fn from_number(number: u32) -> Option<Self> {
@@ -43,6 +43,8 @@ programs! {
     Keepalive = 0x6b65_6570, keepalive;
     /// A container's controller.
     LxcMonitor = 0x1234_1234, lxc_monitor;
+    /// Our own: who holds which lease.
+    Leases = 0x7669_6c73, leases;
 }
 
 impl Program {

@@ -1,8 +1,9 @@
 //! One connected client, as handlers and events see it.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Waker;
 use std::time::SystemTime;
 
@@ -32,6 +33,8 @@ pub struct Client(Arc<Peer>);
 
 #[derive(Debug)]
 struct Peer {
+    /// The connection's task has the socket, and closes it.
+    socket: Weak<UnixStream>,
     id: u64,
     role: Role,
     since: SystemTime,
@@ -57,7 +60,16 @@ pub(super) struct Queue {
     pub streams: Vec<Entry>,
     /// Someone waits for room.
     pub room_wanted: bool,
+    /// Nothing more is read: the connection is about to be handed over.
+    pub suspending: bool,
     pub end: End,
+}
+
+impl Queue {
+    /// Whether nothing that the client asked for is under way.
+    pub fn is_answered(&self) -> bool {
+        self.requests == 0 && self.streams.is_empty()
+    }
 }
 
 /// Whether the connection goes on.
@@ -73,17 +85,31 @@ pub(super) enum End {
 }
 
 impl Client {
-    pub(super) fn new(id: u64, role: Role, identity: Identity, authenticated: bool) -> Self {
+    pub(super) fn new(
+        id: u64,
+        role: Role,
+        since: SystemTime,
+        identity: Identity,
+        authenticated: bool,
+        socket: &Arc<UnixStream>,
+    ) -> Self {
         Self(Arc::new(Peer {
+            socket: Arc::downgrade(socket),
             id,
             role,
-            since: SystemTime::now(),
+            since,
             identity: ArcSwap::from_pointee(identity),
             readonly: AtomicBool::new(role == Role::ReadOnly),
             authenticated: AtomicBool::new(authenticated),
             queue: Mutex::default(),
             changed: Notify::new(),
         }))
+    }
+
+    /// Its socket, unless the connection is over. Only for what is no message; between messages
+    /// that wait to be sent and such bytes there is no order.
+    pub fn socket(&self) -> Option<Arc<UnixStream>> {
+        self.0.socket.upgrade()
     }
 
     /// A number no other client of the daemon has had.
@@ -175,6 +201,13 @@ impl Client {
     pub fn kill(&self) {
         let mut queue = self.queue();
         self.finish(&mut queue, End::Closed);
+    }
+
+    /// Has the connection handed over once everything it asked for was answered.
+    pub(super) fn suspend(&self) {
+        let mut queue = self.queue();
+        queue.suspending = true;
+        wake(&mut queue);
     }
 
     /// Calls under way, and upload packets that were not consumed yet.

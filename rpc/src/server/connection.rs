@@ -4,14 +4,15 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::net::UnixStream;
 use tokio::time::{Duration, Instant, Sleep};
 
 use super::client::{Client, End, Queue};
+use super::handover::Suspended;
 use super::serve::Shared;
 use super::stream;
 use crate::framing::{Frame, FrameError};
@@ -85,13 +86,23 @@ enum Wake {
     Resume,
     Timer,
     End,
+    Suspend,
+}
+
+/// How the service of a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// The client or the daemon has closed it.
+    Closed,
+    /// It stays connected: someone else goes on with it.
+    Suspended,
 }
 
 impl<S: Send + Sync + 'static> Connection<S> {
     /// # Errors
     /// When the socket can't be watched.
     pub(super) fn new(
-        stream: UnixStream,
+        stream: Arc<UnixStream>,
         client: Client,
         server: Arc<Shared<S>>,
     ) -> io::Result<Self> {
@@ -114,33 +125,67 @@ impl<S: Send + Sync + 'static> Connection<S> {
     pub(super) async fn serve(mut self, deadline: Option<Instant>) {
         self.anonymous_until = deadline;
         self.set_timer();
-        let served = self.turns().await;
-        if let Err(fault) = served {
-            tracing::warn!("client {} is disconnected: {fault}", self.client.id());
+        match self.turns().await {
+            Ok(Left::Closed) => {}
+            Ok(Left::Suspended) => return self.hand_over(),
+            Err(fault) => {
+                tracing::warn!("client {} is disconnected: {fault}", self.client.id());
+            }
         }
         self.client.kill();
+        if let Some(session) = &self.session {
+            self.server.router.left(session);
+        }
     }
 
-    async fn turns(&mut self) -> Result<(), Fault> {
+    async fn turns(&mut self) -> Result<Left, Fault> {
         loop {
+            while self.hold == Hold::Turn && !self.client.queue().suspending {
+                self.flush()?;
+                tokio::task::yield_now().await;
+                self.resume()?;
+            }
             self.flush()?;
             match self.next().await? {
-                Wake::End => return Ok(()),
+                Wake::End => return Ok(Left::Closed),
+                Wake::Suspend => return Ok(Left::Suspended),
                 Wake::Flush => {}
                 Wake::Resume => self.resume()?,
                 Wake::Timer => self.on_time()?,
                 Wake::Readable => {
                     if !self.read()? {
-                        return Ok(());
+                        return Ok(Left::Closed);
                     }
                 }
             }
-            while self.hold == Hold::Turn {
-                self.flush()?;
-                tokio::task::yield_now().await;
-                self.resume()?;
-            }
         }
+    }
+
+    /// Gives the connection away as it is: between two messages, or within one.
+    fn hand_over(self) {
+        let output = self.client.queue().outbox.take_unsent();
+        let suspended = Suspended {
+            socket: self.socket.into_inner(),
+            id: self.client.id(),
+            role: self.client.role(),
+            since: self.client.connected_since(),
+            readonly: self.client.is_readonly(),
+            identity: self.client.identity().as_ref().clone(),
+            session: self.session,
+            input: self.input,
+            output,
+        };
+        self.server.suspended(suspended);
+    }
+
+    /// Goes on where [`Self::hand_over`] stopped.
+    pub(super) fn take_up(&mut self, session: Option<Arc<S>>, input: Vec<u8>, output: &[u8]) {
+        self.session = session;
+        self.client.queue().outbox.append_unsent(output);
+        if !input.is_empty() {
+            self.hold = Hold::Turn;
+        }
+        self.input = input;
     }
 
     /// Waits for something to do.
@@ -154,6 +199,9 @@ impl<S: Send + Sync + 'static> Connection<S> {
             let flushed = queue.outbox.is_empty();
             if queue.end == End::Closed || (queue.end == End::Flushing && flushed) {
                 return Poll::Ready(Ok(Wake::End));
+            }
+            if queue.suspending && queue.is_answered() {
+                return Poll::Ready(Ok(Wake::Suspend));
             }
             if !flushed && !self.socket.is_blocked() {
                 return Poll::Ready(Ok(Wake::Flush));
@@ -186,6 +234,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
     /// Whether the next message may be dispatched.
     fn has_room(&self, queue: &Queue) -> bool {
         queue.end == End::Open
+            && !queue.suspending
             && queue.requests < self.server.settings.limits.requests.max(1)
             && queue.upload_bytes < UPLOAD_MAX
             && queue.outbox.pending() < OUT_MAX
@@ -194,6 +243,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
     /// Whether more is read from the client.
     fn listens(&self, queue: &Queue) -> bool {
         queue.end == End::Open
+            && !queue.suspending
             && queue.outbox.pending() < OUT_MAX
             && (self.hold == Hold::No || self.input.len() < HELD_MAX)
     }

@@ -34,13 +34,16 @@ pub struct BindOptions {
 pub struct Listener {
     socket: UnixListener,
     role: Role,
-    file: Option<File>,
+    file: Option<SocketFile>,
 }
 
-#[derive(Debug)]
-struct File {
-    path: PathBuf,
-    inode: (u64, u64),
+/// The file of a socket that was bound by path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Device and inode: a file that another daemon put there since is not ours to remove.
+    pub inode: (u64, u64),
 }
 
 impl Listener {
@@ -53,7 +56,7 @@ impl Listener {
         let listener = Self {
             socket,
             role,
-            file: Some(File {
+            file: Some(SocketFile {
                 path: path.to_owned(),
                 inode: (file.dev(), file.ino()),
             }),
@@ -70,15 +73,18 @@ impl Listener {
         Ok(listener)
     }
 
-    /// A socket that was handed over and listens already.
-    pub fn inherit(socket: OwnedFd, role: Role) -> io::Result<Self> {
+    /// A socket that was handed over and listens already; with its file, if removing that is the
+    /// taker's.
+    pub fn inherit(socket: OwnedFd, role: Role, file: Option<SocketFile>) -> io::Result<Self> {
         let socket = UnixListener::from(socket);
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket,
-            role,
-            file: None,
-        })
+        Ok(Self { socket, role, file })
+    }
+
+    /// What [`Self::inherit`] takes; the file stays.
+    pub fn into_parts(mut self) -> io::Result<(OwnedFd, Role, Option<SocketFile>)> {
+        let file = self.file.take();
+        Ok((self.socket.try_clone()?.into(), self.role, file))
     }
 
     /// The socket for the runtime; this listener keeps its file.

@@ -29,6 +29,7 @@ pub struct Opening<'a> {
 }
 
 type Open<S> = Box<dyn Fn(&Client, &Opening<'_>) -> Result<S> + Send + Sync>;
+type Leave<S> = Box<dyn Fn(&Arc<S>) + Send + Sync>;
 type Handler<S> = Box<dyn Fn(Arrival<'_, S>) + Send + Sync>;
 
 /// The handlers of a server; `S` is what the driver keeps for each connection.
@@ -38,6 +39,7 @@ type Handler<S> = Box<dyn Fn(Arrival<'_, S>) + Send + Sync>;
 /// no handlers.
 pub struct Router<S> {
     open: Open<S>,
+    leave: Option<Leave<S>>,
     programs: Vec<Routes<S>>,
     forwarder: Option<Arc<dyn Forwarder<S>>>,
 }
@@ -70,6 +72,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         };
         Self {
             open: Box::new(open),
+            leave: None,
             programs: programs.iter().map(routes).collect(),
             forwarder: None,
         }
@@ -133,6 +136,18 @@ impl<S: Send + Sync + 'static> Router<S> {
                 }
             }),
         );
+    }
+
+    /// Has `leave` called when a connection is over, however that came about; not when it is handed
+    /// over.
+    pub fn on_leave(&mut self, leave: impl Fn(&Arc<S>) + Send + Sync + 'static) {
+        self.leave = Some(Box::new(leave));
+    }
+
+    pub(super) fn left(&self, session: &Arc<S>) {
+        if let Some(leave) = &self.leave {
+            leave(session);
+        }
     }
 
     /// Serves the rows of other daemons (networks, storage and so on) by passing them on.

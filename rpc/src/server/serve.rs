@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch};
@@ -11,6 +13,7 @@ use tokio::time::{Duration, Instant};
 
 use super::client::Client;
 use super::connection::Connection;
+use super::handover::Suspended;
 use super::identity::Identity;
 use super::listener::{Listener, Role};
 use super::router::Router;
@@ -34,6 +37,8 @@ pub(super) struct Shared<S> {
     limits: Mutex<Limits>,
     uid: u32,
     clients: Mutex<Clients>,
+    /// Those that were taken out of service and not collected yet.
+    suspended: Mutex<Vec<Suspended<S>>>,
     /// Number of clients.
     count: watch::Sender<usize>,
     /// Slots of clients that have not authenticated.
@@ -44,7 +49,7 @@ pub(super) struct Shared<S> {
 struct Clients {
     next_id: u64,
     connected: BTreeMap<u64, Client>,
-    accepting: Vec<JoinHandle<()>>,
+    accepting: Vec<(JoinHandle<()>, Arc<Listener>)>,
 }
 
 impl<S> Clone for Server<S> {
@@ -66,6 +71,7 @@ impl<S: Send + Sync + 'static> Server<S> {
                 next_id: 1,
                 ..Clients::default()
             }),
+            suspended: Mutex::default(),
             count: watch::Sender::new(0),
             anonymous: Semaphore::new(anonymous),
         }))
@@ -79,14 +85,16 @@ impl<S: Send + Sync + 'static> Server<S> {
     pub fn listen(&self, listener: Listener) -> io::Result<()> {
         let socket = listener.socket()?;
         let server = self.clone();
-        let accepting = tokio::spawn(async move { server.accept(socket, &listener).await });
-        self.0.clients().accepting.push(accepting);
+        let listener = Arc::new(listener);
+        let role = listener.role();
+        let accepting = tokio::spawn(async move { server.accept(socket, role).await });
+        self.0.clients().accepting.push((accepting, listener));
         Ok(())
     }
 
     /// Serves one connected socket as if it had been accepted.
     pub fn adopt(&self, stream: UnixStream, role: Role) -> io::Result<()> {
-        self.0.clone().admit(stream, role)
+        self.0.clone().admit(Arc::new(stream.into_std()?), role)
     }
 
     /// The clients that are connected now, oldest first.
@@ -121,9 +129,59 @@ impl<S: Send + Sync + 'static> Server<S> {
 
     /// Stops accepting; the sockets that were bound by path are removed.
     pub fn stop_listening(&self) {
-        for accepting in self.0.clients().accepting.drain(..) {
+        for (accepting, _) in self.0.clients().accepting.drain(..) {
             accepting.abort();
         }
+    }
+
+    /// Stops serving without ending anything: the sockets that were listened on, and every client
+    /// as it is, once its calls under way are answered. Clients notice nothing but silence until
+    /// someone goes on with them ([`Self::resume`], [`Listener::inherit`]); those whose calls are
+    /// not answered within `patience` are disconnected.
+    pub async fn suspend(&self, patience: Duration) -> (Vec<Listener>, Vec<Suspended<S>>) {
+        let mut listeners = Vec::new();
+        let accepting: Vec<_> = self.0.clients().accepting.drain(..).collect();
+        for (task, listener) in accepting {
+            task.abort();
+            // Only now is nobody accepted any more.
+            let _ = task.await;
+            // The task has no share of it.
+            listeners.extend(Arc::into_inner(listener));
+        }
+        for client in self.clients() {
+            client.suspend();
+        }
+        let mut count = self.client_count();
+        let all = tokio::time::timeout(patience, count.wait_for(|count| *count == 0)).await;
+        if all.is_err() {
+            for client in self.clients() {
+                tracing::warn!("client {} is busy and is disconnected", client.id());
+                client.kill();
+            }
+        }
+        let mut suspended = std::mem::take(&mut *self.0.suspended_clients());
+        suspended.sort_by_key(|client| client.id);
+        (listeners, suspended)
+    }
+
+    /// Goes on with a client that was suspended, here or in the program that ran before in this
+    /// process.
+    ///
+    /// # Errors
+    /// The socket can't be watched.
+    pub fn resume(&self, client: Suspended<S>) -> io::Result<()> {
+        self.0.clone().resume(client)
+    }
+
+    /// The number the next client gets.
+    pub fn next_client_id(&self) -> u64 {
+        self.0.clients().next_id
+    }
+
+    /// Numbers clients from `id` on: none has a number that another one had before a hand-over.
+    pub fn number_clients_from(&self, id: u64) {
+        let mut clients = self.0.clients();
+        clients.next_id = clients.next_id.max(id);
     }
 
     /// Stops accepting, lets the calls under way finish for at most `patience`, then ends all
@@ -148,7 +206,7 @@ impl<S: Send + Sync + 'static> Server<S> {
         }
     }
 
-    async fn accept(&self, socket: UnixListener, listener: &Listener) {
+    async fn accept(&self, socket: UnixListener, role: Role) {
         let mut count = self.client_count();
         loop {
             let below = |count: &usize| *count < self.0.limits().clients.max(1);
@@ -159,7 +217,7 @@ impl<S: Send + Sync + 'static> Server<S> {
                 return;
             }
             let admitted = match socket.accept().await {
-                Ok((stream, _)) => self.adopt(stream, listener.role()),
+                Ok((stream, _)) => self.adopt(stream, role),
                 Err(error) => Err(error),
             };
             if let Err(error) = admitted {
@@ -180,8 +238,8 @@ impl<S: Send + Sync + 'static> Shared<S> {
         uid == 0 || uid == self.uid
     }
 
-    fn admit(self: Arc<Self>, stream: UnixStream, role: Role) -> io::Result<()> {
-        let identity = Identity::of_peer(&stream)?;
+    fn admit(self: Arc<Self>, stream: Arc<StdUnixStream>, role: Role) -> io::Result<()> {
+        let identity = Identity::of_peer(&*stream)?;
         let authentication = match role {
             Role::Main => self.settings.main,
             Role::ReadOnly => self.settings.readonly,
@@ -200,7 +258,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
                 return Ok(());
             }
         };
-        let client = self.register(role, identity, authenticated);
+        let client = self.register(role, identity, authenticated, &stream);
         tokio::spawn(async move {
             let _registered = Registered {
                 server: Arc::clone(&self),
@@ -220,6 +278,47 @@ impl<S: Send + Sync + 'static> Shared<S> {
             }
         });
         Ok(())
+    }
+
+    fn resume(self: Arc<Self>, suspended: Suspended<S>) -> io::Result<()> {
+        let stream = suspended.socket;
+        stream.set_nonblocking(true)?;
+        let client = {
+            let mut clients = self.clients();
+            let (id, role) = (suspended.id, suspended.role);
+            let (since, identity) = (suspended.since, suspended.identity);
+            let client = Client::new(id, role, since, identity, true, &stream);
+            if suspended.readonly {
+                client.make_readonly();
+            }
+            clients.next_id = clients.next_id.max(id + 1);
+            clients.connected.insert(id, client.clone());
+            self.count.send_replace(clients.connected.len());
+            client
+        };
+        let registered = Registered {
+            server: Arc::clone(&self),
+            client: client.clone(),
+        };
+        let mut connection = Connection::new(stream, client, self)?;
+        connection.take_up(suspended.session, suspended.input, &suspended.output);
+        tokio::spawn(async move {
+            let _registered = registered;
+            connection.serve(None).await;
+        });
+        Ok(())
+    }
+
+    /// Keeps a client until [`Server::suspend`] collects it.
+    pub(super) fn suspended(&self, client: Suspended<S>) {
+        self.suspended_clients().push(client);
+    }
+
+    fn suspended_clients(&self) -> MutexGuard<'_, Vec<Suspended<S>>> {
+        // Pushing leaves a whole list whatever happens.
+        self.suspended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Clients above the limit are not read until others have authenticated or left: to them it
@@ -252,11 +351,17 @@ impl<S: Send + Sync + 'static> Shared<S> {
         }
     }
 
-    fn register(&self, role: Role, identity: Identity, authenticated: bool) -> Client {
+    fn register(
+        &self,
+        role: Role,
+        identity: Identity,
+        authenticated: bool,
+        socket: &Arc<StdUnixStream>,
+    ) -> Client {
         let mut clients = self.clients();
         let id = clients.next_id;
         clients.next_id += 1;
-        let client = Client::new(id, role, identity, authenticated);
+        let client = Client::new(id, role, SystemTime::now(), identity, authenticated, socket);
         clients.connected.insert(id, client.clone());
         self.count.send_replace(clients.connected.len());
         client

@@ -6,8 +6,7 @@
 pub mod child;
 pub mod handle;
 pub mod log;
-mod watch;
 
 pub use child::{Program, Stdio};
 pub use handle::Process;
-pub use watch::watch;
+pub use virt_daemon::watch;

@@ -80,7 +80,7 @@ impl Admin {
     }
 }
 
-/// The daemon's admin server, which watches `main` and itself.
+/// The daemon's admin server, which watches `main` and itself, and what each of its clients has.
 pub(crate) fn server<S: Send + Sync + 'static>(
     daemon: &'static str,
     settings: Settings,
@@ -88,7 +88,7 @@ pub(crate) fn server<S: Send + Sync + 'static>(
     pool: Pool,
     logging: Logging,
     orders: mpsc::UnboundedSender<Order>,
-) -> Server<Session> {
+) -> (Server<Session>, Session) {
     // The server is in what its own handlers share, so that is filled in once it exists.
     let shared: Arc<OnceLock<Session>> = Arc::default();
     let server = Server::new(router(Arc::clone(&shared)), settings);
@@ -104,13 +104,14 @@ pub(crate) fn server<S: Send + Sync + 'static>(
             server: Box::new(server.clone()),
         },
     ];
-    // Nobody else has the cell yet.
-    let _ = shared.set(Arc::new(Admin {
+    let session = Arc::new(Admin {
         servers,
         logging,
         orders,
-    }));
-    server
+    });
+    // Nobody else has the cell yet.
+    let _ = shared.set(Arc::clone(&session));
+    (server, session)
 }
 
 fn router(admin: Arc<OnceLock<Session>>) -> Router<Session> {

@@ -1,0 +1,189 @@
+//! The calls of the lock program, and our own two of the leases program.
+
+use std::sync::Arc;
+
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::Program;
+use virt_rpc::protocol::leases::{self, Break, BreakRet, HOLDERS_MAX, LEASES_MAX, List, ListRet};
+use virt_rpc::protocol::lock::*;
+use virt_rpc::server::Router;
+
+use crate::departure;
+use crate::guests::Guest;
+use crate::holder::Holder;
+use crate::lease_file::{Kept, Mode};
+use crate::leases::Leases;
+use crate::lockspaces::Name;
+use crate::session::Session;
+
+/// Bits of ACQUIRE_RESOURCE's flags.
+mod flag {
+    pub const SHARED: u32 = 1;
+    pub const AUTOCREATE: u32 = 2;
+}
+
+/// The handlers.
+pub fn router(leases: &Arc<Leases>) -> Router<Session> {
+    let mut router = Router::new(&[Program::Lock, Program::Leases], |client, _| {
+        let socket = client.socket().as_ref().map(Arc::downgrade);
+        Ok(Session::new(&client.identity(), socket.unwrap_or_default()))
+    });
+    let all = Arc::clone(leases);
+    router.on_leave(move |session: &Arc<Session>| {
+        if let Some(process) = session.own_process() {
+            departure::connection_closed(&all, process);
+        }
+    });
+    who(&mut router, leases);
+    resources(&mut router, leases);
+    administration(&mut router, leases);
+    router
+}
+
+fn who(router: &mut Router<Session>, leases: &Arc<Leases>) {
+    router.call::<Register>(|call| {
+        no_flags(call.args.flags, "Register")?;
+        call.session().register(&call.args.owner)
+    });
+    let all = Arc::clone(leases);
+    router.call::<Restrict>(move |call| {
+        no_flags(call.args.flags, "Restrict")?;
+        let session = call.session();
+        session.restrict()?;
+        if let (Some(process), Some(socket)) = (session.own_process(), session.socket()) {
+            all.guest_connected(Guest {
+                process,
+                socket: Arc::downgrade(&socket),
+                keepsake: None,
+            });
+            departure::watch(Arc::clone(&all), process);
+        }
+        Ok(())
+    });
+}
+
+fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
+    let all = Arc::clone(leases);
+    router.call::<New>(move |call| {
+        no_flags(call.args.flags, "New")?;
+        call.session().owner()?;
+        all.add_space(&call.args.path, false)
+    });
+    let all = Arc::clone(leases);
+    router.call::<CreateLockspace>(move |call| {
+        call.session().unrestricted()?;
+        all.add_space(&call.args.path, true)
+    });
+    let all = Arc::clone(leases);
+    router.call::<CreateResource>(move |call| {
+        no_flags(call.args.flags, "CreateResource")?;
+        call.session().owner()?;
+        let mut inner = all.lock();
+        inner.spaces.space(&call.args.path)?.create(&call.args.name)
+    });
+    let all = Arc::clone(leases);
+    router.call::<DeleteResource>(move |call| {
+        no_flags(call.args.flags, "DeleteResource")?;
+        call.session().owner()?;
+        let mut inner = all.lock();
+        inner.spaces.space(&call.args.path)?.delete(&call.args.name)
+    });
+    let all = Arc::clone(leases);
+    router.call::<AcquireResource>(move |call| {
+        let flags = call.args.flags;
+        known_flags(flags, flag::SHARED | flag::AUTOCREATE, "AcquireResource")?;
+        let owner = call.session().owner()?;
+        let mode = match flags & flag::SHARED {
+            0 => Mode::Exclusive,
+            _ => Mode::Shared,
+        };
+        let kept = match flags & flag::AUTOCREATE {
+            0 => Kept::File,
+            _ => Kept::Lease,
+        };
+        let name = name(&call.args.path, &call.args.name);
+        all.acquire(&name, &owner, mode, kept)
+    });
+    let all = Arc::clone(leases);
+    router.call::<ReleaseResource>(move |call| {
+        no_flags(call.args.flags, "ReleaseResource")?;
+        let owner = call.session().owner()?;
+        all.release(&name(&call.args.path, &call.args.name), owner.pid)
+    });
+}
+
+fn administration(router: &mut Router<Session>, leases: &Arc<Leases>) {
+    let all = Arc::clone(leases);
+    router.call::<List>(move |call| {
+        call.session().unrestricted()?;
+        let inner = all.lock();
+        let from = call.args.from as usize;
+        let mut page: Vec<_> = inner
+            .spaces
+            .held()
+            .skip(from)
+            .take(LEASES_MAX + 1)
+            .map(|(space, name, held)| leases::Lease {
+                space: space.to_owned(),
+                name: name.to_owned(),
+                shared: i32::from(held.mode == Mode::Shared),
+                transient: i32::from(held.file.kept() == Kept::Lease),
+                holders: on_the_wire(&held.holders, |pid| inner.guests.guards(pid)),
+            })
+            .collect();
+        let more = i32::from(page.len() > LEASES_MAX);
+        page.truncate(LEASES_MAX);
+        Ok(ListRet { leases: page, more })
+    });
+    let all = Arc::clone(leases);
+    router.call::<Break>(move |call| {
+        call.session().unrestricted()?;
+        let (space, name) = (&call.args.space, &call.args.name);
+        let (mode, kept, holders) = all.break_lease(&self::name(space, name))?;
+        for holder in &holders {
+            tracing::warn!("the lease '{name}' is taken from {holder}: an operator broke it");
+        }
+        Ok(BreakRet {
+            lease: leases::Lease {
+                space: space.clone(),
+                name: name.clone(),
+                shared: i32::from(mode == Mode::Shared),
+                transient: i32::from(kept == Kept::Lease),
+                holders: on_the_wire(&holders, |_| false),
+            },
+        })
+    });
+}
+
+fn on_the_wire(holders: &[Holder], guarded: impl Fn(u32) -> bool) -> Vec<leases::Holder> {
+    let holders = holders.iter().take(HOLDERS_MAX);
+    holders
+        .map(|holder| leases::Holder {
+            owner: holder.owner(),
+            since: holder.since_seconds(),
+            guarded: i32::from(guarded(holder.pid)),
+        })
+        .collect()
+}
+
+fn name(space: &str, resource: &str) -> Name {
+    Name {
+        space: space.to_owned(),
+        resource: resource.to_owned(),
+    }
+}
+
+fn no_flags(flags: u32, call: &str) -> Result<()> {
+    known_flags(flags, 0, call)
+}
+
+fn known_flags(flags: u32, known: u32, call: &str) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(Error::new(
+            ErrorCode::InvalidArg,
+            ErrorDomain::Rpc,
+            format!("unsupported flags (0x{unknown:x}) in {call}"),
+        )),
+    }
+}

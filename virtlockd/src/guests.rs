@@ -1,0 +1,150 @@
+//! The guests whose own processes are connected, or were before this program ran, and what their
+//! processes keep of their locks.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Weak};
+
+use crate::keepsake::{Keepsake, Taken};
+use crate::lease_file::{Kept, Mode};
+use crate::lockspace::Resource;
+use crate::lockspaces::{Lockspaces, Name};
+use crate::notes::{Notes, Process};
+
+/// A guest's own process.
+#[derive(Debug)]
+pub struct Guest {
+    /// The process.
+    pub process: Process,
+    /// Its connection, if it is connected to this program.
+    pub socket: Weak<UnixStream>,
+    /// What it keeps; none before it takes anything.
+    pub keepsake: Option<Keepsake>,
+}
+
+/// All of them, by process number.
+#[derive(Debug, Default)]
+pub struct Guests(BTreeMap<u32, Guest>);
+
+impl Guests {
+    /// A guest's process that will keep what it takes.
+    pub fn add(&mut self, guest: Guest) {
+        self.0.insert(guest.process.pid, guest);
+    }
+
+    /// It is gone.
+    pub fn remove(&mut self, pid: u32) -> Option<Guest> {
+        self.0.remove(&pid)
+    }
+
+    /// The process is connected here.
+    pub fn connected(&mut self, pid: u32, socket: &Arc<UnixStream>) {
+        if let Some(guest) = self.0.get_mut(&pid) {
+            guest.socket = Arc::downgrade(socket);
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Guest> {
+        self.0.values()
+    }
+
+    /// Whether the locks of that process outlive this daemon.
+    pub fn guards(&self, pid: u32) -> bool {
+        self.0
+            .get(&pid)
+            .is_some_and(|guest| guest.keepsake.is_some())
+    }
+
+    /// The process has just taken the resource.
+    pub fn taken(&mut self, spaces: &Lockspaces, notes: &Notes, taken: Taken) {
+        let name = taken.name();
+        let pid = taken.holder.pid;
+        let Some(guest) = self.0.get_mut(&pid) else {
+            return;
+        };
+        let Some(lock) = spaces.lock_of(&name) else {
+            return;
+        };
+        let kept = guest.keepsake(notes).and_then(|keepsake| {
+            let held = spaces.held_by(pid);
+            if keepsake.is_long(held.len()) {
+                let before = held.into_iter().filter(|held| *held != name);
+                keepsake.rewrite(before.flat_map(|held| described(spaces, &held, pid)))?;
+            }
+            keepsake.taken(taken, lock.descriptor())
+        });
+        if let Err(e) = kept {
+            tracing::warn!(
+                "process {pid} can't keep the lock of '{}' ({e}): should virtlockd die, that lock \
+                 ends with it",
+                name.resource
+            );
+        }
+    }
+
+    /// The process is about to give the resource back.
+    pub fn given(&mut self, name: &Name, pid: u32) {
+        let Some(keepsake) = self
+            .0
+            .get_mut(&pid)
+            .and_then(|guest| guest.keepsake.as_mut())
+        else {
+            return;
+        };
+        if let Err(e) = keepsake.given(name) {
+            tracing::warn!(
+                "that process {pid} gives '{}' back is not noted: {e}",
+                name.resource
+            );
+        }
+    }
+}
+
+impl Guest {
+    fn keepsake(&mut self, notes: &Notes) -> std::io::Result<&mut Keepsake> {
+        if self.keepsake.is_none() {
+            let socket = self
+                .socket
+                .upgrade()
+                .ok_or(std::io::ErrorKind::NotConnected)?;
+            self.keepsake = Some(Keepsake::give(&*socket)?);
+            notes.write_guest(self.process);
+        }
+        self.keepsake
+            .as_mut()
+            .ok_or_else(|| std::io::ErrorKind::NotConnected.into())
+    }
+}
+
+/// How the keepsake of a process describes what it holds, as often as it holds it.
+fn described<'a>(
+    spaces: &'a Lockspaces,
+    name: &Name,
+    pid: u32,
+) -> Vec<(Taken, std::os::fd::BorrowedFd<'a>)> {
+    let held = spaces.held();
+    let mut same =
+        held.filter(|(space, resource, _)| *space == name.space && *resource == name.resource);
+    let Some((space, resource, held)) = same.next() else {
+        return Vec::new();
+    };
+    let holders = held.holders.iter().filter(|holder| holder.pid == pid);
+    holders
+        .map(|holder| {
+            let taken = taken(space, resource, held, holder.clone());
+            (taken, held.file.descriptor())
+        })
+        .collect()
+}
+
+/// What is written of one holder.
+pub fn taken(space: &str, resource: &str, held: &Resource, holder: crate::holder::Holder) -> Taken {
+    Taken {
+        space: space.to_owned(),
+        resource: resource.to_owned(),
+        shared: held.mode == Mode::Shared,
+        transient: held.file.kept() == Kept::Lease,
+        holder,
+    }
+}

@@ -1,0 +1,13 @@
+//! libvirt-compatible daemon for disk leases.
+
+use std::process::ExitCode;
+
+use virtlockd::{command, daemon::Virtlockd};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    match arguments.next_if(|first| command::is_one(first)) {
+        Some(name) => command::run(&name, arguments),
+        None => virt_daemon::launch::<Virtlockd>(arguments),
+    }
+}

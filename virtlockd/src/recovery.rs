@@ -1,0 +1,65 @@
+//! After this daemon died: the locks are with the guests, and are found there.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use crate::keepsake::{self, Keepsake};
+use crate::notes::Process;
+
+/// A process that is the one meant, not a later one of its number.
+pub fn open_process(process: Process) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    // The descriptor first: the number can't be given away between the two.
+    (start_time(process.pid)? == process.start_time).then_some(pidfd)
+}
+
+/// When the process started, in clock ticks since the boot (proc_pid_stat(5), field 22).
+pub fn start_time(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may contain anything.
+    let (_, after) = stat.rsplit_once(')')?;
+    after.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// What the process keeps for us, taken from it without its noticing. Needs CAP_SYS_PTRACE where
+/// the process is another user's.
+///
+/// # Errors
+/// It can't be looked at: a sentence.
+pub fn keepsake_of(process: Process, pidfd: &OwnedFd) -> Result<Option<Keepsake>, String> {
+    let folder = format!("/proc/{}/fd", process.pid);
+    let entries = fs::read_dir(&folder).map_err(|e| format!("{folder}: {e}"))?;
+    for entry in entries.flatten() {
+        let is_socket = fs::read_link(entry.path()).is_ok_and(|target| {
+            target
+                .as_os_str()
+                .as_encoded_bytes()
+                .starts_with(b"socket:")
+        });
+        let number = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
+        let (true, Some(number)) = (is_socket, number) else {
+            continue;
+        };
+        let socket = match pidfd_getfd(pidfd.as_fd(), number, PidfdGetfdFlags::empty()) {
+            Ok(socket) => socket,
+            // Closed in between.
+            Err(rustix::io::Errno::BADF) => continue,
+            Err(e) => {
+                return Err(format!(
+                    "descriptor {number} of process {}: {e}",
+                    process.pid
+                ));
+            }
+        };
+        if let Some((write, read)) = keepsake::find_in(&socket) {
+            return Ok(Some(Keepsake::of_ends(write, read, 0)));
+        }
+    }
+    Ok(None)
+}
