@@ -1,5 +1,6 @@
 //! What all calls share: the one value that the daemon makes at its start.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use virt_daemon::Paths;
@@ -13,6 +14,7 @@ use crate::argv::DriverConfig;
 use crate::folders::Folders;
 use crate::guest::Guest;
 use crate::host_state::{HostSettings, HostState};
+use crate::hugepages;
 use crate::ownership::Ownership;
 use crate::ports::Ports;
 use crate::probe::Prober;
@@ -103,6 +105,7 @@ fn driver_config(paths: &Paths, folders: &Folders, conf: &QemuConf) -> DriverCon
         channel_target_dir: folders.channel.clone(),
         nvram_dir: folders.nvram.clone(),
         memory_backing_dir: conf.memory_backing_dir.clone(),
+        hugetlbfs: hugepages::mounts(conf.hugetlbfs_mount.as_deref(), Path::new("/proc")),
         state_dir: folders.state.clone(),
         vnc_listen: conf.vnc_listen.clone(),
         vnc_auto_unix_socket: conf.vnc_auto_unix_socket,

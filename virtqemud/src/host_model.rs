@@ -38,6 +38,16 @@ pub fn described(map: &X86, host: &HostCpu, without: LeftOut) -> Cpu {
     let mut features = FeatureSet::default();
     let (mut family, mut model, mut stepping) = (None, None, 0);
     let mut vendor = None;
+    // Features beyond a model's are all that is told where QEMU itself names one.
+    if let Some(base) = map.model(&host.model) {
+        features = base.features.minus(&left_out);
+        let maker = base.vendor.as_ref().and_then(|name| map.vendor(name));
+        vendor = maker.map(|maker| maker.string.clone());
+        if let Some(signature) = base.signature() {
+            (family, model) = (Some(signature.family), Some(signature.model));
+            stepping = signature.stepping;
+        }
+    }
     for property in &host.properties {
         match &property.value {
             CpuValue::Flag(true) => {
@@ -77,7 +87,14 @@ pub fn described(map: &X86, host: &HostCpu, without: LeftOut) -> Cpu {
 /// Its name among the models that the binary offers; `None` when the binary can't tell what the
 /// host has, or knows none of the map's models.
 pub fn host_model(map: &X86, caps: &AccelCaps, without: LeftOut) -> Option<Named> {
-    let cpu = described(map, caps.host_cpu.as_ref()?, without);
+    let host = caps.host_cpu.as_ref()?;
+    if let Some(base) = map.model(&host.model) {
+        return Some(Named {
+            vendor: base.vendor.clone(),
+            ..as_expanded(host)
+        });
+    }
+    let cpu = described(map, host, without);
     let offers: Vec<_> = caps.cpus.iter().map(offer).collect();
     decode::name(map, &cpu, Purpose::Guest, Some(&offers))
 }

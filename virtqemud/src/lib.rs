@@ -21,6 +21,7 @@ pub mod guest;
 pub mod guest_cpu;
 pub mod host_model;
 pub mod host_state;
+pub mod hugepages;
 pub mod net;
 pub mod ownership;
 pub mod passt;

@@ -41,6 +41,8 @@ pub struct QemuConf {
     pub auto_start_delay: u32,
     /// Folder under which file-backed memory is made.
     pub memory_backing_dir: PathBuf,
+    /// `hugetlbfs_mount`: the only mounts of huge pages to be used; an empty text for none at all.
+    pub hugetlbfs_mount: Option<Vec<String>>,
     /// Firmware images with their variable stores, `CODE:VARS`.
     pub nvram: Vec<(PathBuf, PathBuf)>,
     /// The TPM emulator's user.
@@ -101,7 +103,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "dump_guest_core",
     "dump_image_format",
     "gluster_debug_level",
-    "hugetlbfs_mount",
     "keepalive_count",
     "keepalive_interval",
     "mac_filter",
@@ -186,6 +187,7 @@ impl QemuConf {
                 || paths.lib.join("qemu/ram"),
                 |dir| paths.below_root(dir.as_ref()),
             ),
+            hugetlbfs_mount: file.list("hugetlbfs_mount")?,
             nvram: firmware_pairs(&mut file)?,
             swtpm_user: file.text("swtpm_user")?,
             swtpm_group: file.text("swtpm_group")?,

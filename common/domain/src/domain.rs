@@ -6,6 +6,7 @@ use crate::clock::Clock;
 use crate::cpu::Cpu;
 use crate::cputune::Cputune;
 use crate::devices::Devices;
+use crate::devices::memory::MemoryModel;
 use crate::features::Features;
 use crate::lifecycle::{LifecycleAction, LockFailureAction};
 use crate::memory::{MaxMemory, Memory, MemoryBacking, Memtune};
@@ -171,9 +172,16 @@ impl Domain {
         if let Some(size) = numa.map(|numa| numa.memory()).filter(|size| size.0 > 0) {
             return size;
         }
-        let plugged = self.devices.memories.iter().map(|m| m.target.size.0);
-        let plugged = plugged.fold(0u64, u64::saturating_add);
-        KiB(self.memory.size.0.saturating_sub(plugged))
+        KiB(self.memory.size.0.saturating_sub(self.plugged_memory().0))
+    }
+
+    /// Memory of memory devices. That of enclaves is no memory the guest could use as such.
+    pub fn plugged_memory(&self) -> KiB {
+        let memories = self.devices.memories.iter();
+        let sizes = memories
+            .filter(|memory| memory.model != MemoryModel::SgxEpc)
+            .map(|memory| memory.target.size.0);
+        KiB(sizes.fold(0u64, u64::saturating_add))
     }
 
     /// All I/O threads: those that are named, then as many more as are counted.

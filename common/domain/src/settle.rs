@@ -50,9 +50,11 @@ impl Domain {
         }
         crate::devices::disk::check_all(&self.devices.disks)?;
         self.devices.check_socket_paths()?;
-        for memory in &self.devices.memories {
+        for memory in &mut self.devices.memories {
+            memory.settle();
             memory.check()?;
         }
+        crate::devices::memory::check_places(&self.devices.memories)?;
         if self.os.kind.kind == OsKind::Hvm
             && self.os.boot.is_empty()
             && !self.devices.is_bootable()
@@ -78,8 +80,8 @@ impl Domain {
                     "Memory size must be specified via <memory> or in the <numa> configuration",
                 ));
             }
-            let plugged: u64 = self.devices.memories.iter().map(|m| m.target.size.0).sum();
-            self.memory.size = KiB(initial.0.saturating_add(plugged));
+            let plugged = self.plugged_memory();
+            self.memory.size = KiB(initial.0.saturating_add(plugged.0));
         }
         if self.current_memory.0 == 0 || self.current_memory > self.memory.size {
             self.current_memory = self.memory.size;

@@ -48,8 +48,9 @@ struct Parser<'t> {
     /// Elements that are not closed yet, with the place of their start tag.
     open: Vec<(Tree, usize)>,
     elements: usize,
-    /// Declared prefixes of known namespaces with the depth they hold from.
-    scopes: Vec<(usize, String, &'static str)>,
+    /// Declared prefixes of known namespaces with the depth they hold from; an empty prefix is that
+    /// of names without one, which a namespace that is not known may have too.
+    scopes: Vec<(usize, String, Option<&'static str>)>,
 }
 
 impl Parser<'_> {
@@ -146,10 +147,17 @@ impl Parser<'_> {
                 .normalized_value(quick_xml::XmlVersion::Implicit1_0)
                 .map_err(|e| self.error_at(at, &e.to_string()))?;
             let name = attribute.key.as_ref();
-            if let Some(prefix) = name.strip_prefix("xmlns:")
-                && let Some((_, known)) = KNOWN_NAMESPACES.iter().find(|(uri, _)| *uri == value)
-            {
-                self.scopes.push((depth, prefix.to_owned(), known));
+            let declared = match name {
+                // Names without a prefix belong to it.
+                "xmlns" => Some(""),
+                _ => name.strip_prefix("xmlns:"),
+            };
+            if let Some(prefix) = declared {
+                let known = KNOWN_NAMESPACES.iter().find(|(uri, _)| *uri == value);
+                let known = known.map(|(_, known)| *known);
+                if known.is_some() || prefix.is_empty() {
+                    self.scopes.push((depth, prefix.to_owned(), known));
+                }
             }
             attributes.push((name.to_owned(), value.into_owned()));
         }
@@ -161,12 +169,12 @@ impl Parser<'_> {
     }
 
     fn customary(&self, name: &str) -> String {
-        if let Some((prefix, local)) = name.split_once(':')
-            && let Some((.., known)) = self.scopes.iter().rev().find(|(_, p, _)| p == prefix)
-        {
-            return format!("{known}:{local}");
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        let scope = self.scopes.iter().rev().find(|(_, p, _)| p == prefix);
+        match scope {
+            Some((.., Some(known))) => format!("{known}:{local}"),
+            _ => name.to_owned(),
         }
-        name.to_owned()
     }
 
     /// Forgets what elements below `depth` declared.
@@ -317,6 +325,15 @@ mod tests {
         .unwrap();
         let names: Vec<_> = tree.elements().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["qemu:a", "o:b"]);
+        let tree = parse(
+            "<d><a xmlns='http://libvirt.org/schemas/domain/qemu/1.0'><b/><c xmlns='urn:o'/></a><a/></d>",
+        )
+        .unwrap();
+        let names: Vec<_> = tree.elements().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["qemu:a", "a"]);
+        let first = tree.elements().next().unwrap();
+        let names: Vec<_> = first.elements().map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["qemu:b", "c"]);
     }
 
     proptest::proptest! {

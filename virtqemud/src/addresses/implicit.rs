@@ -4,14 +4,14 @@ use super::Context;
 use crate::board::Board;
 use crate::defaults::{default_scsi, insert_controller};
 use std::collections::BTreeSet;
+use std::collections::HashSet;
 use virt_domain::Domain;
-use virt_domain::devices::address::Address;
+use virt_domain::devices::address::{Address, DimmAddress};
 use virt_domain::devices::chardev::{ChannelTarget, ConsoleType};
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::disk::DiskBus;
 use virt_domain::devices::hostdev::HostdevKind;
-use virt_domain::devices::memory::MemoryModel;
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// Adds them.
 pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
@@ -119,31 +119,41 @@ pub(super) fn place_smartcards(domain: &mut Domain) {
 }
 
 /// Gives every memory device the lowest free slot.
+///
+/// # Errors
+/// INTERNAL_ERROR when there are more devices than slots.
 pub(super) fn place_memory(domain: &mut Domain) -> Result<()> {
-    let used = |domain: &Domain| -> Vec<u32> {
-        let memories = domain.devices.memories.iter();
-        memories
-            .filter_map(|m| match m.info.address.as_ref()? {
-                Address::Dimm(dimm) => dimm.slot,
-                _ => None,
-            })
-            .collect()
-    };
-    for at in 0..domain.devices.memories.len() {
-        let taken = used(domain);
-        let memory = &mut domain.devices.memories[at];
-        if !matches!(memory.model, MemoryModel::Dimm | MemoryModel::Nvdimm) {
+    let slots = domain
+        .max_memory
+        .as_ref()
+        .map_or(0, |max| max.slots.unwrap_or(0));
+    let mut taken: HashSet<u32> = domain
+        .devices
+        .memories
+        .iter()
+        .filter_map(|memory| memory.dimm()?.slot)
+        .collect();
+    let mut next = 0;
+    for memory in &mut domain.devices.memories {
+        if !memory.model.has_slot() || memory.dimm().is_some_and(|dimm| dimm.slot.is_some()) {
             continue;
         }
-        let free = (0..=u32::MAX).find(|slot| !taken.contains(slot));
-        match memory
-            .info
-            .address
-            .get_or_insert(Address::Dimm(Default::default()))
-        {
-            Address::Dimm(dimm) if dimm.slot.is_none() => dimm.slot = free,
-            _ => {}
+        while taken.contains(&next) {
+            next += 1;
         }
+        if next >= slots {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Qemu,
+                "failed to find an empty memory slot",
+            ));
+        }
+        taken.insert(next);
+        let base = memory.dimm().and_then(|dimm| dimm.base);
+        memory.info.address = Some(Address::Dimm(DimmAddress {
+            slot: Some(next),
+            base,
+        }));
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ use virt_rpc::server::{Call, Router};
 use super::flags;
 use super::session::Session;
 use crate::argv::{
-    CommandLine, Descriptors, FileUse, Incoming, StartContext, TapFds, VhostNet, build, short_name,
+    CommandLine, Descriptors, FileUse, HostNode, Incoming, StartContext, TapFds, VhostNet, build,
+    short_name,
 };
 use crate::caps::QemuCaps;
 use crate::define::{self, Context, Origin};
@@ -85,8 +86,7 @@ fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Re
             // A clock before 1970 is as good as one at its start.
             now: now.map_or(0, |now| i64::try_from(now.as_secs()).unwrap_or(i64::MAX)),
             utc_offset: 0,
-            // Nothing is started on them.
-            host_nodes: virt_domain::NumberSet::new(),
+            host_nodes: HostNode::all(driver.host.tree()),
             auto_nodes: None,
             host_smbios: None,
             descriptors: &mut numbered,

@@ -2,6 +2,7 @@
 
 use super::props::Props;
 use crate::caps::{CapFlag, QemuCaps};
+use std::path::PathBuf;
 use virt_domain::namespace::OverriddenDevice;
 
 /// What is executed.
@@ -13,6 +14,8 @@ pub struct CommandLine {
     pub args: Vec<String>,
     /// Its whole environment, in order.
     pub env: Vec<(String, String)>,
+    /// Folders that QEMU makes files of guest memory in; they have to be there.
+    pub memory_folders: Vec<PathBuf>,
     /// Number of the last block node that was named, for the status file.
     pub node_index: u32,
     /// Number of the next descriptor set, for the status file.
@@ -57,6 +60,7 @@ pub(super) struct Builder<'a> {
     pub(super) overrides: &'a [OverriddenDevice],
     args: Vec<String>,
     fdsets: u32,
+    memory_folders: Vec<PathBuf>,
 }
 
 impl<'a> Builder<'a> {
@@ -66,6 +70,7 @@ impl<'a> Builder<'a> {
             overrides: &[],
             args: Vec::new(),
             fdsets: 0,
+            memory_folders: Vec::new(),
         }
     }
 
@@ -95,6 +100,13 @@ impl<'a> Builder<'a> {
     /// `-object`.
     pub(super) fn object(&mut self, props: &Props) {
         self.option("-object", props.json());
+    }
+
+    /// QEMU makes files of guest memory in that folder.
+    pub(super) fn memory_folder(&mut self, folder: PathBuf) {
+        if !self.memory_folders.contains(&folder) {
+            self.memory_folders.push(folder);
+        }
     }
 
     /// `-blockdev`.
@@ -141,6 +153,7 @@ impl<'a> Builder<'a> {
             program,
             args: self.args,
             env,
+            memory_folders: self.memory_folders,
             node_index,
             fdset_index: self.fdsets,
         }

@@ -32,7 +32,7 @@ pub struct StartContext<'a> {
     /// Seconds by which the host's local time is ahead of universal time.
     pub utc_offset: i64,
     /// The host's NUMA nodes; empty where that isn't known.
-    pub host_nodes: NumberSet,
+    pub host_nodes: Vec<HostNode>,
     /// The host nodes a placement service recommends; none where there is no such service.
     pub auto_nodes: Option<NumberSet>,
     /// The host's SMBIOS tables, for guests that get a copy.
@@ -48,6 +48,37 @@ pub fn short_name(id: i32, name: &str) -> String {
     let harmless = |c: &char| !matches!(c, '/' | '\n' | '\0');
     let short: String = name.chars().filter(harmless).take(20).collect();
     format!("{id}-{short}")
+}
+
+/// A NUMA node of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostNode {
+    /// Its number.
+    pub id: u32,
+    /// Its processors; none of a node that is memory only.
+    pub cpus: NumberSet,
+}
+
+impl HostNode {
+    /// All nodes of a host, as its kernel lists them.
+    pub fn all(tree: &virt_host::sysfs::Tree) -> Vec<Self> {
+        const FOLDER: &str = "sys/devices/system/node";
+        let nodes = tree.numbered(FOLDER, "node").into_iter();
+        nodes
+            .map(|id| Self {
+                id,
+                cpus: tree
+                    .line(&format!("{FOLDER}/node{id}/cpulist"))
+                    .and_then(|list| NumberSet::parse(&list))
+                    .unwrap_or_default(),
+            })
+            .collect()
+    }
+}
+
+/// Folder of a guest's pages in a file system of huge pages.
+pub fn guests_pages(mount: &Path, short_name: &str) -> PathBuf {
+    mount.join("libvirt/qemu").join(short_name)
 }
 
 /// Where a guest's state comes from.

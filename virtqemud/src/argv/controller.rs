@@ -44,6 +44,21 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> 
             b.option("-global", format!("{host}.pci-hole64-size={kib}K"));
         }
     }
+    let root = domain.devices.controllers.iter();
+    let root = root
+        .filter(|c| c.has_model(ControllerModel::PciRoot) && board == Board::I440fx)
+        .find_map(|c| c.target.as_ref()?.hotplug);
+    if let Some(hotplug) = root {
+        if !b.caps.has(CapFlag::Piix4AcpiRootPciHotplug) {
+            return Err(unsupported(
+                "setting the hotplug property on a 'pci-root' device is not supported by this QEMU binary",
+            ));
+        }
+        b.option(
+            "-global",
+            format!("PIIX4_PM.acpi-root-pci-hotplug={hotplug}"),
+        );
+    }
     for kind in KINDS {
         for controller in &domain.devices.controllers {
             if controller.kind == kind

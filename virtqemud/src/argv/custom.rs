@@ -2,7 +2,7 @@
 //! replaced properties of devices.
 
 use super::props::Props;
-use crate::caps::{CapFlag, QemuCaps};
+use crate::caps::{CapFlag, QemuCaps, is_retired};
 use serde_json::Value;
 use virt_domain::namespace::{
     OverriddenDevice, OverriddenProperty, OverrideType, QemuCapabilities,
@@ -20,14 +20,16 @@ fn unsupported(text: String) -> Error {
 pub(super) fn forced(caps: &QemuCaps, wanted: &QemuCapabilities) -> Result<QemuCaps> {
     let mut caps = caps.clone();
     for (list, present) in [(&wanted.add, true), (&wanted.del, false)] {
-        for capability in list {
-            let flag = CapFlag::from_name(&capability.capability).ok_or_else(|| {
-                unsupported(format!(
-                    "invalid qemu namespace capability '{}'",
-                    capability.capability
-                ))
-            })?;
-            caps.flags.set(flag, present);
+        for name in list.iter().map(|capability| capability.capability.as_str()) {
+            match CapFlag::from_name(name) {
+                Some(flag) => caps.flags.set(flag, present),
+                None if is_retired(name) => {}
+                None => {
+                    return Err(unsupported(format!(
+                        "invalid qemu namespace capability '{name}'"
+                    )));
+                }
+            }
         }
     }
     Ok(caps)

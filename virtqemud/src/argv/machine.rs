@@ -113,6 +113,7 @@ pub(super) fn append(
     if let Some(ps2) = features.ps2 {
         list.put("i8042", ps2.state);
     }
+    super::memory::enclaves(&mut list, domain);
     if let Some(acpi) = machine.and_then(|m| m.acpi).filter(|acpi| *acpi) {
         list.put("acpi", OnOff::from(acpi && features.acpi));
     }

@@ -54,7 +54,8 @@ mod watchdog;
 
 pub use command_line::CommandLine;
 pub use context::{
-    Descriptors, DriverConfig, FileUse, Incoming, StartContext, TapFds, Tls, VhostNet, short_name,
+    Descriptors, DriverConfig, FileUse, HostNode, Incoming, StartContext, TapFds, Tls, VhostNet,
+    guests_pages, short_name,
 };
 
 use crate::caps::QemuCaps;

@@ -8,7 +8,6 @@ use crate::define::accel;
 use virt_domain::Domain;
 use virt_domain::numa::{AccessKind, Numa, NumaCell};
 use virt_error::Result;
-use virt_xml::YesNo;
 
 /// Whether the guest is told how fast its nodes reach memory.
 pub(super) fn has_hmat(domain: &Domain) -> bool {
@@ -35,10 +34,13 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &StartContext) -
         .is_some_and(|m| m.numa_mem);
     let mut parts = Vec::new();
     for cell in &numa.cells {
-        parts.push(backend(domain, context, cell)?);
+        parts.push(backend(b, domain, context, cell)?);
     }
     // Old machine types can take sizes; all nodes do it the same way.
     let plain = by_size && parts.iter().flatten().all(|part| part.is_plain);
+    if plain && parts.iter().flatten().any(|part| part.wants_all) {
+        b.flag("-mem-prealloc");
+    }
     for (cell, part) in numa.cells.iter().zip(parts) {
         let id = cell.id.unwrap_or_default();
         let mut list = OptionList::starting("node").with("nodeid", id);
@@ -76,20 +78,18 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &StartContext) -
 }
 
 /// A node without memory has no back end.
-fn backend(domain: &Domain, context: &StartContext, cell: &NumaCell) -> Result<Option<Backend>> {
+fn backend(
+    b: &Builder,
+    domain: &Domain,
+    context: &StartContext,
+    cell: &NumaCell,
+) -> Result<Option<Backend>> {
     if cell.memory.0 == 0 {
         return Ok(None);
     }
     let id = format!("ram-node{}", cell.id.unwrap_or_default());
-    let part = MemoryPart {
-        id: &id,
-        size: cell.memory,
-        node: cell.id,
-        access: cell.mem_access,
-        discard: cell.discard.map(YesNo::is_yes),
-        is_system: false,
-    };
-    Backend::choose(domain, context, &part).map(Some)
+    let part = MemoryPart::of(&id, cell.memory, cell.id);
+    Backend::choose(b, domain, context, &part).map(Some)
 }
 
 /// The node whose processors are nearest to a node's memory: itself, or the first that has any.

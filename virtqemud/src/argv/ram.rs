@@ -5,12 +5,14 @@ use super::context::StartContext;
 use super::props::{OptionList, Props};
 use crate::caps::{CapFlag, Machine};
 use crate::define::accel;
-use virt_domain::devices::memory::{MemoryDevice, MemoryModel};
+use std::path::PathBuf;
+use virt_domain::devices::memory::{MemoryAccess, MemoryDevice, MemoryModel};
 use virt_domain::memory::{AllocationMode, MemAccess, MemoryBacking, MemorySourceType};
 use virt_domain::numatune::NumaMode;
 use virt_domain::vcpu::Placement;
 use virt_domain::{Domain, KiB, NumberSet};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::YesNo;
 
 /// Whether the device is persistent memory that the machine has to know of.
 pub(super) fn is_nvdimm(device: &MemoryDevice) -> bool {
@@ -19,16 +21,21 @@ pub(super) fn is_nvdimm(device: &MemoryDevice) -> bool {
 
 /// Nodes that memory is taken from have to be there.
 fn check_nodes(domain: &Domain, context: &StartContext) -> Result<()> {
-    let known = !context.host_nodes.is_empty();
-    let Some(numatune) = domain.numatune.as_ref().filter(|_| known) else {
+    if context.host_nodes.is_empty() {
         return Ok(());
-    };
-    let whole = numatune.memory.iter().filter_map(|m| m.nodeset.as_ref());
-    let single = numatune.memnodes.iter().map(|node| &node.nodeset);
+    }
+    let numatune = domain.numatune.iter();
+    let whole = numatune
+        .clone()
+        .flat_map(|tune| tune.memory.iter().filter_map(|m| m.nodeset.as_ref()));
+    let single = numatune.flat_map(|tune| tune.memnodes.iter().map(|node| &node.nodeset));
+    let devices = domain.devices.memories.iter();
+    let of_devices = devices.filter_map(|device| device.source.as_ref()?.nodemask.as_ref());
     let missing = whole
         .chain(single)
+        .chain(of_devices)
         .flat_map(NumberSet::iter)
-        .find(|node| !context.host_nodes.contains(*node));
+        .find(|id| context.host_nodes.iter().all(|node| node.id != *id));
     match missing {
         None => Ok(()),
         Some(node) => Err(Error::new(
@@ -54,14 +61,10 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &StartContext) -
     let machine: Option<&Machine> = b.caps.machine(accel(domain.virt_type), name);
     if let Some(id) = super::machine::system_ram(domain, machine) {
         let part = MemoryPart {
-            id,
-            size,
-            node: None,
-            access: None,
-            discard: None,
             is_system: true,
+            ..MemoryPart::of(id, size, None)
         };
-        Backend::choose(domain, context, &part)?.append(b);
+        Backend::choose(b, domain, context, &part)?.append(b);
     }
     Ok(())
 }
@@ -69,29 +72,60 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &StartContext) -
 /// A part of a guest's memory that needs a back end.
 pub(super) struct MemoryPart<'a> {
     /// Its id.
-    pub(super) id: &'a str,
+    id: &'a str,
+    /// Name of the file it is in where it is in one.
+    file: &'a str,
     /// How much.
-    pub(super) size: KiB,
+    size: KiB,
     /// The guest's node it belongs to.
-    pub(super) node: Option<u32>,
-    /// Who else sees it, where that was said for this part.
-    pub(super) access: Option<MemAccess>,
-    /// Whether it is thrown away at the end, where that was said for this part.
-    pub(super) discard: Option<bool>,
+    node: Option<u32>,
     /// Whether it is the machine's own RAM.
-    pub(super) is_system: bool,
+    is_system: bool,
+    /// The device it is the memory of.
+    device: Option<&'a MemoryDevice>,
+}
+
+impl<'a> MemoryPart<'a> {
+    /// RAM of a node or of the whole guest.
+    pub(super) fn of(id: &'a str, size: KiB, node: Option<u32>) -> Self {
+        Self {
+            id,
+            file: id,
+            size,
+            node,
+            is_system: false,
+            device: None,
+        }
+    }
+
+    /// The memory of a device.
+    pub(super) fn of_device(id: &'a str, device: &'a MemoryDevice) -> Self {
+        Self {
+            file: device.info.alias().unwrap_or(id),
+            device: Some(device),
+            ..Self::of(id, device.target.size, device.target.node)
+        }
+    }
+
+    fn is(&self, model: MemoryModel) -> bool {
+        self.device.is_some_and(|device| device.model == model)
+    }
 }
 
 /// A memory back end.
 pub(super) struct Backend {
     /// Its properties.
     pub(super) props: Props,
-    /// The host nodes it is allocated from, if that is said.
-    host_nodes: Option<NumberSet>,
-    prealloc: bool,
+    /// The host nodes its pages are to be touched from, if that is said.
+    near: Option<NumberSet>,
+    /// The folder QEMU makes its file in.
+    folder: Option<PathBuf>,
     id: String,
-    /// Whether plain memory would do without saying anything.
+    /// Whether it would do to say how much memory that is, and for all of it whether it is to be there
+    /// before the guest runs.
     pub(super) is_plain: bool,
+    /// Whether all pages are to be there before the guest runs.
+    pub(super) wants_all: bool,
 }
 
 impl Backend {
@@ -100,52 +134,89 @@ impl Backend {
     /// # Errors
     /// INTERNAL_ERROR when there is no file system with the pages that are asked for.
     pub(super) fn choose(
+        b: &Builder,
         domain: &Domain,
         context: &StartContext,
         part: &MemoryPart,
     ) -> Result<Self> {
         let none = MemoryBacking::default();
         let backing = domain.memory_backing.as_ref().unwrap_or(&none);
-        let page = page_size(domain, context, backing, part)?;
-        let source = backing.source.as_ref().map(|s| s.kind);
-        let share = part
-            .access
+        let numa = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
+        let cell = part
+            .node
+            .and_then(|node| numa?.cells.iter().find(|cell| cell.id == Some(node)));
+        let device = part.device;
+        let source = device.and_then(|device| device.source.as_ref());
+        let path = source.and_then(|source| source.path.as_deref());
+
+        let share = device
+            .and_then(|device| device.access)
+            .map(|access| match access {
+                MemoryAccess::Shared => MemAccess::Shared,
+                MemoryAccess::Private => MemAccess::Private,
+            })
+            .or_else(|| cell?.mem_access)
             .or_else(|| backing.access.as_ref().map(|access| access.mode));
-        let mut prealloc = backing
+        let discard = device
+            .and_then(|device| device.discard)
+            .or_else(|| cell?.discard)
+            .map(YesNo::is_yes)
+            .or(backing.discard.then_some(true));
+        let page = match path {
+            Some(_) => None,
+            None => page_size(context, backing, part)?,
+        };
+        let kind = backing.source.as_ref().map(|source| source.kind);
+        let immediate = backing
             .allocation
             .as_ref()
             .is_some_and(|a| a.mode == Some(AllocationMode::Immediate));
-        let mut props;
-        let mut is_plain = false;
+        let wants_all = immediate || page.is_some();
+        let pmem = source.is_some_and(|source| source.pmem);
+        let prealloc = match device.map(|device| device.model) {
+            // It allocates by itself what was requested.
+            Some(MemoryModel::VirtioMem) => false,
+            Some(MemoryModel::Nvdimm) => immediate || !pmem,
+            Some(MemoryModel::SgxEpc) => true,
+            _ => wants_all,
+        };
+
         let name = |kind: &str| Props::of("qom-type", kind).with("id", part.id);
-        if source == Some(MemorySourceType::Memfd) {
+        let mut is_plain = false;
+        let mut folder = None;
+        let mut props;
+        if part.is(MemoryModel::SgxEpc) {
+            props = name("memory-backend-epc");
+        } else if let Some(path) = path {
+            props = name("memory-backend-file").with("mem-path", path);
+        } else if kind == Some(MemorySourceType::Memfd) {
             props = name("memory-backend-memfd");
             if let Some((kib, _)) = &page {
                 props.put("hugetlb", true);
                 props.put("hugetlbsize", kib * 1024);
-                prealloc = true;
             }
-        } else if page.is_some() || source == Some(MemorySourceType::File) || share.is_some() {
-            props = name("memory-backend-file");
-            let path = match &page {
-                Some((_, mount)) => mount.join("libvirt/qemu").join(&context.short_name),
-                None => context
-                    .config
-                    .memory_backing_dir
-                    .join(&context.short_name)
-                    .join(part.id),
+        } else if page.is_some() || kind == Some(MemorySourceType::File) || share.is_some() {
+            let short_name = &context.short_name;
+            let (within, path) = match &page {
+                Some((_, mount)) => {
+                    let folder = super::context::guests_pages(mount, short_name);
+                    (folder.clone(), folder)
+                }
+                None => {
+                    let folder = context.config.memory_backing_dir.join(short_name);
+                    let path = folder.join(part.file);
+                    (folder, path)
+                }
             };
-            props.put("mem-path", path.to_string_lossy().into_owned());
-            prealloc |= page.is_some();
-            let discard = part.discard.or(backing.discard.then_some(true));
-            if let Some(discard) = discard {
-                props.put("discard-data", discard);
-            }
+            folder = Some(within);
+            props = name("memory-backend-file")
+                .with("mem-path", path.to_string_lossy().into_owned())
+                .maybe("discard-data", discard);
         } else {
             props = name("memory-backend-ram");
             is_plain = true;
         }
-        if let Some(share) = share.filter(|_| !is_plain) {
+        if let Some(share) = share.filter(|_| !is_plain && !part.is(MemoryModel::SgxEpc)) {
             props.put("share", share == MemAccess::Shared);
         }
         if part.is_system && !is_plain {
@@ -156,34 +227,44 @@ impl Backend {
         if prealloc {
             props.put("prealloc", true);
             let threads = backing.allocation.as_ref().and_then(|a| a.threads);
+            is_plain &= threads.is_none();
             props = props.maybe("prealloc-threads", threads);
         }
+        if part.is(MemoryModel::VirtioMem) && b.caps.has(CapFlag::MemoryBackendFileReserve) {
+            props.put("reserve", false);
+        }
         props.put("size", part.size.bytes());
-        let (mode, nodes) = host_nodes(domain, context, part.node);
-        let mut host = None;
-        if let (Some(nodes), Some(policy)) = (nodes, policy(mode)) {
+        let align = source.and_then(|source| source.alignsize);
+        props = props.maybe("align", align.map(KiB::bytes));
+        if pmem {
+            props.put("pmem", true);
+        }
+        let (mode, nodes) = host_nodes(domain, context, part);
+        if let (Some(nodes), Some(policy)) = (&nodes, policy(mode)) {
             let list: Vec<u32> = nodes.iter().collect();
             props.put("host-nodes", list);
             props.put("policy", policy);
-            host = Some(nodes);
             is_plain = false;
         }
+        let near = nodes
+            .filter(|_| prealloc && b.caps.has(CapFlag::ThreadContext))
+            // Enclave memory is not allocated by QEMU's threads.
+            .filter(|_| !part.is(MemoryModel::SgxEpc))
+            .map(|nodes| reachable(domain, context, nodes))
+            .filter(|nodes| !nodes.is_empty());
         Ok(Self {
             props,
-            host_nodes: host,
-            prealloc,
+            near,
+            folder,
             id: part.id.to_owned(),
-            is_plain: is_plain && !prealloc,
+            is_plain,
+            wants_all,
         })
     }
 
     /// `-object`, with a thread that allocates it near its nodes where QEMU can do that.
     pub(super) fn append(mut self, b: &mut Builder) {
-        if let Some(nodes) = self
-            .host_nodes
-            .as_ref()
-            .filter(|_| self.prealloc && b.caps.has(CapFlag::ThreadContext))
-        {
+        if let Some(nodes) = &self.near {
             let id = format!("tc-{}", self.id);
             let list: Vec<u32> = nodes.iter().collect();
             let thread = Props::of("qom-type", "thread-context")
@@ -193,45 +274,57 @@ impl Backend {
             self.props.put("prealloc-context", id);
         }
         b.object(&self.props);
+        if let Some(folder) = self.folder {
+            b.memory_folder(folder);
+        }
     }
+}
+
+/// Those nodes on whose processors QEMU's own threads may run.
+fn reachable(domain: &Domain, context: &StartContext, mut nodes: NumberSet) -> NumberSet {
+    let tune = domain.cputune.as_ref();
+    let pinned = tune
+        .and_then(|tune| tune.emulatorpin.as_ref())
+        .map(|pin| &pin.cpuset)
+        .or(domain.vcpu.cpuset.as_ref());
+    if let Some(cpus) = pinned {
+        for node in &context.host_nodes {
+            if !node.cpus.overlaps(cpus) {
+                nodes.remove(node.id);
+            }
+        }
+    }
+    nodes
 }
 
 /// The pages a part gets: size in KiB and where they are mounted; none for ordinary ones.
 fn page_size<'c>(
-    domain: &Domain,
     context: &'c StartContext,
     backing: &MemoryBacking,
     part: &MemoryPart,
 ) -> Result<Option<(u64, &'c std::path::Path)>> {
-    let Some(hugepages) = &backing.hugepages else {
-        return Ok(None);
-    };
     let mounts = &context.config.hugetlbfs;
-    let named = |node: u32| {
-        hugepages
-            .pages
-            .iter()
-            .find(|p| p.nodeset.as_ref().is_some_and(|set| set.contains(node)))
-    };
-    let rest = || hugepages.pages.iter().find(|p| p.nodeset.is_none());
-    let page = match part.node {
-        Some(node) => named(node).or_else(rest),
-        // Without nodes of its own the guest is node 0.
-        None => named(0).or_else(rest),
-    };
-    let wanted = match page {
-        Some(page) => page.size.0,
-        None if hugepages.pages.is_empty() => match mounts.first() {
-            Some((kib, _)) => *kib,
-            None => 0,
-        },
-        None => return Ok(None),
+    let own = part
+        .device
+        .and_then(|device| device.source.as_ref()?.pagesize);
+    let wanted = match (own, &backing.hugepages) {
+        (Some(size), _) => size.0,
+        (None, None) => return Ok(None),
+        (None, Some(hugepages)) => {
+            let named = |node: u32| hugepages.pages.iter().find(|p| p.nodeset_has(node));
+            let rest = || hugepages.pages.iter().find(|p| p.nodeset.is_none());
+            // Without nodes of its own the guest is node 0.
+            match named(part.node.unwrap_or(0)).or_else(rest) {
+                Some(page) => page.size.0,
+                None if hugepages.pages.is_empty() => mounts.first().map_or(0, |(kib, _)| *kib),
+                None => return Ok(None),
+            }
+        }
     };
     // Pages of the ordinary size need no file system.
     if wanted == context.config.page_kib {
         return Ok(None);
     }
-    let _ = domain;
     mounts
         .iter()
         .find(|(kib, _)| *kib == wanted)
@@ -250,26 +343,30 @@ fn page_size<'c>(
         })
 }
 
-/// The host nodes a guest node's memory comes from, and how strictly.
+/// The host nodes a part of the memory comes from, and how strictly.
 fn host_nodes(
     domain: &Domain,
     context: &StartContext,
-    node: Option<u32>,
+    part: &MemoryPart,
 ) -> (NumaMode, Option<NumberSet>) {
+    let source = part.device.and_then(|device| device.source.as_ref());
+    let own = source.and_then(|source| source.nodemask.clone());
     let Some(numatune) = &domain.numatune else {
-        return (NumaMode::Strict, None);
+        return (NumaMode::Strict, own);
     };
-    let memnode = node.and_then(|node| numatune.memnodes.iter().find(|m| m.cellid == node));
+    let memnode = part
+        .node
+        .and_then(|node| numatune.memnodes.iter().find(|m| m.cellid == node));
     if let Some(memnode) = memnode {
-        return (memnode.mode, Some(memnode.nodeset.clone()));
+        return (memnode.mode, own.or_else(|| Some(memnode.nodeset.clone())));
     }
     let Some(memory) = &numatune.memory else {
-        return (NumaMode::Strict, None);
+        return (NumaMode::Strict, own);
     };
-    let nodes = match memory.placement {
+    let nodes = own.or_else(|| match memory.placement {
         Some(Placement::Auto) => context.auto_nodes.clone(),
         _ => memory.nodeset.clone(),
-    };
+    });
     (memory.mode.unwrap_or_default(), nodes)
 }
 

@@ -9,6 +9,7 @@ mod flags;
 mod host_features;
 mod machine;
 pub mod questions;
+mod retired;
 mod schema;
 mod session;
 mod source;
@@ -18,6 +19,7 @@ pub(crate) use cpu::{expanded as expanded_cpu, models as cpu_models};
 pub use flags::{CapFlag, CapFlags};
 pub use host_features::{Hyperv, SevCaps, SgxCaps, SgxSection};
 pub use machine::Machine;
+pub use retired::is_retired;
 pub use session::{Exchange, Session};
 
 use serde::{Deserialize, Serialize};

@@ -13,7 +13,7 @@ mod settings;
 mod transcript;
 
 use crate::aliases;
-use crate::argv::{self, Incoming, StartContext};
+use crate::argv::{self, HostNode, Incoming, StartContext};
 use crate::define::{self, Context, Origin};
 use arguments::Arguments;
 use settings::Settings;
@@ -189,7 +189,12 @@ fn command_line(
         node_index: 0,
         now: 1_234_567_890,
         utc_offset: -1_800,
-        host_nodes: (0..4).collect(),
+        host_nodes: (0..4)
+            .map(|id| HostNode {
+                id,
+                cpus: (4 * id..4 * (id + 1)).collect(),
+            })
+            .collect(),
         auto_nodes: Some((0..4).collect()),
         host_smbios: None,
         descriptors: &mut descriptors,

@@ -171,15 +171,14 @@ fn config(conf: &Value, fixtures: &Path, host_arch: Arch) -> DriverConfig {
     config
 }
 
-/// A CPU of the fixtures as QEMU would describe it.
+/// A CPU of the fixtures as a QEMU would describe it that names the model itself.
 fn host_cpu(name: &str, fixtures: &Path) -> Result<HostCpu, String> {
     let text = std::fs::read_to_string(fixtures.join("host.json")).map_err(|e| e.to_string())?;
     let json: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
     let map = CpuMap::load(Path::new(CpuMap::FOLDER)).map_err(|e| e.message().to_owned())?;
-    let model = map
-        .x86
-        .model(name)
-        .ok_or_else(|| format!("no CPU model {name}"))?;
+    if map.x86.model(name).is_none() {
+        return Err(format!("no CPU model {name}"));
+    }
     let extra = json
         .get("cpu")
         .and_then(|cpu| cpu.get(name)?.get("features")?.as_array());
@@ -191,29 +190,12 @@ fn host_cpu(name: &str, fixtures: &Path) -> Result<HostCpu, String> {
     };
     // These two are no features of a guest's CPU.
     let of_hosts = ["osxsave", "cmt"];
-    let mut properties: Vec<CpuProperty> = map
-        .x86
-        .names(&model.features)
-        .iter()
-        .map(String::as_str)
-        .chain(extra.filter(|name| !of_hosts.contains(name)))
+    let properties = extra
+        .filter(|name| !of_hosts.contains(name))
         .map(|name| property(name, CpuValue::Flag(true)))
         .collect();
-    if let Some(signature) = model.signature() {
-        for (name, number) in [
-            ("family", signature.family),
-            ("model", signature.model),
-            ("stepping", signature.stepping),
-        ] {
-            properties.push(property(name, CpuValue::Number(number.into())));
-        }
-    }
-    let vendor = model.vendor.as_ref().and_then(|name| map.x86.vendor(name));
-    if let Some(vendor) = vendor {
-        properties.push(property("vendor", CpuValue::Text(vendor.string.clone())));
-    }
     Ok(HostCpu {
-        model: "base".to_owned(),
+        model: name.to_owned(),
         properties,
         migratability: true,
     })

@@ -2,7 +2,7 @@
 
 use super::Context;
 use virt_domain::numa::{Numa, NumaCell};
-use virt_domain::{Domain, KiB};
+use virt_domain::{Arch, Domain, KiB};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
@@ -32,9 +32,30 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
 
 /// What the guest has at start, memory devices included.
 fn whole(domain: &Domain) -> KiB {
-    let plugged = domain.devices.memories.iter().map(|m| m.target.size.0);
-    let sum = plugged.fold(domain.initial_memory().0, u64::saturating_add);
-    KiB(sum)
+    let plugged = domain.plugged_memory().0;
+    KiB(domain.initial_memory().0.saturating_add(plugged))
+}
+
+/// What memory is cut into: memory at start in `initial`, memory devices in `device`, KiB.
+struct Units {
+    initial: u64,
+    device: u64,
+}
+
+impl Units {
+    fn of(arch: Arch) -> Self {
+        const MIB: u64 = 1024;
+        match arch {
+            _ if arch.is_ppc64() => Self {
+                initial: 256 * MIB,
+                device: 256 * MIB,
+            },
+            _ => Self {
+                initial: MIB,
+                device: 2 * MIB,
+            },
+        }
+    }
 }
 
 /// Rounds all sizes up to what QEMU can give, as each start does: a definition keeps what its
@@ -44,8 +65,8 @@ fn whole(domain: &Domain) -> KiB {
 /// CONFIG_UNSUPPORTED where rounding up is more than can be counted.
 pub fn align(domain: &mut Domain) -> Result<()> {
     let arch = domain.os.kind.arch.unwrap_or_default();
-    let unit: u64 = if arch.is_ppc64() { 256 * 1024 } else { 1024 };
-    let up = |size: KiB, what: &dyn Fn() -> String| {
+    let units = Units::of(arch);
+    let up_to = |unit: u64, size: KiB, what: &dyn Fn() -> String| {
         size.0
             .checked_next_multiple_of(unit)
             // Bytes have to be countable too.
@@ -59,9 +80,14 @@ pub fn align(domain: &mut Domain) -> Result<()> {
                 )
             })
     };
-    let plugged = domain.devices.memories.iter().map(|m| m.target.size.0);
-    let plugged = plugged.fold(0u64, u64::saturating_add);
+    let up = |size: KiB, what: &dyn Fn() -> String| up_to(units.initial, size, what);
     let initial = domain.initial_memory();
+    for memory in &mut domain.devices.memories {
+        memory.target.size = up_to(units.device, memory.target.size, &|| {
+            "size of memory device".to_owned()
+        })?;
+    }
+    let plugged = domain.plugged_memory();
     let numa = domain.cpu.as_mut().and_then(|cpu| cpu.numa.as_mut());
     match numa {
         Some(numa) => {
@@ -74,7 +100,7 @@ pub fn align(domain: &mut Domain) -> Result<()> {
         }
         None => {
             let initial = up(initial, &|| "initial memory size".to_owned())?;
-            domain.memory.size = KiB(initial.0.saturating_add(plugged));
+            domain.memory.size = KiB(initial.0.saturating_add(plugged.0));
         }
     }
     if let Some(max) = &mut domain.max_memory {

@@ -10,7 +10,7 @@ use virt_rpc::protocol::remote::{DomainEventGraphicsAddress, DomainEventGraphics
 use super::body::Body;
 use super::transition::{self, Before};
 use crate::qmp;
-use crate::start::back_ends;
+use crate::start::{back_ends, memory_devices};
 
 /// The port that the guest's agent listens at.
 const AGENT_PORT: &str = "org.qemu.guest_agent.0";
@@ -75,10 +75,14 @@ impl Body {
                 let alias = text("device").to_owned();
                 self.emit(Event::DeviceRemovalFailed { alias });
             }
-            "MEMORY_DEVICE_SIZE_CHANGE" => self.emit(Event::MemoryDeviceSizeChange {
-                alias: text("id").to_owned(),
-                size: number("size").unsigned_abs() / 1024,
-            }),
+            "MEMORY_DEVICE_SIZE_CHANGE" => {
+                let (alias, size) = (text("id").to_owned(), number("size").unsigned_abs() / 1024);
+                // A guest that is gone by now has no size.
+                let _ = self.change_live(|live| {
+                    memory_devices::size_changed(Arc::make_mut(&mut live.domain), &alias, size);
+                });
+                self.emit(Event::MemoryDeviceSizeChange { alias, size });
+            }
             "MEMORY_FAILURE" => self.emit(memory_failure(data)),
             "VSERPORT_CHANGE" => self.port_changed(text("id"), truth("open")),
             name => {

@@ -18,7 +18,7 @@ use super::body::{Body, Running};
 use super::entry::Guest;
 use super::snapshot::{Live, Qemu, Snapshot};
 use super::transition;
-use crate::argv;
+use crate::argv::{self, guests_pages};
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::process::Process;
@@ -290,7 +290,14 @@ fn belongings(driver: &Arc<Driver>, status: &Status, short_name: &str) -> Belong
     let (domain, kept) = (&status.domain, &status.kept);
     belongings.file(driver.folders.pid(&domain.name));
     belongings.file(driver.folders.status(&domain.name));
-    for folder in [&kept.lib_dir, &kept.channel_dir, &kept.memory_dir] {
+    let pages = driver.config.hugetlbfs.iter();
+    let pages: Vec<_> = pages
+        .map(|(_, mount)| guests_pages(mount, short_name))
+        .collect();
+    for folder in [&kept.lib_dir, &kept.channel_dir, &kept.memory_dir]
+        .into_iter()
+        .chain(&pages)
+    {
         // A file of unknown origin must not have anything else removed.
         let is_a_guests = folder
             .file_name()

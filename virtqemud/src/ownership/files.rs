@@ -38,6 +38,11 @@ pub(super) fn files(domain: &Domain) -> Vec<GuestFile<'_>> {
         files.extend(nvram.source.as_ref().and_then(local).map(remembered));
     }
     let devices = &domain.devices;
+    let persistent = devices
+        .memories
+        .iter()
+        .filter_map(|memory| memory.source.as_ref()?.path.as_deref());
+    files.extend(persistent.map(remembered));
     let sources = devices
         .serials
         .iter()

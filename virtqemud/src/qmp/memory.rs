@@ -28,6 +28,27 @@ pub struct GuestStats {
     pub stats: BTreeMap<String, u64>,
 }
 
+/// One device of `query-memory-devices`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MemoryDevice {
+    /// What it is about.
+    pub data: MemoryDeviceData,
+}
+
+/// What is told of a memory device, by its kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct MemoryDeviceData {
+    /// Its name.
+    pub id: String,
+    /// The first of its addresses in the guest: of a DIMM.
+    pub addr: Option<u64>,
+    /// The same: of a virtio device or of enclave memory.
+    pub memaddr: Option<u64>,
+    /// How much the guest has of it, bytes.
+    pub size: u64,
+}
+
 /// Keeps the numbers the guest told. QEMU marks the others with all bits set.
 fn told<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, u64>, D::Error> {
     let all = BTreeMap::<String, serde_json::Number>::deserialize(from)?;
@@ -45,6 +66,11 @@ impl Monitor {
     /// See [`QmpError`]; refused when the guest has no balloon.
     pub async fn balloon(&self) -> Result<Balloon, QmpError> {
         self.query("query-balloon", None).await
+    }
+
+    /// `query-memory-devices`.
+    pub fn memory_devices(&self) -> Pending {
+        self.send("query-memory-devices", None)
     }
 
     /// `balloon`: asks the guest to make do with so many bytes.
@@ -74,6 +100,34 @@ impl Monitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn memory_devices_of_all_kinds_are_read() {
+        let devices: Vec<MemoryDevice> = serde_json::from_value(json!([
+            {"type": "dimm", "data": {"id": "dimm0", "addr": 4294967296u64, "size": 1, "slot": 0}},
+            {"type": "virtio-mem", "data": {"id": "v", "memaddr": 1, "size": 2, "max-size": 4}},
+            {"type": "sgx-epc", "data": {"memaddr": 1, "size": 2}}
+        ]))
+        .unwrap();
+        let found: Vec<_> = devices
+            .iter()
+            .map(|device| {
+                (
+                    device.data.id.as_str(),
+                    device.data.addr,
+                    device.data.memaddr,
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("dimm0", Some(1 << 32), None),
+                ("v", None, Some(1)),
+                ("", None, Some(1))
+            ]
+        );
+    }
 
     #[test]
     fn what_the_guest_did_not_tell_is_left_out() {

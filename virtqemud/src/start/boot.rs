@@ -9,10 +9,11 @@ use virt_driver::{Guest as _, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::prepare::{self, Forked};
-use super::{Origin, Plan, back_ends, placement};
+use super::{Origin, Plan, back_ends, memory_devices, placement};
 use crate::caps::QemuCaps;
 use crate::guest::{Becomes, Body, Lifecycle, Live, Policy, Qemu, Running, Vcpu};
 use crate::qmp::machine::{Chardev, Cpu};
+use crate::qmp::memory::MemoryDevice;
 use crate::qmp::monitor::Ready;
 use crate::qmp::{Monitor, QmpError};
 
@@ -130,6 +131,8 @@ impl Body {
         // a daemon that is started now finds the guest and ends it.
         let events = monitor.set_migration_capabilities(&[("events", true)]);
         let (cpus, chardevs) = (monitor.cpus(), monitor.chardevs());
+        let has_memories = !live.domain.devices.memories.is_empty();
+        let memories = has_memories.then(|| monitor.memory_devices());
         self.write_status().await?;
         let name = self.name();
         let told = |error: QmpError| error.about(&name);
@@ -143,14 +146,20 @@ impl Body {
                 }
                 let cpus: Vec<Cpu> = cpus.read().await?;
                 let chardevs: Vec<Chardev> = chardevs.read().await?;
-                Ok((cpus, chardevs))
+                let memories: Vec<MemoryDevice> = match memories {
+                    Some(pending) => pending.read().await?,
+                    None => Vec::new(),
+                };
+                Ok((cpus, chardevs, memories))
             })
             .await;
-        let (cpus, chardevs) = answers.map_err(told)?;
+        let (cpus, chardevs, memories) = answers.map_err(told)?;
         let vcpus: Arc<[Vcpu]> = cpus.iter().map(Into::into).collect();
         placement::pin(&live.domain, live.qemu.process.pid(), &vcpus)?;
         self.change_live(|live| {
-            back_ends::character_devices(Arc::make_mut(&mut live.domain), &chardevs);
+            let domain = Arc::make_mut(&mut live.domain);
+            back_ends::character_devices(domain, &chardevs);
+            memory_devices::found(domain, &memories);
             live.vcpus = vcpus;
         })?;
         let driver = Arc::clone(self.driver());

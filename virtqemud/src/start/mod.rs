@@ -12,6 +12,7 @@ mod expiry;
 mod firmware_variables;
 mod local_time;
 mod master_key;
+pub(crate) mod memory_devices;
 mod network_ports;
 mod placement;
 mod prepare;

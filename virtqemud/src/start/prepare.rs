@@ -17,7 +17,7 @@ use virt_xml::YesNo;
 
 use super::descriptors::{Opened, listen};
 use super::{Origin, back_ends, check, firmware_variables, local_time, master_key};
-use crate::argv::{self, Incoming, StartContext};
+use crate::argv::{self, HostNode, Incoming, StartContext};
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::guest::{Provisional, Taint};
@@ -142,12 +142,7 @@ pub(super) fn fork(
             utc_offset: local_time::offset(now()),
             // There is no placement service.
             auto_nodes: None,
-            host_nodes: driver
-                .host
-                .tree()
-                .numbered("sys/devices/system/node", "node")
-                .into_iter()
-                .collect(),
+            host_nodes: HostNode::all(driver.host.tree()),
             host_smbios: copied_smbios(driver, &domain)?,
             descriptors: &mut opened,
         },
@@ -156,6 +151,7 @@ pub(super) fn fork(
         belongings.file(socket);
     }
     let line = built?;
+    make_memory_folders(driver, &line, &mut belongings)?;
     back_ends::taps_made(&mut domain, &opened.names);
 
     let log_path = driver.folders.guest_log(&domain.name);
@@ -225,6 +221,34 @@ fn make_folder(folder: &Path) -> io::Result<()> {
         _ => {}
     }
     std::fs::DirBuilder::new().mode(0o750).create(folder)
+}
+
+/// The folders that QEMU makes files of guest memory in: on file systems of huge pages and in
+/// `memory_backing_dir`. Only QEMU's user may enter them.
+fn make_memory_folders(
+    driver: &Driver,
+    line: &argv::CommandLine,
+    belongings: &mut Provisional,
+) -> Result<()> {
+    for folder in &line.memory_folders {
+        let failed = |cause: io::Error| {
+            let what = format!("Unable to create {}", folder.display());
+            Error::system(ErrorDomain::Qemu, what, &cause)
+        };
+        if let Some(parent) = folder.parent() {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o755)
+                .create(parent)
+                .map_err(failed)?;
+        }
+        make_folder(folder).map_err(failed)?;
+        belongings.folder(folder);
+        if let Some(ownership) = &driver.ownership {
+            ownership.hand_over(folder)?;
+        }
+    }
+    Ok(())
 }
 
 /// The listening end for QEMU and our own, connected to it: the kernel keeps it waiting until QEMU

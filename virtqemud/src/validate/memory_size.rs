@@ -15,6 +15,13 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
             "At least one numa node has to be configured when enabling memory hotplug",
         ));
     }
+    if let Some(max) = &domain.max_memory
+        && max.size < domain.memory.size
+    {
+        return Err(xml_error(
+            "maximum memory size must be equal or greater than the actual memory size",
+        ));
+    }
     if let Some(backing) = &domain.memory_backing {
         pages(backing, cells)?;
     }
