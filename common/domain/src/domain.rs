@@ -49,6 +49,8 @@ pub struct Domain {
     pub memory: Memory,
     /// What the balloon leaves of it.
     pub current_memory: KiB,
+    /// What was written as such, before it was limited to [`Self::memory`]; nothing is 0. Not written.
+    pub asked_memory: KiB,
     /// Limits on block devices.
     pub blkiotune: Option<Blkiotune>,
     /// Limits on memory.

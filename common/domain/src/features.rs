@@ -100,6 +100,22 @@ pub struct Features {
     pub aia: Option<Aia>,
 }
 
+impl Features {
+    /// Forgets details of what is off.
+    pub(crate) fn settle(&mut self) {
+        if let Some(hyperv) = &mut self.hyperv {
+            hyperv.settle();
+        }
+        if let Some(smm) = self.smm.as_mut().filter(|smm| !smm.state.is_on()) {
+            smm.tseg = None;
+        }
+        let ring = self.kvm.as_mut().and_then(|kvm| kvm.dirty_ring.as_mut());
+        if let Some(ring) = ring.filter(|ring| !ring.state.is_on()) {
+            ring.size = None;
+        }
+    }
+}
+
 /// On or off, `on` when not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaybeState {

@@ -1,7 +1,8 @@
 //! Hyper-V enlightenments.
 
 use crate::features::State;
-use virt_xml::{Element, OnOff, Words};
+use virt_error::Result;
+use virt_xml::{Element, Node, OnOff, Tag, Words, Writer};
 
 /// `<hyperv mode=>`.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
@@ -62,6 +63,27 @@ pub struct Hyperv {
     pub xmm_input: Option<HypervState>,
 }
 
+impl Hyperv {
+    /// Forgets what is not looked at: single enlightenments where all are passed through, and parts
+    /// of one that are off.
+    pub(crate) fn settle(&mut self) {
+        if self.mode == HypervMode::Passthrough {
+            *self = Self {
+                mode: self.mode,
+                ..Self::default()
+            };
+        }
+        let is_on = |state: &HypervState| state.state.is_on();
+        if let Some(stimer) = &mut self.stimer {
+            stimer.direct = stimer.direct.filter(is_on);
+        }
+        if let Some(tlbflush) = &mut self.tlbflush {
+            tlbflush.direct = tlbflush.direct.filter(is_on);
+            tlbflush.extended = tlbflush.extended.filter(is_on);
+        }
+    }
+}
+
 /// How enlightenments are chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Words)]
 pub enum HypervMode {
@@ -76,14 +98,38 @@ pub enum HypervMode {
 pub type HypervState = State;
 
 /// `<spinlocks/>`.
-#[derive(Debug, Clone, PartialEq, Element)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Spinlocks {
     /// On or off.
-    #[xml(attr)]
     pub state: OnOff,
-    /// Tries before the hypervisor is told, 4095 or more.
-    #[xml(attr)]
+    /// Tries before the hypervisor is told, 4095 or more; always there when it is on.
     pub retries: Option<u32>,
+}
+
+impl Element for Spinlocks {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let state: OnOff = node.required("state")?;
+        let retries = node.attr("retries")?;
+        Ok(match state {
+            OnOff::On if retries.is_none() => {
+                return Err(
+                    node.error("Missing required attribute 'retries' in element 'spinlocks'")
+                );
+            }
+            OnOff::On => Self { state, retries },
+            OnOff::Off => Self {
+                state,
+                retries: None,
+            },
+        })
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.attr("state", &self.state);
+        tag.maybe("retries", &self.retries);
+    }
+
+    fn content(&self, _out: &mut Writer) {}
 }
 
 /// `<stimer>`.
@@ -98,14 +144,33 @@ pub struct Stimer {
 }
 
 /// `<vendor_id/>`.
-#[derive(Debug, Clone, PartialEq, Element)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct VendorId {
     /// On or off.
-    #[xml(attr)]
     pub state: OnOff,
-    /// Up to 12 characters, no comma.
-    #[xml(attr)]
+    /// Up to 12 characters, no comma; always there when it is on.
     pub value: Option<String>,
+}
+
+impl Element for VendorId {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let state: OnOff = node.required("state")?;
+        let value = node.attr("value")?;
+        Ok(match state {
+            OnOff::On if value.is_none() => {
+                return Err(node.error("missing 'value' attribute for HyperV feature 'vendor_id'"));
+            }
+            OnOff::On => Self { state, value },
+            OnOff::Off => Self { state, value: None },
+        })
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.attr("state", &self.state);
+        tag.maybe("value", &self.value);
+    }
+
+    fn content(&self, _out: &mut Writer) {}
 }
 
 /// `<tlbflush>`.

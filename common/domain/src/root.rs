@@ -78,6 +78,7 @@ impl Element for Domain {
             max_memory: node.child("maxMemory")?,
             memory: memory.unwrap_or_default(),
             current_memory: current_memory.unwrap_or_default(),
+            asked_memory: current_memory.unwrap_or_default(),
             blkiotune: node.child("blkiotune")?,
             memtune: node.child("memtune")?,
             memory_backing: node.child("memoryBacking")?,

@@ -45,6 +45,9 @@ impl Domain {
         if let Some(metadata) = &mut self.metadata {
             keep_one_of_each(metadata);
         }
+        if let Some(features) = &mut self.features {
+            features.settle();
+        }
         if let Some(cpu) = &mut self.cpu {
             cpu.forget_unnamed();
         }

@@ -123,10 +123,11 @@ pub(super) fn place_smartcards(domain: &mut Domain) {
 /// # Errors
 /// INTERNAL_ERROR when there are more devices than slots.
 pub(super) fn place_memory(domain: &mut Domain) -> Result<()> {
-    let slots = domain
-        .max_memory
-        .as_ref()
-        .map_or(0, |max| max.slots.unwrap_or(0));
+    // Without any the devices are refused by another name.
+    let Some(max) = &domain.max_memory else {
+        return Ok(());
+    };
+    let slots = max.slots.unwrap_or(0);
     let mut taken: HashSet<u32> = domain
         .devices
         .memories

@@ -45,6 +45,9 @@ pub(super) fn append(
     if let Some(smm) = &features.smm {
         list.put("smm", smm.state);
     }
+    if let Some(ps2) = features.ps2 {
+        list.put("i8042", ps2.state);
+    }
     if let Some(ioapic) = features.ioapic {
         let word = match ioapic.driver {
             IoapicDriver::Qemu => "split",
@@ -109,9 +112,6 @@ pub(super) fn append(
     }
     if super::numa::has_hmat(domain) {
         list.put("hmat", "on");
-    }
-    if let Some(ps2) = features.ps2 {
-        list.put("i8042", ps2.state);
     }
     super::memory::enclaves(&mut list, domain);
     if let Some(acpi) = machine.and_then(|m| m.acpi).filter(|acpi| *acpi) {

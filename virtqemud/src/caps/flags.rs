@@ -155,7 +155,7 @@ flags! {
     MemoryBackendFilePmem = "memory-backend-file.pmem" <- Property("memory-backend-file", "pmem"),
     NvdimmUnarmed = "nvdimm.unarmed" <- Property("nvdimm", "unarmed"),
     VirtioPciNonTransitional = "virtio-pci-non-transitional" <- Type("virtio-blk-pci-non-transitional"),
-    MachineVirtIommu = "machine.virt.iommu" <- OptionParameter("machine", "iommu"),
+    MachineVirtIommu = "machine.virt.iommu" <- MachineProperty("virt", "iommu"),
     X86MaxCpu = "x86-max-cpu" <- Type("max-x86_64-cpu"),
     CpuUnavailableFeatures = "cpu-unavailable-features" <- Property("max-x86_64-cpu", "unavailable-features"),
     CanonicalCpuFeatures = "canonical-cpu-features" <- Property("max-x86_64-cpu", "unavailable-features"),
@@ -264,8 +264,8 @@ flags! {
     MachineVirtAia = "machine.virt.aia" <- Property("virt-machine", "aia"),
     Shim = "shim" <- OptionParameter("machine", "shim"),
     VirtioScsiIothreadMapping = "virtio-scsi.iothread-mapping" <- Property("virtio-scsi-pci", "iothread-vq-mapping"),
-    SevGuest = "sev-guest" <- Type("sev-guest"),
-    SevSnpGuest = "sev-snp-guest" <- Type("sev-snp-guest"),
+    SevGuest = "sev-guest" <- TypeWith("sev-guest", "query-sev-capabilities"),
+    SevSnpGuest = "sev-snp-guest" <- TypeWith("sev-snp-guest", "query-sev-capabilities"),
     ChardevJson = "chardev.json" <- Never,
 }
 

@@ -42,7 +42,7 @@ pub(super) fn hyperv(session: &Session) -> Option<Hyperv> {
         .reply_to("query-cpu-model-expansion", &arguments)?
         .get("model")?
         .get("props")?;
-    let features = HYPERV_PROPERTIES
+    let features: Vec<_> = HYPERV_PROPERTIES
         .iter()
         .filter(|(_, property)| match props.get(property) {
             Some(Value::Bool(on)) => *on,
@@ -53,7 +53,7 @@ pub(super) fn hyperv(session: &Session) -> Option<Hyperv> {
         })
         .map(|(name, _)| (*name).to_owned())
         .collect();
-    Some(Hyperv { features })
+    Some(Hyperv { features }).filter(|hyperv| !hyperv.features.is_empty())
 }
 
 /// `query-sev-capabilities`.
@@ -131,4 +131,29 @@ pub(super) fn sgx(session: &Session) -> Option<SgxCaps> {
         section_size,
         sections,
     })
+}
+
+/// One version of Arm's interrupt controller, of `query-gic-capabilities`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gic {
+    /// Its version.
+    pub version: u32,
+    /// Whether the kernel has it.
+    pub kernel: bool,
+    /// Whether QEMU emulates it.
+    pub emulated: bool,
+}
+
+pub(super) fn gic(session: &Session) -> Vec<Gic> {
+    array(session.reply("query-gic-capabilities"))
+        .iter()
+        .filter_map(|one| {
+            let flag = |key: &str| one.get(key).and_then(Value::as_bool).unwrap_or(false);
+            Some(Gic {
+                version: u32::try_from(one.get("version")?.as_u64()?).ok()?,
+                kernel: flag("kernel"),
+                emulated: flag("emulated"),
+            })
+        })
+        .collect()
 }

@@ -17,7 +17,7 @@ mod source;
 pub use cpu::{CpuModel, CpuProperty, CpuValue, HostCpu, Usable};
 pub(crate) use cpu::{expanded as expanded_cpu, models as cpu_models};
 pub use flags::{CapFlag, CapFlags};
-pub use host_features::{Hyperv, SevCaps, SgxCaps, SgxSection};
+pub use host_features::{Gic, Hyperv, SevCaps, SgxCaps, SgxSection};
 pub use machine::Machine;
 pub use retired::is_retired;
 pub use session::{Exchange, Session};
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// Version of the cached form; a cache of another version is probed anew.
-pub const CACHE_VERSION: u32 = 2;
+pub const CACHE_VERSION: u32 = 3;
 
 /// The oldest QEMU that can be driven: 6.2.0, in the form of [`QemuCaps::version`].
 pub const OLDEST_VERSION: u32 = 6_002_000;
@@ -87,6 +87,8 @@ pub struct QemuCaps {
     pub sev: Option<SevCaps>,
     /// Intel's enclaves, where the host has them.
     pub sgx: Option<SgxCaps>,
+    /// Versions of Arm's interrupt controller.
+    pub gic: Vec<Gic>,
 }
 
 impl QemuCaps {
@@ -151,6 +153,7 @@ impl QemuCaps {
                 .flatten(),
             sev: host_features::sev(main),
             sgx: host_features::sgx(main),
+            gic: host_features::gic(main),
         })
     }
 

@@ -99,7 +99,7 @@ pub fn details(session: &Session) -> Vec<Question> {
     objects.push("none-machine");
     objects.extend(match session.target() {
         Some("x86_64" | "i386") => Some("generic-pc-machine"),
-        Some("riscv64") => Some("virt-machine"),
+        Some("riscv64" | "arm" | "aarch64") => Some("virt-machine"),
         _ => None,
     });
     ask.extend(

@@ -10,8 +10,13 @@ use std::collections::{HashMap, HashSet};
 pub(super) enum Source {
     /// A type of the object model (`qom-list-types`).
     Type(&'static str),
+    /// A type of a host that can use it, which that command tells by answering.
+    TypeWith(&'static str, &'static str),
     /// A property of a type (`device-list-properties`, `qom-list-properties`).
     Property(&'static str, &'static str),
+    /// A property of a machine type, by the alias of its latest version or by the type all its
+    /// versions share.
+    MachineProperty(&'static str, &'static str),
     /// A boolean property which is off unless asked for.
     DefaultOff(&'static str, &'static str),
     /// A path in the schema (`query-qmp-schema`), see [`Schema::has`].
@@ -75,7 +80,21 @@ impl<'a> Facts<'a> {
     pub(super) fn show(&self, source: Source) -> bool {
         match source {
             Source::Type(name) => self.types.contains(name),
+            Source::TypeWith(name, command) => {
+                self.types.contains(name) && self.session.reply(command).is_some()
+            }
             Source::Property(of, name) => self.property(of, name).is_some(),
+            Source::MachineProperty(machine, name) => {
+                let reply = self.session.reply("query-machines");
+                let latest = array(reply)
+                    .iter()
+                    .find(|m| m.get("alias").and_then(Value::as_str) == Some(machine))
+                    .and_then(|m| m.get("name")?.as_str());
+                [latest, Some(machine)]
+                    .into_iter()
+                    .flatten()
+                    .any(|machine| self.property(&format!("{machine}-machine"), name).is_some())
+            }
             Source::DefaultOff(of, name) => self
                 .property(of, name)
                 .is_some_and(|p| p.get("default-value") == Some(&Value::Bool(false))),

@@ -16,14 +16,14 @@ use virt_host::cpu::{
 };
 use virt_host::{Pages, sysfs};
 
-use super::{Failure, transcript};
+use super::{Failure, guest_cpu, qemucaps, transcript};
 use crate::caps::{CapFlag, QemuCaps};
 use crate::domcaps::{self, Request, Surroundings};
 use crate::host_model::LeftOut;
 use crate::{capabilities, firmware};
 
 /// The tool's arguments, as these operations take them.
-struct Arguments {
+pub(super) struct Arguments {
     options: HashMap<String, String>,
     inputs: Vec<String>,
     settings: Value,
@@ -58,7 +58,7 @@ impl Arguments {
         self.options.get(name).map_or("", String::as_str)
     }
 
-    fn input(&self, at: usize) -> Result<String, Failure> {
+    pub(super) fn input(&self, at: usize) -> Result<String, Failure> {
         let path = self
             .inputs
             .get(at)
@@ -66,11 +66,11 @@ impl Arguments {
         text(path)
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub(super) fn flag(&self, name: &str) -> bool {
         self.settings.get(name) == Some(&Value::Bool(true))
     }
 
-    fn words(&self, name: &str) -> Option<Vec<String>> {
+    pub(super) fn words(&self, name: &str) -> Option<Vec<String>> {
         let list = self.settings.get(name)?.as_array()?;
         Some(
             list.iter()
@@ -104,7 +104,7 @@ fn text(path: &str) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| Failure::Usage(format!("{path}: {e}")))
 }
 
-fn map() -> Result<CpuMap, Failure> {
+pub(super) fn map() -> Result<CpuMap, Failure> {
     CpuMap::load(Path::new(CpuMap::FOLDER)).map_err(Failure::Refused)
 }
 
@@ -121,6 +121,9 @@ pub(super) fn run(
         "cpu-signature" => signature,
         "cpu-from-qmp" => from_qmp,
         "cpu-compare" => compare_cpus,
+        "cpu-update" => |arguments| guest_cpu::run(arguments, false),
+        "cpu-guest" => |arguments| guest_cpu::run(arguments, true),
+        "qemucaps-probe" => |arguments| Ok(qemucaps::document(&arguments.caps()?)),
         "cpu-has-feature" => has_feature,
         "cpu-baseline" => baseline_of,
         "cpu-baseline-pair" => baseline_of_pair,
@@ -285,7 +288,7 @@ fn decode_cpu(arguments: &Arguments) -> Result<String, Failure> {
         path => qmp_models(&text(path)?)?,
     };
     let cpu = Cpu::of(&map.x86, &data);
-    guest_cpu(&map, &cpu, &models)
+    named_cpu(&map, &cpu, &models)
 }
 
 /// The replies of a `.json` file: the expansion of the host's CPU, perhaps the definitions.
@@ -318,10 +321,10 @@ fn from_qmp(arguments: &Arguments) -> Result<String, Failure> {
         false => Vec::new(),
     };
     let cpu = crate::host_model::described(&map.x86, &host, LeftOut::default());
-    guest_cpu(&map, &cpu, &models)
+    named_cpu(&map, &cpu, &models)
 }
 
-fn guest_cpu(map: &CpuMap, cpu: &Cpu, models: &[crate::caps::CpuModel]) -> Result<String, Failure> {
+fn named_cpu(map: &CpuMap, cpu: &Cpu, models: &[crate::caps::CpuModel]) -> Result<String, Failure> {
     let offers: Vec<_> = models.iter().map(crate::host_model::offer).collect();
     let offers = (!offers.is_empty()).then_some(offers.as_slice());
     let named = decode::name(&map.x86, cpu, Purpose::Guest, offers)

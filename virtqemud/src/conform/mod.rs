@@ -6,9 +6,11 @@
 
 mod arguments;
 mod descriptors;
+mod guest_cpu;
 mod host;
 mod moments;
 mod prepare;
+mod qemucaps;
 mod settings;
 mod transcript;
 

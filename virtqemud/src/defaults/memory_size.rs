@@ -8,9 +8,10 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     if context.is_new() {
         domain.memory.size = whole(domain);
-        if domain.current_memory > domain.memory.size {
-            domain.current_memory = domain.memory.size;
-        }
+        domain.current_memory = match domain.asked_memory {
+            KiB(0) => domain.memory.size,
+            asked => asked.min(domain.memory.size),
+        };
     }
     // Memory is plugged into NUMA nodes; a new guest that wants it gets one.
     let wanted = domain.max_memory.is_some() && context.is_new();
@@ -26,6 +27,11 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
             cells: vec![cell],
             interconnects: None,
         });
+        for memory in &mut domain.devices.memories {
+            if memory.model.has_node() {
+                memory.target.node.get_or_insert(0);
+            }
+        }
     }
     Ok(())
 }
@@ -69,8 +75,8 @@ pub fn align(domain: &mut Domain) -> Result<()> {
     let up_to = |unit: u64, size: KiB, what: &dyn Fn() -> String| {
         size.0
             .checked_next_multiple_of(unit)
-            // Bytes have to be countable too.
-            .filter(|kib| kib.checked_mul(1024).is_some())
+            // libvirt counts bytes with a sign.
+            .filter(|kib| *kib <= i64::MAX.unsigned_abs() / 1024)
             .map(KiB)
             .ok_or_else(|| {
                 Error::new(

@@ -47,6 +47,7 @@ fn caps() -> QemuCaps {
         hyperv: None,
         sev: None,
         sgx: None,
+        gic: Vec::new(),
     }
 }
 

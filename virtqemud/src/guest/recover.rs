@@ -282,6 +282,7 @@ fn known_caps(status: &Status) -> QemuCaps {
         hyperv: None,
         sev: None,
         sgx: None,
+        gic: Vec::new(),
     }
 }
 

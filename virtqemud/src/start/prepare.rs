@@ -1,7 +1,7 @@
 //! The part of a start that blocks: files, descriptors, the fork. Runs on a thread of its own.
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -223,6 +223,23 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().mode(0o750).create(folder)
 }
 
+/// A folder and those it is in, as far as they aren't there: everyone may pass through, whatever the
+/// daemon's umask.
+fn make_way(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_way(parent)?;
+    }
+    match std::fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.and_then(|()| {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+        }),
+    }
+}
+
 /// The folders that QEMU makes files of guest memory in: on file systems of huge pages and in
 /// `memory_backing_dir`. Only QEMU's user may enter them.
 fn make_memory_folders(
@@ -236,11 +253,7 @@ fn make_memory_folders(
             Error::system(ErrorDomain::Qemu, what, &cause)
         };
         if let Some(parent) = folder.parent() {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(parent)
-                .map_err(failed)?;
+            make_way(parent).map_err(failed)?;
         }
         make_folder(folder).map_err(failed)?;
         belongings.folder(folder);

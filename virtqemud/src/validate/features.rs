@@ -4,10 +4,10 @@ use super::Context;
 use super::refusal::{unsupported, xml_error};
 use crate::board::Board;
 use crate::caps::CapFlag;
-use virt_domain::Domain;
 use virt_domain::features::Features;
 use virt_domain::hyperv::Hyperv;
 use virt_domain::seclabel::LaunchSecurityType;
+use virt_domain::{Domain, VirtType};
 use virt_error::Result;
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
@@ -33,10 +33,27 @@ fn known(domain: &Domain, context: &Context, features: &Features) -> Result<()> 
         return elsewhere("gic");
     }
     if features.ras.is_some() && board != Board::ArmVirt {
-        return elsewhere("ras");
+        return Err(unsupported(
+            "ras feature is only supported with ARM Virt machines",
+        ));
     }
     if features.aia.is_some() && board != Board::RiscvVirt {
-        return elsewhere("aia");
+        return Err(unsupported(
+            "aia feature is only supported with RISC-V Virt machines",
+        ));
+    }
+    if let Some(tcg) = &features.tcg {
+        if domain.virt_type != VirtType::Qemu {
+            return Err(unsupported(format!(
+                "TCG features are incompatible with domain type '{}'",
+                domain.virt_type
+            )));
+        }
+        if tcg.tb_cache.is_some_and(|size| size.0 % 1024 != 0) {
+            return Err(unsupported(
+                "tb-cache size must be an integer multiple of MiB",
+            ));
+        }
     }
     for (name, said) in [
         ("hpt", features.hpt.is_some()),

@@ -109,9 +109,8 @@ fn address(memory: &MemoryDevice, slots: u32) -> Result<()> {
 
 /// The guest's node it is part of.
 fn node(memory: &MemoryDevice, cells: usize) -> Result<()> {
-    let needs_node = !matches!(memory.model, MemoryModel::VirtioPmem | MemoryModel::SgxEpc);
     match memory.target.node {
-        None if needs_node && cells > 0 => Err(unsupported(
+        None if memory.model.has_node() && cells > 0 => Err(unsupported(
             "target NUMA node needs to be specified for memory device",
         )),
         Some(node) if node as usize >= cells && cells > 0 => Err(plain(format!(

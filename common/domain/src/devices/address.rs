@@ -280,6 +280,17 @@ pub(crate) fn number(text: &str) -> Option<u64> {
     }
 }
 
+/// A number that is hexadecimal with and without `0x`.
+pub(crate) fn hexadecimal(text: &str) -> Option<u64> {
+    let digits = text.trim();
+    let digits = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+        .unwrap_or(digits);
+    let all = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    all.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+}
+
 fn numeric(node: &mut Node<'_>, name: &str) -> Result<Option<u64>> {
     match node.attr::<String>(name)? {
         None => Ok(None),
@@ -418,7 +429,12 @@ impl Element for Address {
             }),
             "dimm" => Self::Dimm(DimmAddress {
                 slot: small(node, "slot")?,
-                base: numeric(node, "base")?,
+                base: match node.attr::<String>("base")? {
+                    None => None,
+                    Some(text) => Some(hexadecimal(&text).ok_or_else(|| {
+                        node.bad_attr("base", &text, "a number such as 0x100000000")
+                    })?),
+                },
             }),
             "virtio-mmio" => Self::VirtioMmio,
             "unassigned" => Self::Unassigned,

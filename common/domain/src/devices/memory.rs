@@ -129,7 +129,7 @@ pub struct MemoryBase {
 impl Element for MemoryBase {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         let text = node.required::<String>("base")?;
-        super::address::number(&text)
+        super::address::hexadecimal(&text)
             .map(|base| Self { base })
             .ok_or_else(|| node.bad_attr("base", &text, "a number such as 0x100000000"))
     }
@@ -307,6 +307,11 @@ impl MemoryModel {
     /// Whether it is a file's content.
     pub fn has_file(self) -> bool {
         matches!(self, Self::Nvdimm | Self::VirtioPmem)
+    }
+
+    /// Whether it has to be part of one of the guest's nodes where there are any.
+    pub fn has_node(self) -> bool {
+        !matches!(self, Self::VirtioPmem | Self::SgxEpc)
     }
 
     /// Whether it sits in one of the slots that `<maxMemory>` counts.

@@ -3,12 +3,17 @@
 //!
 //! Facts: formatdomain "CPU model and topology"; checked against the stock daemon's command lines.
 
+mod translate;
+mod update;
+
+pub use translate::translate;
+pub use update::{custom, take_hosts};
+
 use std::sync::Arc;
 
-use virt_domain::cpu::{Cpu, CpuFeature, CpuMatch, CpuMode, CpuModel, Fallback, FeaturePolicy};
+use virt_domain::cpu::{Cpu, CpuFeature, CpuMatch, CpuMode, Fallback, FeaturePolicy};
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_host::cpu::Named;
 use virt_host::cpu::map::{CpuMap, X86};
 
 use crate::caps::{Accel, AccelCaps};
@@ -61,7 +66,10 @@ pub fn resolve(domain: &mut Domain, context: &Context, models: Models) -> Result
             .as_ref()
             .map(host_model::as_expanded)
             .ok_or(refusal)?;
-        become_model(cpu, named);
+        update::take_hosts(cpu, named);
+        if let Some(model) = &mut cpu.model {
+            model.fallback = Some(Fallback::Forbid);
+        }
         return Ok(());
     }
     let map = models().filter(|_| arch.is_x86());
@@ -81,13 +89,23 @@ pub fn resolve(domain: &mut Domain, context: &Context, models: Models) -> Result
         host.extra
             .retain(|name| is_migratable(name, caps, &map.x86));
     }
-    match mode {
-        CpuMode::HostModel => become_model(cpu, host.ok_or(refusal)?),
-        _ => custom(cpu, host, &map.x86, caps),
+    if mode == CpuMode::HostModel {
+        update::take_hosts(cpu, host.ok_or(refusal)?);
+        // It was found among the models there are.
+        if let Some(model) = &mut cpu.model {
+            model.fallback = Some(Fallback::Forbid);
+        }
+        return Ok(());
     }
-    if mode == CpuMode::Custom {
-        say_what_was_removed(cpu, &map.x86);
-    }
+    let described = caps
+        .host_cpu
+        .as_ref()
+        .map(|host| host_model::described(&map.x86, host, LeftOut::default()).features)
+        .unwrap_or_default();
+    update::custom(cpu, host, &described, &map.x86);
+    let offered: Vec<&str> = caps.cpus.iter().map(|model| model.name.as_str()).collect();
+    translate::translate(cpu, &map.x86, &offered)?;
+    say_what_was_removed(cpu, &map.x86);
     Ok(())
 }
 
@@ -131,99 +149,4 @@ fn depends_on_map(cpu: &Cpu, arch: Arch) -> bool {
         .is_some_and(|name| !MADE_UP.contains(&name));
     arch.is_x86()
         && (real || cpu.matching == Some(CpuMatch::Minimum) || cpu.features.iter().any(optional))
-}
-
-/// Turns the CPU into a given one; what the definition says of single features counts.
-fn become_model(cpu: &mut Cpu, named: Named) {
-    cpu.mode = Some(CpuMode::Custom);
-    cpu.matching = Some(CpuMatch::Exact);
-    let vendor_id = cpu.model.take().and_then(|model| model.vendor_id);
-    cpu.model = Some(CpuModel {
-        fallback: Some(Fallback::Forbid),
-        vendor_id,
-        name: Some(named.model),
-    });
-    if cpu.vendor.is_none() {
-        cpu.vendor = named.vendor;
-    }
-    let said = std::mem::take(&mut cpu.features);
-    let with = |names: Vec<String>, policy| {
-        names
-            .into_iter()
-            .map(move |name| CpuFeature { policy, name })
-    };
-    cpu.features = with(named.extra, FeaturePolicy::Require)
-        .chain(with(named.missing, FeaturePolicy::Disable))
-        .collect();
-    for feature in said {
-        match cpu.features.iter_mut().find(|f| f.name == feature.name) {
-            // The host's answer stands.
-            _ if feature.policy == FeaturePolicy::Optional => {}
-            Some(known) => known.policy = feature.policy,
-            None => cpu.features.push(feature),
-        }
-    }
-}
-
-fn custom(cpu: &mut Cpu, host: Option<Named>, map: &X86, caps: &AccelCaps) {
-    if cpu.matching == Some(CpuMatch::Minimum) {
-        if let Some(host) = host {
-            become_model(cpu, host);
-        }
-        return;
-    }
-    let described = caps
-        .host_cpu
-        .as_ref()
-        .map(|host| host_model::described(map, host, LeftOut::default()));
-    for feature in &mut cpu.features {
-        if feature.policy != FeaturePolicy::Optional {
-            continue;
-        }
-        let there = map.feature(&feature.name).is_some_and(|number| {
-            described
-                .as_ref()
-                .is_some_and(|cpu| cpu.features.contains(number))
-        });
-        feature.policy = if there {
-            FeaturePolicy::Require
-        } else {
-            FeaturePolicy::Disable
-        };
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_of_a_feature_counts_more_than_what_the_host_has() {
-        let feature = |policy, name: &str| CpuFeature {
-            policy,
-            name: name.to_owned(),
-        };
-        let mut cpu = Cpu {
-            mode: Some(CpuMode::HostModel),
-            features: vec![
-                feature(FeaturePolicy::Disable, "vmx"),
-                feature(FeaturePolicy::Optional, "sha-ni"),
-                feature(FeaturePolicy::Require, "invtsc"),
-            ],
-            ..Cpu::default()
-        };
-        let named = Named {
-            model: "Haswell".to_owned(),
-            vendor: Some("Intel".to_owned()),
-            extra: vec!["vmx".to_owned(), "ss".to_owned()],
-            missing: vec!["rtm".to_owned()],
-        };
-        become_model(&mut cpu, named);
-        assert_eq!(cpu.model_name(), Some("Haswell"));
-        assert_eq!(cpu.feature("vmx"), Some(FeaturePolicy::Disable));
-        assert_eq!(cpu.feature("ss"), Some(FeaturePolicy::Require));
-        assert_eq!(cpu.feature("rtm"), Some(FeaturePolicy::Disable));
-        assert_eq!(cpu.feature("invtsc"), Some(FeaturePolicy::Require));
-        assert_eq!(cpu.feature("sha-ni"), None);
-    }
 }
