@@ -1,0 +1,19 @@
+//! Control groups of guests, for both drivers: where the host has them ([`Layout`]), what guests'
+//! groups are called ([`names`]), one group in all hierarchies ([`Group`]) and what is set in it.
+//!
+//! Facts: cgroups(7), the kernel's documents on both versions, WIRE.md section 22.
+
+mod controller;
+mod file;
+mod group;
+mod host;
+mod layout;
+mod machined;
+pub mod names;
+mod values;
+
+pub use controller::Controller;
+pub use group::Group;
+pub use host::{Driver, Guest, Host, Placed};
+pub use layout::{Layout, Legacy, Unified};
+pub use values::{CpuUsage, MemoryLimit, Throttle, UNLIMITED_KIB};
