@@ -49,6 +49,8 @@ pub struct Driver {
     pub host_state: HostState,
     /// TCP ports of the guests' displays.
     pub ports: Mutex<Ports>,
+    /// The host's control groups; none in a session, and where the host has none to offer.
+    pub cgroups: Option<Arc<virt_cgroup::Host>>,
     /// Who QEMU runs as; nobody but the daemon's own user in a session.
     pub ownership: Option<Ownership>,
 }
@@ -88,6 +90,7 @@ impl Driver {
             registry,
             host_state: HostState::new(Arc::clone(&host), settings),
             host,
+            cgroups: crate::tuning::host::look(&paths, &conf).map(Arc::new),
             ownership,
             ports: Mutex::new(Ports::new(conf.display_ports, conf.websocket_ports)),
             paths,

@@ -38,5 +38,6 @@ pub mod stats;
 pub mod status;
 pub mod storage;
 pub mod swtpm;
+mod tuning;
 pub mod usage;
 pub mod validate;

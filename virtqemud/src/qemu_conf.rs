@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 
+use virt_cgroup::Controller;
 use virt_daemon::Paths;
 use virt_daemon::conf::{ConfError, Document, Value};
 
@@ -53,6 +54,8 @@ pub struct QemuConf {
     pub log_timestamp: bool,
     /// Capability flags that are treated as absent.
     pub capability_filters: Vec<String>,
+    /// Controllers that guests may be kept by; `None`: all that the host has.
+    pub cgroup_controllers: Option<Vec<Controller>>,
     /// How save images are packed.
     pub save_image_format: SaveFormat,
     /// Keys of the file that have no effect yet, to be told to the operator.
@@ -90,7 +93,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "backup_tls_x509_secret_uuid",
     "backup_tls_x509_verify",
     "bridge_helper",
-    "cgroup_controllers",
     "cgroup_device_acl",
     "chardev_tls_x509_cert_dir",
     "chardev_tls_x509_secret_uuid",
@@ -193,6 +195,7 @@ impl QemuConf {
             swtpm_group: file.text("swtpm_group")?,
             log_timestamp: file.switch("log_timestamp")?.unwrap_or(true),
             capability_filters: file.list("capability_filters")?.unwrap_or_default(),
+            cgroup_controllers: controllers(&mut file)?,
             save_image_format: save_format(&mut file)?,
             without_effect: Vec::new(),
         };
@@ -232,6 +235,23 @@ fn range(file: &mut Document, key: &str, default: (u16, u16)) -> Result<(u16, u1
         ));
     }
     Ok((min, max))
+}
+
+fn controllers(file: &mut Document) -> Result<Option<Vec<Controller>>, ConfError> {
+    let line = file.line("cgroup_controllers");
+    let Some(names) = file.list("cgroup_controllers")? else {
+        return Ok(None);
+    };
+    let found = names.iter().map(|name| {
+        let found = Controller::from_name(name).filter(|one| one.holds_guests());
+        found.ok_or_else(|| {
+            file.error(
+                line,
+                format!("'cgroup_controllers': \"{name}\" is no controller"),
+            )
+        })
+    });
+    found.collect::<Result<_, _>>().map(Some)
 }
 
 /// Images with holes ("sparse") are not written yet.
@@ -306,6 +326,15 @@ mod tests {
         assert!(read("security_driver = \"none\"\n").is_ok());
         assert!(read("vnc_tls = 1\n").is_err());
         assert!(read("vnc_tls = 0\n").is_ok());
+    }
+
+    #[test]
+    fn controllers_are_named() {
+        let conf = read("cgroup_controllers = [ \"cpu\", \"memory\" ]\n").unwrap();
+        let named = [Controller::Cpu, Controller::Memory];
+        assert_eq!(conf.cgroup_controllers.as_deref(), Some(&named[..]));
+        assert_eq!(read("").unwrap().cgroup_controllers, None);
+        assert!(read("cgroup_controllers = [ \"cpus\" ]\n").is_err());
     }
 
     #[test]

@@ -228,6 +228,24 @@ impl Group {
         Ok(())
     }
 
+    /// Removes groups directly below this one by name, where no process is in them.
+    pub(crate) fn sweep(&self, is_left: impl Fn(&str) -> bool) {
+        for folder in &self.folders {
+            let Ok(entries) = std::fs::read_dir(&folder.path) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                if entry.file_name().to_str().is_some_and(&is_left) {
+                    let path = entry.path();
+                    match remove_tree(&path) {
+                        Ok(()) => tracing::info!(group = %path.display(), "an old group is removed"),
+                        Err(error) => tracing::debug!(group = %path.display(), %error, "it stays"),
+                    }
+                }
+            }
+        }
+    }
+
     /// Removes the group and all below it, waiting a moment for processes that are about to leave.
     /// What can't be removed is told in the log. Blocks.
     pub fn remove(&self) {

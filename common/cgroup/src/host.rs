@@ -117,7 +117,7 @@ impl Host {
     ///
     /// # Errors
     /// CONFIG_UNSUPPORTED for a partition that can't be one, SYSTEM_ERROR with what can't be made.
-    /// Nothing is left of it then.
+    /// What was made by then is removed by [`Host::remove_left`] when the process is gone.
     pub fn place(&self, guest: &Guest<'_>, pid: u32) -> Result<Placed> {
         let partition = guest.partition.unwrap_or(DEFAULT_PARTITION);
         names::check_partition(partition)?;
@@ -127,11 +127,8 @@ impl Host {
             // Of all partitions only the default one is made here.
             let parents = usize::from(partition == DEFAULT_PARTITION);
             let mut group = Group::at(&self.layout, &self.path(guest, &machine));
-            let made = group.create(parents).and_then(|()| group.add_process(leader));
-            if let Err(error) = made {
-                group.remove();
-                return Err(error);
-            }
+            group.create(parents)?;
+            group.add_process(leader)?;
             return Ok(Placed {
                 machine,
                 unit: None,
@@ -150,11 +147,7 @@ impl Host {
             partition,
             after: self.driver.after,
         })?;
-        let inside = self.inside_unit(&machine, leader);
-        if inside.is_err() {
-            machined::terminate(&machine);
-        }
-        inside
+        self.inside_unit(&machine, leader)
     }
 
     /// The guest's groups in the scope that systemd made for its process.
@@ -220,6 +213,34 @@ impl Host {
             outer: group.clone(),
             group,
         })
+    }
+
+    /// Removes groups of the default partition that have this daemon's names and are none of the
+    /// `known` guests', given by number and name. One that has a process in it stays. Blocks.
+    pub fn remove_unknown(&self, known: &[(i32, &str)]) {
+        let scope = self.driver.scope.as_deref();
+        let suffix = format!(".libvirt-{}", self.driver.name);
+        let prefix = match scope {
+            Some(scope) => format!("{}-{scope}-", self.driver.name),
+            None => format!("{}-", self.driver.name),
+        };
+        let known: Vec<String> = known
+            .iter()
+            .map(|(id, name)| names::machine(self.driver.name, scope, *id, name))
+            .collect();
+        let is_left = |name: &str| {
+            let machine = name.strip_suffix(&suffix);
+            machine.is_some_and(|machine| {
+                let rest = machine.strip_prefix(&prefix);
+                // Another daemon's have a word where ours have a number.
+                let is_ours = rest.is_some_and(|rest| {
+                    let id = rest.split('-').next().unwrap_or_default();
+                    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+                });
+                is_ours && !known.iter().any(|known| known == machine)
+            })
+        };
+        Group::at(&self.layout, DEFAULT_PARTITION).sweep(is_left);
     }
 
     /// Removes what a guest that is gone may have left. Blocks.

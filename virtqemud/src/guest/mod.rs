@@ -52,6 +52,6 @@ pub(crate) use launch::create_from;
 pub use launch::{StartOptions, create};
 pub use lifecycle::Lifecycle;
 pub use recover::{forget_transient, recover};
-pub use snapshot::{Live, Qemu, Size, Snapshot, Vcpu};
+pub use snapshot::{IothreadThread, Live, Qemu, Size, Snapshot, Vcpu};
 pub use taint::Taint;
 pub(crate) use transition::Becomes;

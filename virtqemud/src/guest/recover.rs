@@ -16,18 +16,19 @@ use super::actor;
 use super::belongings::Belongings;
 use super::body::{Body, Running};
 use super::entry::Guest;
-use super::snapshot::{Live, Qemu, Snapshot};
+use super::snapshot::{IothreadThread, Live, Qemu, Snapshot};
 use super::transition;
 use crate::argv::{self, guests_pages};
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::process::Process;
 use crate::process::log::GuestLog;
-use crate::qmp::machine::{Chardev, Cpu};
+use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::monitor::Ready;
 use crate::qmp::{Monitor, QmpError};
 use crate::start::{self, back_ends};
 use crate::status::Status;
+use crate::tuning;
 
 /// How long the daemon's start waits for guests to answer. Those that don't are stuck, or busy
 /// with much; they are served as their files say.
@@ -85,6 +86,7 @@ pub async fn recover(driver: &Arc<Driver>) -> Result<()> {
         let _ = tokio::time::timeout_at(deadline, question).await;
     }
     remove_unknown_folders(driver);
+    remove_unknown_groups(driver).await;
     tracing::info!("{found} running guests found in {:?}", begun.elapsed());
     Ok(())
 }
@@ -149,6 +151,25 @@ fn remove_unknown_folders(driver: &Driver) {
     }
 }
 
+/// Removes control groups of guests that don't run any more, such as one whose start was cut off.
+async fn remove_unknown_groups(driver: &Arc<Driver>) {
+    let Some(host) = driver.cgroups.clone() else {
+        return;
+    };
+    let active = driver.registry.active();
+    let known: Vec<_> = active
+        .iter()
+        .filter_map(|guest| Some((guest.id()?, guest.name())))
+        .collect();
+    let removed = tokio::task::spawn_blocking(move || {
+        let known = known.iter().map(|(id, name)| (*id, &**name));
+        host.remove_unknown(&known.collect::<Vec<_>>());
+    });
+    if let Err(error) = removed.await {
+        tracing::error!(%error, "old control groups were not removed");
+    }
+}
+
 fn names(folder: &Path, ending: &str) -> std::io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -183,9 +204,11 @@ async fn take_over(
     let id = status.domain.id.ok_or("it has no id")?;
     driver.registry.continue_after(id);
     let short_name = argv::short_name(id, &status.domain.name);
-    let belongings = belongings(driver, &status, &short_name);
+    let mut belongings = belongings(driver, &status, &short_name);
     let name: Arc<str> = status.domain.name.as_str().into();
-    let Some(process) = process(status.pid, &name) else {
+    let process = process(status.pid, &name);
+    let groups = groups(driver, &status, process.is_some(), &mut belongings);
+    let Some(process) = process else {
         ended(driver, &name, status, belongings).await;
         return Ok(None);
     };
@@ -207,6 +230,7 @@ async fn take_over(
         process,
         connected.monitor,
         Arc::new(known_caps(&status)),
+        groups,
     ));
     let snapshot = Snapshot {
         id: Some(id),
@@ -215,6 +239,7 @@ async fn take_over(
             domain: Arc::clone(&status.domain),
             qemu: Arc::clone(&qemu),
             vcpus: status.vcpus.into(),
+            iothreads: Arc::new([]),
             taints: status.taints.into(),
             deprecations: status.deprecations.into(),
         })),
@@ -314,6 +339,25 @@ fn belongings(driver: &Arc<Driver>, status: &Status, short_name: &str) -> Belong
     belongings
 }
 
+/// The guest's control groups, which go with it.
+fn groups(
+    driver: &Driver,
+    status: &Status,
+    runs: bool,
+    belongings: &mut Belongings,
+) -> Option<Arc<virt_cgroup::Placed>> {
+    let host = driver.cgroups.as_ref()?;
+    let guest = tuning::host::guest(&status.domain);
+    let found = runs.then(|| host.find(&guest, status.pid)).flatten();
+    let found = found.map(Arc::new);
+    let (own, host, domain) = (found.clone(), Arc::clone(host), Arc::clone(&status.domain));
+    belongings.at_end(move || match own {
+        Some(own) => own.remove(),
+        None => host.remove_left(&tuning::host::guest(&domain)),
+    });
+    found
+}
+
 /// Connects without ever waiting for QEMU: the kernel takes the connection, or it is busy with
 /// the last daemon's, which ends at once.
 async fn connect(path: &Path) -> std::io::Result<std::os::unix::net::UnixStream> {
@@ -363,6 +407,7 @@ impl Body {
         let events = monitor.set_migration_capabilities(&[("events", true)]);
         let status = monitor.send("query-status", None);
         let (cpus, chardevs) = (monitor.cpus(), monitor.chardevs());
+        let iothreads = monitor.iothreads();
         let name = self.name();
         let answers = self
             .attend(async move {
@@ -373,13 +418,15 @@ impl Body {
                 let status: crate::qmp::run::RunStatus = status.read().await?;
                 let cpus: Vec<Cpu> = cpus.read().await?;
                 let chardevs: Vec<Chardev> = chardevs.read().await?;
-                Ok((status, cpus, chardevs))
+                let iothreads: Vec<Iothread> = iothreads.read().await?;
+                Ok((status, cpus, chardevs, iothreads))
             })
             .await;
-        let (status, cpus, chardevs) = answers.map_err(|error| error.about(&name))?;
+        let (status, cpus, chardevs, iothreads) = answers.map_err(|error| error.about(&name))?;
         self.change_live(|live| {
             back_ends::character_devices(Arc::make_mut(&mut live.domain), &chardevs);
             live.vcpus = cpus.iter().map(Into::into).collect();
+            live.iothreads = iothreads.iter().filter_map(IothreadThread::of).collect();
         })?;
         self.catch_up_with(&status.status).await
     }

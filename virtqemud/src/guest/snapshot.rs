@@ -13,7 +13,7 @@ use super::taint::Taint;
 use crate::caps::QemuCaps;
 use crate::process::Process;
 use crate::qmp::Monitor;
-use crate::qmp::machine::Cpu;
+use crate::qmp::machine::{Cpu, Iothread};
 
 /// A guest at one moment. Replaced whole on every change.
 #[derive(Debug, Clone)]
@@ -123,6 +123,8 @@ pub struct Live {
     pub qemu: Arc<Qemu>,
     /// Threads of its processors that are on.
     pub vcpus: Arc<[Vcpu]>,
+    /// Its I/O threads.
+    pub iothreads: Arc<[IothreadThread]>,
     /// What is done to it that nobody supports.
     pub taints: Arc<[Taint]>,
     /// What of it is deprecated, in words.
@@ -136,6 +138,25 @@ pub struct Vcpu {
     pub index: u32,
     /// The host's thread that runs it; with TCG several may share one.
     pub thread: i32,
+}
+
+/// One I/O thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IothreadThread {
+    /// Its number in the guest, from 1.
+    pub id: u32,
+    /// The host's thread.
+    pub thread: i32,
+}
+
+impl IothreadThread {
+    /// That of QEMU's answer; one that is named otherwise than ours is somebody else's.
+    pub fn of(thread: &Iothread) -> Option<Self> {
+        Some(Self {
+            id: thread.id.strip_prefix("iothread")?.parse().ok()?,
+            thread: thread.thread_id,
+        })
+    }
 }
 
 impl From<&Cpu> for Vcpu {
@@ -158,6 +179,8 @@ pub struct Qemu {
     pub monitor: Monitor,
     /// What the binary can do.
     pub caps: Arc<QemuCaps>,
+    /// Its control groups, where it is in some.
+    pub groups: Option<Arc<virt_cgroup::Placed>>,
     /// Who has its terminals open.
     pub consoles: Consoles,
     /// What the end of the process will mean.
@@ -167,12 +190,19 @@ pub struct Qemu {
 
 impl Qemu {
     /// A QEMU that nobody wants to end yet.
-    pub fn new(uuid: Uuid, process: Process, monitor: Monitor, caps: Arc<QemuCaps>) -> Self {
+    pub fn new(
+        uuid: Uuid,
+        process: Process,
+        monitor: Monitor,
+        caps: Arc<QemuCaps>,
+        groups: Option<Arc<virt_cgroup::Placed>>,
+    ) -> Self {
         Self {
             uuid,
             process,
             monitor,
             caps,
+            groups,
             consoles: Consoles::default(),
             ending: Mutex::new(None),
             gone: watch::Sender::new(false),

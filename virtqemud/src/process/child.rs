@@ -8,6 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
 
+use std::os::unix::net::UnixStream;
+
 use rustix::fs::{Gid, Mode, Uid};
 use virt_confinement::Account;
 
@@ -32,6 +34,27 @@ impl Stdio {
     }
 }
 
+/// What is done about a program's process between its fork and its execution, given its number.
+pub struct Place(Box<dyn FnOnce(u32) -> virt_error::Result<()> + Send>);
+
+impl Place {
+    /// That step. It may block; an error ends the start with [`Place::refusal`].
+    pub fn new(step: impl FnOnce(u32) -> virt_error::Result<()> + Send + 'static) -> Self {
+        Self(Box::new(step))
+    }
+
+    /// The error of the step, if a start failed for that.
+    pub fn refusal(error: &io::Error) -> Option<&virt_error::Error> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Place")
+    }
+}
+
 /// A program to start.
 #[derive(Debug)]
 pub struct Program {
@@ -53,6 +76,9 @@ pub struct Program {
     /// It is killed when the thread that starts it ends, however that ends: for a program that only
     /// answers the daemon. Start such a program from a thread that lives as long as the daemon.
     pub ends_with_us: bool,
+    /// What is done about its process before it is executed: while that is under way the process
+    /// waits, and it ends if the daemon does.
+    pub place: Option<Place>,
 }
 
 impl Program {
@@ -67,6 +93,7 @@ impl Program {
             pid_file: None,
             account: None,
             ends_with_us: false,
+            place: None,
         }
     }
 
@@ -90,7 +117,7 @@ impl Program {
     ///
     /// # Errors
     /// The kernel's, when the binary can't be executed, the pid file can't be written or a
-    /// limit is reached.
+    /// limit is reached; that of [`Program::place`].
     pub fn start(self) -> io::Result<Process> {
         let mut command = Command::new(&self.binary);
         command
@@ -106,14 +133,69 @@ impl Program {
             Some(path) => Some(open_pid_file(path)?),
             None => None,
         };
-        let moves = clear_of_targets(self.descriptors, pid_file)?;
+        let above = self.descriptors.iter().map(|(n, _)| *n).max().unwrap_or(2) + 1;
+        let moves = clear_of_targets(self.descriptors, pid_file, above)?;
         let account = self.account.map(Credentials::of);
-        in_child::prepare(&mut command, moves, account, self.ends_with_us);
-        let child = command.spawn()?;
+        let (gate, ours) = match self.place {
+            None => (None, None),
+            Some(place) => {
+                let (ours, theirs) = UnixStream::pair()?;
+                let gate = Gate {
+                    theirs: rustix::io::fcntl_dupfd_cloexec(&theirs, above)?,
+                    ours: ours.as_raw_fd(),
+                };
+                (Some(gate), Some((place, ours)))
+            }
+        };
+        in_child::prepare(&mut command, moves, gate, account, self.ends_with_us);
+        let child = match ours {
+            None => command.spawn(),
+            Some((place, ours)) => spawn_placed(command, place, ours),
+        }?;
         let pid = i32::try_from(child.id()).map_err(io::Error::other)?;
         // Not reaped before this, so the number is still the child's.
         Process::open(pid)
     }
+}
+
+/// The child's end of the socket over which it tells that it is there and waits for its turn.
+#[derive(Debug)]
+struct Gate {
+    /// Above every number that a descriptor of the program has.
+    theirs: OwnedFd,
+    /// The number of our end, of which the child has a copy.
+    ours: std::os::fd::RawFd,
+}
+
+/// Spawns a program whose process is placed by `place` in between.
+fn spawn_placed(
+    mut command: Command,
+    place: Place,
+    mut ours: UnixStream,
+) -> io::Result<std::process::Child> {
+    use std::io::{Read, Write};
+    std::thread::scope(|scope| {
+        let placing = scope.spawn(move || {
+            let mut pid = [0; 4];
+            // Nothing comes when there is no child, or when it ends before its turn: the spawn
+            // knows why.
+            ours.read_exact(&mut pid).ok()?;
+            let placed = (place.0)(u32::from_ne_bytes(pid));
+            if placed.is_ok() {
+                // A child that is gone is told of by the spawn.
+                let _ = ours.write_all(&[1]);
+            }
+            placed.err()
+        });
+        let spawned = command.spawn();
+        // With it our copy of the child's end, so that the other thread does not wait for ever.
+        drop(command);
+        match placing.join() {
+            Ok(None) => spawned,
+            Ok(Some(error)) => Err(io::Error::other(error)),
+            Err(_) => Err(io::Error::other("the process could not be placed")),
+        }
+    })
 }
 
 fn open_pid_file(path: &std::path::Path) -> io::Result<OwnedFd> {
@@ -156,8 +238,8 @@ struct Moves {
 fn clear_of_targets(
     descriptors: Vec<(RawFd, OwnedFd)>,
     pid_file: Option<OwnedFd>,
+    above: RawFd,
 ) -> io::Result<Moves> {
-    let above = descriptors.iter().map(|(n, _)| *n).max().unwrap_or(2) + 1;
     let lift = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, above);
     let mut moves = Vec::with_capacity(descriptors.len());
     for (number, fd) in &descriptors {
@@ -174,12 +256,13 @@ mod in_child {
         reason = "the steps between fork and exec have no safe interface in the standard library"
     )]
 
-    use super::{AsRawFd, Command, CommandExt, Credentials, Mode, Moves, io};
+    use super::{AsRawFd, Command, CommandExt, Credentials, Gate, Mode, Moves, io};
 
     /// Appends the steps that run in the child.
     pub(super) fn prepare(
         command: &mut Command,
         moves: Moves,
+        gate: Option<Gate>,
         credentials: Option<Credentials>,
         ends_with_us: bool,
     ) {
@@ -191,6 +274,11 @@ mod in_child {
             command.pre_exec(move || {
                 rustix::process::setsid()?;
                 rustix::process::umask(Mode::from_raw_mode(0o002));
+                if let Some(gate) = &gate {
+                    // SAFETY of the call: our copy of the parent's end, which nothing here uses;
+                    // gone before a descriptor takes a number that may be its.
+                    nix::libc::close(gate.ours);
+                }
                 for (fd, number) in &moves.moves {
                     // SAFETY of the call: `dup2` on a number we own from here on, as the
                     // child's table is private; both numbers are valid and differ.
@@ -200,6 +288,9 @@ mod in_child {
                 }
                 if let Some(file) = &moves.pid_file {
                     write_pid(file)?;
+                }
+                if let Some(gate) = &gate {
+                    wait_for_turn(gate)?;
                 }
                 if let Some(credentials) = &credentials {
                     // The child has one thread, so the thread's identity is the process's. Groups
@@ -219,6 +310,23 @@ mod in_child {
                 Ok(())
             });
         }
+    }
+
+    /// Tells the parent our number and waits until it lets us go. Nobody has to wait here for a
+    /// parent that is gone: others that were forked meanwhile hold copies of its end, so its death is
+    /// asked for as well.
+    fn wait_for_turn(gate: &Gate) -> io::Result<()> {
+        let kill = rustix::process::Signal::KILL;
+        rustix::process::set_parent_process_death_signal(Some(kill))?;
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        rustix::io::write(&gate.theirs, &pid.to_ne_bytes())?;
+        let mut word = [0u8; 1];
+        let read = || rustix::io::read(&gate.theirs, &mut word);
+        if rustix::io::retry_on_intr(read)? != 1 {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        rustix::process::set_parent_process_death_signal(None)?;
+        Ok(())
     }
 
     fn libc_dup2(from: i32, to: i32) -> i32 {
@@ -324,6 +432,44 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[..2], ["54321", "54322 54323"]);
         assert!(lines[2].ends_with("\t0000000000000000"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn its_process_waits_until_it_is_placed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ran, seen) = (folder.path().join("ran"), folder.path().join("seen"));
+        let script = format!("echo $$ > {}", ran.display());
+        let mut program = shell(&script);
+        let (ran_by_then, told) = (ran.clone(), seen.clone());
+        program.place = Some(Place::new(move |pid| {
+            assert!(!ran_by_then.exists());
+            std::fs::write(told, format!("{pid}\n")).unwrap();
+            Ok(())
+        }));
+        let process = program.start().unwrap();
+        assert_eq!(process.ended().await, Ending::Exited(0));
+        let (ran, seen) = (std::fs::read(ran).unwrap(), std::fs::read(seen).unwrap());
+        assert_eq!(ran, seen);
+    }
+
+    #[tokio::test]
+    async fn one_that_can_not_be_placed_is_not_executed() {
+        let folder = tempfile::tempdir().unwrap();
+        let ran = folder.path().join("ran");
+        let mut program = shell(&format!("touch {}", ran.display()));
+        let refusal = virt_error::Error::new(
+            virt_error::ErrorCode::InternalError,
+            virt_error::ErrorDomain::Cgroup,
+            "no room",
+        );
+        let told = refusal.clone();
+        program.place = Some(Place::new(move |_| Err(told)));
+        let error = program.start().unwrap_err();
+        assert_eq!(Place::refusal(&error), Some(&refusal));
+        assert!(!ran.exists());
+        let mut missing = Program::new("/nonexistent/qemu");
+        missing.place = Some(Place::new(|_| Ok(())));
+        assert_eq!(missing.start().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
     #[tokio::test]

@@ -7,6 +7,6 @@ pub mod child;
 pub mod handle;
 pub mod log;
 
-pub use child::{Program, Stdio};
+pub use child::{Place, Program, Stdio};
 pub use handle::Process;
 pub use virt_daemon::watch;

@@ -20,6 +20,16 @@ pub struct Cpu {
     pub qom_path: String,
 }
 
+/// One I/O thread of `query-iothreads`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Iothread {
+    /// Its object's id.
+    pub id: String,
+    /// The host's thread.
+    pub thread_id: i32,
+}
+
 /// One character device of `query-chardev`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -54,6 +64,11 @@ impl Monitor {
     /// `query-cpus-fast`, without awaiting.
     pub fn cpus(&self) -> Pending {
         self.send("query-cpus-fast", None)
+    }
+
+    /// `query-iothreads`, without awaiting.
+    pub fn iothreads(&self) -> Pending {
+        self.send("query-iothreads", None)
     }
 
     /// `query-chardev`, without awaiting.

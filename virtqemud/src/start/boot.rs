@@ -9,13 +9,16 @@ use virt_driver::{Guest as _, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::prepare::{self, Forked};
-use super::{Origin, Plan, back_ends, memory_devices, placement};
+use super::{Origin, Plan, back_ends, memory_devices};
 use crate::caps::QemuCaps;
-use crate::guest::{Becomes, Body, Lifecycle, Live, Policy, Qemu, Running, Vcpu};
-use crate::qmp::machine::{Chardev, Cpu};
+use crate::guest::{
+    Becomes, Body, IothreadThread, Lifecycle, Live, Policy, Qemu, Running, Vcpu,
+};
+use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::memory::MemoryDevice;
 use crate::qmp::monitor::Ready;
 use crate::qmp::{Monitor, QmpError};
+use crate::tuning::groups;
 
 /// How long QEMU may take to come up, as with the stock daemon; guests whose memory is allocated
 /// at start get more.
@@ -93,11 +96,13 @@ impl Body {
             forked.process,
             connected.monitor,
             Arc::clone(caps),
+            forked.groups,
         ));
         let live = Live {
             domain: Arc::from(forked.domain),
             qemu: Arc::clone(&qemu),
             vcpus: Arc::new([]),
+            iothreads: Arc::new([]),
             taints: forked.taints.into(),
             deprecations: Arc::new([]),
         };
@@ -131,6 +136,7 @@ impl Body {
         // a daemon that is started now finds the guest and ends it.
         let events = monitor.set_migration_capabilities(&[("events", true)]);
         let (cpus, chardevs) = (monitor.cpus(), monitor.chardevs());
+        let iothreads = monitor.iothreads();
         let has_memories = !live.domain.devices.memories.is_empty();
         let memories = has_memories.then(|| monitor.memory_devices());
         self.write_status().await?;
@@ -146,21 +152,24 @@ impl Body {
                 }
                 let cpus: Vec<Cpu> = cpus.read().await?;
                 let chardevs: Vec<Chardev> = chardevs.read().await?;
+                let iothreads: Vec<Iothread> = iothreads.read().await?;
                 let memories: Vec<MemoryDevice> = match memories {
                     Some(pending) => pending.read().await?,
                     None => Vec::new(),
                 };
-                Ok((cpus, chardevs, memories))
+                Ok((cpus, chardevs, iothreads, memories))
             })
             .await;
-        let (cpus, chardevs, memories) = answers.map_err(told)?;
+        let (cpus, chardevs, iothreads, memories) = answers.map_err(told)?;
         let vcpus: Arc<[Vcpu]> = cpus.iter().map(Into::into).collect();
-        placement::pin(&live.domain, live.qemu.process.pid(), &vcpus)?;
+        let iothreads: Arc<[_]> = iothreads.iter().filter_map(IothreadThread::of).collect();
+        self.place_threads(&live, &vcpus, &iothreads).await?;
         self.change_live(|live| {
             let domain = Arc::make_mut(&mut live.domain);
             back_ends::character_devices(domain, &chardevs);
             memory_devices::found(domain, &memories);
             live.vcpus = vcpus;
+            live.iothreads = iothreads;
         })?;
         let driver = Arc::clone(self.driver());
         for pending in back_ends::after(&driver, &live.domain, &monitor)? {
@@ -170,6 +179,28 @@ impl Body {
             Origin::Boot => self.run_booted(paused).await,
             Origin::Saved(state) => self.run_restored(state, paused).await,
         }
+    }
+
+    /// Puts processors and I/O threads where the definition says.
+    async fn place_threads(
+        &mut self,
+        live: &Arc<Live>,
+        vcpus: &Arc<[Vcpu]>,
+        iothreads: &Arc<[IothreadThread]>,
+    ) -> Result<()> {
+        let (live, vcpus, iothreads) = (live.clone(), vcpus.clone(), iothreads.clone());
+        let placing = tokio::task::spawn_blocking(move || {
+            let placed = live.qemu.groups.as_deref();
+            for vcpu in vcpus.iter() {
+                groups::place_vcpu(placed, &live.domain, vcpu)?;
+            }
+            for iothread in iothreads.iter() {
+                groups::place_iothread(placed, &live.domain, iothread)?;
+            }
+            Ok(())
+        });
+        let placed = self.attend(placing).await;
+        placed.unwrap_or_else(|_| Err(fault("placing threads ended by a fault of the daemon's own")))
     }
 
     async fn run_booted(&mut self, paused: bool) -> Result<()> {

@@ -14,7 +14,6 @@ mod local_time;
 mod master_key;
 pub(crate) mod memory_devices;
 mod network_ports;
-mod placement;
 mod prepare;
 
 use std::os::fd::OwnedFd;

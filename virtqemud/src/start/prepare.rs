@@ -4,9 +4,10 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use virt_cgroup::Placed;
 use virt_domain::Domain;
 use virt_domain::os::SmbiosMode;
 use virt_domain::resource::Resource;
@@ -22,8 +23,9 @@ use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::guest::{Provisional, Taint};
 use crate::process::log::{GuestLog, Versions};
-use crate::process::{Process, Program, Stdio};
+use crate::process::{Place, Process, Program, Stdio};
 use crate::status::Kept;
+use crate::tuning::{affinity, groups, host, requirements};
 use crate::{aliases, define, storage};
 
 /// A QEMU that was just forked.
@@ -37,6 +39,8 @@ pub(super) struct Forked {
     pub(super) log: GuestLog,
     pub(super) kept: Kept,
     pub(super) taints: Vec<Taint>,
+    /// Its control groups.
+    pub(super) groups: Option<Arc<Placed>>,
 }
 
 fn failed(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Error {
@@ -70,6 +74,10 @@ pub(super) fn fork(
     if booting {
         check::boot_files(&domain)?;
     }
+    let there = driver.cgroups.as_deref();
+    requirements::check(&domain, |controller| {
+        there.is_some_and(|host| host.has(controller))
+    })?;
     let ownership = driver.ownership.as_ref();
     let (user, group) = match ownership {
         Some(ownership) => {
@@ -183,9 +191,7 @@ pub(super) fn fork(
     program.descriptors = opened.take();
     program.pid_file = Some(pid_file);
     program.account = ownership.map(|ownership| ownership.account().clone());
-    let process = program
-        .start()
-        .map_err(failed(format!("Failed to execute '{}'", line.program)))?;
+    let (process, groups) = start_placed(driver, program, &domain, &mut belongings)?;
 
     let kept = Kept {
         monitor: socket,
@@ -210,7 +216,49 @@ pub(super) fn fork(
         log,
         kept,
         taints,
+        groups,
     })
+}
+
+/// Starts QEMU in control groups of its own, on the processors of its main thread.
+fn start_placed(
+    driver: &Driver,
+    mut program: Program,
+    domain: &Domain,
+    belongings: &mut Provisional,
+) -> Result<(Process, Option<Arc<Placed>>)> {
+    let made = Arc::new(Mutex::new(None));
+    let cpus = affinity::of_emulator(domain);
+    if driver.cgroups.is_some() || cpus.is_some() {
+        let (groups, cpus) = (driver.cgroups.clone(), cpus.cloned());
+        let (made, domain) = (Arc::clone(&made), domain.clone());
+        program.place = Some(Place::new(move |pid| {
+            if let Some(host) = groups {
+                let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+                groups::place(&host, &domain, pid, &mut made)?;
+            }
+            match &cpus {
+                Some(cpus) => affinity::set(i32::try_from(pid).unwrap_or(i32::MAX), cpus),
+                None => Ok(()),
+            }
+        }));
+    }
+    let binary = program.binary.clone();
+    let started = program.start();
+    let made = made.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let groups = made.map(Arc::new);
+    if let Some(host) = &driver.cgroups {
+        let (host, own, domain) = (Arc::clone(host), groups.clone(), domain.clone());
+        belongings.at_end(move || match own {
+            Some(own) => own.remove(),
+            None => host.remove_left(&host::guest(&domain)),
+        });
+    }
+    let process = started.map_err(|error| match Place::refusal(&error) {
+        Some(refusal) => refusal.clone(),
+        None => failed(format!("Failed to execute '{}'", binary.display()))(error),
+    })?;
+    Ok((process, groups))
 }
 
 /// The guest's own folder, which only QEMU's user may enter. One that a guest of an earlier life of

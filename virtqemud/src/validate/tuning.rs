@@ -1,13 +1,10 @@
-//! Limits and shares that only control groups could keep: the driver puts no guest into one yet, so
-//! they are refused rather than forgotten. Pinning is kept without them.
+//! Limits and shares that nothing here keeps: they are refused rather than forgotten. What control
+//! groups keep is checked when the guest starts, for it depends on the host.
 
 use super::Context;
 use super::refusal::unsupported;
 use virt_domain::Domain;
 use virt_error::Result;
-
-/// The partition that needs no control group of its own.
-const DEFAULT_PARTITION: &str = "/machine";
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     if context.config.takes_unmet {
@@ -16,43 +13,15 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     match unmet(domain) {
         None => Ok(()),
         Some(element) => Err(unsupported(format!(
-            "element '/domain/{element}' is not supported yet: guests are not put into control \
-             groups; remove it"
+            "element '/domain/{element}' is not supported yet; remove it"
         ))),
     }
 }
 
 /// The first element that asks for what is not kept.
 fn unmet(domain: &Domain) -> Option<&'static str> {
-    if domain.blkiotune.is_some() {
-        return Some("blkiotune");
-    }
-    if domain.memtune.as_ref().is_some_and(|tune| {
-        tune.soft_limit.is_some() || tune.swap_hard_limit.is_some() || tune.hard_limit.is_some()
-    }) {
-        return Some("memtune");
-    }
     let tune = domain.cputune.as_ref();
-    let asked: [(bool, &str); 11] = [
-        (tune.is_some_and(|t| t.shares.is_some()), "cputune/shares"),
-        (tune.is_some_and(|t| t.period.is_some()), "cputune/period"),
-        (tune.is_some_and(|t| t.quota.is_some()), "cputune/quota"),
-        (
-            tune.is_some_and(|t| t.global_period.is_some() || t.global_quota.is_some()),
-            "cputune/global_quota",
-        ),
-        (
-            tune.is_some_and(|t| t.emulator_period.is_some() || t.emulator_quota.is_some()),
-            "cputune/emulator_quota",
-        ),
-        (
-            tune.is_some_and(|t| t.iothread_period.is_some() || t.iothread_quota.is_some()),
-            "cputune/iothread_quota",
-        ),
-        (
-            tune.is_some_and(|t| !t.iothreadpins.is_empty()),
-            "cputune/iothreadpin",
-        ),
+    let asked: [(bool, &str); 4] = [
         (
             tune.is_some_and(|t| {
                 t.emulatorsched.is_some()
@@ -75,12 +44,6 @@ fn unmet(domain: &Domain) -> Option<&'static str> {
         return Some(element);
     }
     let resource = domain.resource.as_ref();
-    if resource
-        .and_then(|resource| resource.partition.as_deref())
-        .is_some_and(|partition| partition != DEFAULT_PARTITION)
-    {
-        return Some("resource/partition");
-    }
     resource
         .is_some_and(|resource| resource.fibrechannel.is_some())
         .then_some("resource/fibrechannel")
@@ -105,25 +68,21 @@ mod tests {
             of("<cputune><vcpupin vcpu='0' cpuset='0'/><emulatorpin cpuset='0'/></cputune>"),
             None
         );
+        for kept in [
+            "<cputune><shares>2048</shares><quota>5000</quota></cputune>",
+            "<memtune><hard_limit>2048</hard_limit></memtune>",
+            "<blkiotune><weight>500</weight></blkiotune>",
+            "<resource><partition>/machine/prod</partition></resource>",
+        ] {
+            assert_eq!(of(kept), None, "{kept}");
+        }
         assert_eq!(
-            of("<cputune><shares>2048</shares></cputune>"),
-            Some("cputune/shares")
+            of("<cputune><vcpusched vcpus='0' scheduler='fifo' priority='1'/></cputune>"),
+            Some("cputune/vcpusched")
         );
         assert_eq!(
-            of("<memtune><hard_limit>2048</hard_limit></memtune>"),
-            Some("memtune")
-        );
-        assert_eq!(
-            of("<blkiotune><weight>500</weight></blkiotune>"),
-            Some("blkiotune")
-        );
-        assert_eq!(
-            of("<resource><partition>/machine/prod</partition></resource>"),
-            Some("resource/partition")
-        );
-        assert_eq!(
-            of("<resource><partition>/machine</partition></resource>"),
-            None
+            of("<perf><event name='cmt' enabled='yes'/></perf>"),
+            Some("perf")
         );
     }
 }

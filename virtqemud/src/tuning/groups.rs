@@ -1,0 +1,186 @@
+//! A guest's control groups at its start: one for the guest, below it one for each virtual
+//! processor, each I/O thread and for all other threads. All of it blocks.
+
+use virt_cgroup::{Controller, Group, Placed};
+use virt_domain::numatune::NumaMode;
+use virt_domain::{Domain, NumberSet};
+use virt_error::Result;
+
+use super::{affinity, blkio, host, memory};
+use crate::guest::{IothreadThread, Vcpu};
+
+/// Period and quota of one kind of thread, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Bandwidth {
+    period: Option<u64>,
+    quota: Option<i64>,
+}
+
+impl Bandwidth {
+    /// Period first: the quota has to fit it.
+    fn apply(self, group: &Group) -> Result<()> {
+        if let Some(period) = self.period.filter(|period| *period != 0) {
+            group.set_cpu_period(period)?;
+        }
+        if let Some(quota) = self.quota.filter(|quota| *quota != 0) {
+            group.set_cpu_quota(quota)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts the process that will be QEMU, with one thread yet, where the definition says. `made` gets
+/// its groups as soon as there are some.
+///
+/// # Errors
+/// What can't be made or set. What was made by then stays until the process is gone.
+pub(crate) fn place(
+    host: &virt_cgroup::Host,
+    domain: &Domain,
+    pid: u32,
+    made: &mut Option<Placed>,
+) -> Result<()> {
+    let placed = made.insert(host.place(&host::guest(domain), pid)?);
+    limit(placed, domain)?;
+    let emulator = emulator(placed, domain)?;
+    emulator.add_thread(i32::try_from(pid).unwrap_or(i32::MAX))
+}
+
+/// Limits of the guest as a whole.
+fn limit(placed: &Placed, domain: &Domain) -> Result<()> {
+    let group = placed.group();
+    if let Some(tune) = &domain.blkiotune {
+        if let Some(weight) = tune.weight.filter(|weight| *weight != 0) {
+            placed.set_blkio_weight(weight.into())?;
+        }
+        for device in &tune.devices {
+            blkio::apply(placed, device)?;
+        }
+    }
+    if let Some(tune) = &domain.memtune {
+        memory::apply(group, tune)?;
+    }
+    if let Some(tune) = &domain.cputune {
+        if let Some(shares) = tune.shares {
+            placed.set_cpu_shares(shares)?;
+        }
+        let whole = Bandwidth {
+            period: tune.global_period,
+            quota: tune.global_quota,
+        };
+        whole.apply(group)?;
+    }
+    if group.has(Controller::Cpuset) {
+        group.migrate_memory()?;
+    }
+    Ok(())
+}
+
+/// The group of all threads that have none of their own.
+fn emulator(placed: &Placed, domain: &Domain) -> Result<Group> {
+    let tune = domain.cputune.as_ref();
+    let bandwidth = Bandwidth {
+        period: tune.and_then(|tune| tune.emulator_period),
+        quota: tune.and_then(|tune| tune.emulator_quota),
+    };
+    let cpus = affinity::of_emulator(domain);
+    threads(placed, EMULATOR, domain, cpus, bandwidth)
+}
+
+/// Name of the group of the threads that have none of their own.
+pub(crate) const EMULATOR: &str = "emulator";
+
+/// Name of the group of a virtual processor.
+pub(crate) fn of_vcpu(vcpu: u32) -> String {
+    format!("vcpu{vcpu}")
+}
+
+/// Name of the group of an I/O thread.
+pub(crate) fn of_iothread(iothread: u32) -> String {
+    format!("iothread{iothread}")
+}
+
+/// Makes a group of threads.
+fn threads(
+    placed: &Placed,
+    name: &str,
+    domain: &Domain,
+    cpus: Option<&NumberSet>,
+    bandwidth: Bandwidth,
+) -> Result<Group> {
+    let mut group = placed.group().threads(name);
+    group.create_for_threads()?;
+    if group.has(Controller::Cpuset) {
+        if let Some(nodes) = nodes(domain) {
+            group.set_mems(&nodes.to_string())?;
+        }
+        if let Some(cpus) = cpus {
+            group.set_cpus(&cpus.to_string())?;
+        }
+    }
+    if group.has(Controller::Cpu) {
+        bandwidth.apply(&group)?;
+    }
+    Ok(group)
+}
+
+/// The host's nodes that memory has to come from.
+fn nodes(domain: &Domain) -> Option<&NumberSet> {
+    let memory = domain.numatune.as_ref()?.memory.as_ref()?;
+    let strictly = matches!(
+        memory.mode.unwrap_or_default(),
+        NumaMode::Strict | NumaMode::Restrictive
+    );
+    memory.nodeset.as_ref().filter(|_| strictly)
+}
+
+/// Puts a processor's thread where the definition says. With TCG one thread may run several: the
+/// last one's place counts then.
+///
+/// # Errors
+/// What can't be made or set.
+pub(crate) fn place_vcpu(placed: Option<&Placed>, domain: &Domain, vcpu: &Vcpu) -> Result<()> {
+    let cpus = affinity::of_vcpu(domain, vcpu.index);
+    if let Some(placed) = placed {
+        let tune = domain.cputune.as_ref();
+        let bandwidth = Bandwidth {
+            period: tune.and_then(|tune| tune.period),
+            quota: tune.and_then(|tune| tune.quota),
+        };
+        let group = threads(placed, &of_vcpu(vcpu.index), domain, cpus, bandwidth)?;
+        group.add_thread(vcpu.thread)?;
+    }
+    pin(domain, vcpu.thread, cpus)
+}
+
+/// Puts an I/O thread where the definition says.
+///
+/// # Errors
+/// What can't be made or set.
+pub(crate) fn place_iothread(
+    placed: Option<&Placed>,
+    domain: &Domain,
+    iothread: &IothreadThread,
+) -> Result<()> {
+    let cpus = affinity::of_iothread(domain, iothread.id);
+    if let Some(placed) = placed {
+        let tune = domain.cputune.as_ref();
+        let bandwidth = Bandwidth {
+            period: tune.and_then(|tune| tune.iothread_period),
+            quota: tune.and_then(|tune| tune.iothread_quota),
+        };
+        let name = of_iothread(iothread.id);
+        let group = threads(placed, &name, domain, cpus, bandwidth)?;
+        group.add_thread(iothread.thread)?;
+    }
+    pin(domain, iothread.thread, cpus)
+}
+
+/// Pins a thread of QEMU's; one that may run anywhere does not stay where QEMU's main thread is.
+fn pin(domain: &Domain, thread: i32, cpus: Option<&NumberSet>) -> Result<()> {
+    match cpus {
+        Some(cpus) => affinity::set(thread, cpus),
+        None if affinity::of_emulator(domain).is_some() => affinity::lift(thread),
+        None => Ok(()),
+    }
+}
