@@ -238,7 +238,9 @@ impl Group {
                 if entry.file_name().to_str().is_some_and(&is_left) {
                     let path = entry.path();
                     match remove_tree(&path) {
-                        Ok(()) => tracing::info!(group = %path.display(), "an old group is removed"),
+                        Ok(()) => {
+                            tracing::info!(group = %path.display(), "an old group is removed")
+                        }
                         Err(error) => tracing::debug!(group = %path.display(), %error, "it stays"),
                     }
                 }
@@ -367,7 +369,10 @@ mod tests {
     #[test]
     fn a_group_has_one_folder_in_each_hierarchy() {
         let group = Group::at(&layout(Path::new("/r")), "/machine/g");
-        let paths: Vec<_> = group.paths().map(|p| p.to_str().unwrap().to_owned()).collect();
+        let paths: Vec<_> = group
+            .paths()
+            .map(|p| p.to_str().unwrap().to_owned())
+            .collect();
         let all = ["unified", "cpu,cpuacct", "cpuset", "memory"];
         assert_eq!(paths, all.map(|name| format!("/r/{name}/machine/g")));
         assert!(group.has(Controller::Devices) && !group.has(Controller::Blkio));
@@ -375,7 +380,11 @@ mod tests {
         let threads = group.threads("vcpu0");
         assert!(threads.has(Controller::Cpu) && !threads.has(Controller::Memory));
         assert_eq!(threads.paths().count(), 3);
-        assert!(threads.paths().all(|path| path.ends_with("machine/g/vcpu0")));
+        assert!(
+            threads
+                .paths()
+                .all(|path| path.ends_with("machine/g/vcpu0"))
+        );
     }
 
     #[test]
@@ -396,7 +405,10 @@ mod tests {
         let mut group = Group::at(&layout(root.path()), "/nowhere/g");
         let error = group.create(0).unwrap_err();
         let message = error.message();
-        assert!(message.starts_with("Failed to create v2 cgroup '"), "{message}");
+        assert!(
+            message.starts_with("Failed to create v2 cgroup '"),
+            "{message}"
+        );
         assert!(message.ends_with("/unified/nowhere/g/': No such file or directory"));
         let memory = layout(root.path()).only(|one| one == Controller::Memory);
         let mut group = Group::at(&memory, "/machine/g");

@@ -257,7 +257,10 @@ impl Host {
 fn unit_path(layout: &Layout, unit: &str) -> Option<String> {
     let legacy = layout.legacy.get(&Controller::Systemd);
     let unified = layout.unified.as_ref().map(|unified| &unified.placement);
-    let placements = legacy.map(|legacy| &legacy.placement).into_iter().chain(unified);
+    let placements = legacy
+        .map(|legacy| &legacy.placement)
+        .into_iter()
+        .chain(unified);
     let ours = placements.into_iter().find(|placement| {
         let last = placement.rsplit('/').next();
         last == Some(unit)
@@ -350,7 +353,9 @@ mod tests {
         let layout = Layout::detect("c /u cgroup2 rw 0 0", |_| String::new()).unwrap();
         let unit = names::scope_unit("qemu-1-a");
         let path = format!("/machine.slice/{unit}");
-        let inside = layout.clone().of_process(&format!("0::{path}/libvirt/emulator"));
+        let inside = layout
+            .clone()
+            .of_process(&format!("0::{path}/libvirt/emulator"));
         assert_eq!(unit_path(&inside, &unit), Some(path));
         let outside = layout.of_process("0::/system.slice/x.service");
         assert_eq!(unit_path(&outside, &unit), None);

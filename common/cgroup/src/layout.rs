@@ -55,7 +55,9 @@ impl Layout {
             let offered: Vec<&str> = available.split_ascii_whitespace().collect();
             let offers = |one: &Controller| {
                 one.is_implied_by_unified()
-                    || one.unified_name().is_some_and(|name| offered.contains(&name))
+                    || one
+                        .unified_name()
+                        .is_some_and(|name| offered.contains(&name))
             };
             layout.unified = Some(Unified {
                 mount,

@@ -182,13 +182,19 @@ mod tests {
         assert_eq!(path("/user/me.user/x"), "/user/me.user/x.partition");
         assert_eq!(path("/"), "/");
         assert_eq!(path("/cpu.x/cpux.y/_a"), "/_cpu.x/cpux.y/__a.partition");
-        assert_eq!(path("/cgroup.procs/tasks"), "/_cgroup.procs/tasks.partition");
+        assert_eq!(
+            path("/cgroup.procs/tasks"),
+            "/_cgroup.procs/tasks.partition"
+        );
     }
 
     #[test]
     fn a_guest_is_in_its_partition() {
         let path = |partition, name| guest_path(partition, name, "qemu", &["cpu"]);
-        assert_eq!(path("/machine", "qemu-1-a"), "/machine/qemu-1-a.libvirt-qemu");
+        assert_eq!(
+            path("/machine", "qemu-1-a"),
+            "/machine/qemu-1-a.libvirt-qemu"
+        );
         assert_eq!(path("/", "cpu.1"), "/_cpu.1.libvirt-qemu");
     }
 

@@ -278,7 +278,13 @@ impl Group {
     pub fn blkio_weight(&self) -> Result<u64> {
         let folder = self.of(Controller::Blkio)?;
         let text = file::read(&folder.path, weight_file(folder)?)?;
-        number(text.strip_prefix("default ").unwrap_or(&text).lines().next().unwrap_or(""))
+        number(
+            text.strip_prefix("default ")
+                .unwrap_or(&text)
+                .lines()
+                .next()
+                .unwrap_or(""),
+        )
     }
 
     /// Sets it.
@@ -385,7 +391,9 @@ fn weight_file(folder: &Folder) -> Result<&'static str> {
         true => ["io.bfq.weight", "io.weight"],
         false => ["blkio.bfq.weight", "blkio.weight"],
     };
-    let there = names.into_iter().find(|name| folder.path.join(name).exists());
+    let there = names
+        .into_iter()
+        .find(|name| folder.path.join(name).exists());
     there.ok_or_else(|| {
         Error::new(
             ErrorCode::OperationInvalid,
@@ -450,11 +458,16 @@ mod tests {
         group.set_cpu_shares(2048).unwrap();
         assert_eq!(text(root, "cpu.shares"), "2048");
         assert_eq!(group.cpu_bandwidth(), Ok((100_000, -1)));
-        assert_eq!(group.memory_limit(MemoryLimit::Hard), Ok(Some(UNLIMITED_KIB)));
+        assert_eq!(
+            group.memory_limit(MemoryLimit::Hard),
+            Ok(Some(UNLIMITED_KIB))
+        );
         assert_eq!(group.memory_limit(MemoryLimit::SwapHard), Ok(None));
         group.set_memory_limit(MemoryLimit::Hard, 8).unwrap();
         assert_eq!(text(root, "memory.limit_in_bytes"), "8192");
-        group.set_memory_limit(MemoryLimit::Soft, UNLIMITED_KIB).unwrap();
+        group
+            .set_memory_limit(MemoryLimit::Soft, UNLIMITED_KIB)
+            .unwrap();
         assert_eq!(text(root, "memory.soft_limit_in_bytes"), "-1");
         assert_eq!(group.blkio_weight(), Ok(100));
         group.set_throttle("254:0", Throttle::ReadBytes, 0).unwrap();
@@ -485,9 +498,14 @@ mod tests {
         assert_eq!(text(root, "cpu.max"), "5000 100000");
         group.set_cpu_quota(-7).unwrap();
         assert_eq!(text(root, "cpu.max"), "max 100000");
-        assert_eq!(group.memory_limit(MemoryLimit::Hard), Ok(Some(UNLIMITED_KIB)));
+        assert_eq!(
+            group.memory_limit(MemoryLimit::Hard),
+            Ok(Some(UNLIMITED_KIB))
+        );
         assert_eq!(group.memory_limit(MemoryLimit::SwapHard), Ok(Some(4)));
-        group.set_memory_limit(MemoryLimit::Soft, UNLIMITED_KIB).unwrap();
+        group
+            .set_memory_limit(MemoryLimit::Soft, UNLIMITED_KIB)
+            .unwrap();
         assert_eq!(text(root, "memory.high"), "max");
         assert_eq!(group.blkio_weight(), Ok(50));
         group.set_blkio_weight(60).unwrap();

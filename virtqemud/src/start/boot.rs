@@ -11,9 +11,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use super::prepare::{self, Forked};
 use super::{Origin, Plan, back_ends, memory_devices};
 use crate::caps::QemuCaps;
-use crate::guest::{
-    Becomes, Body, IothreadThread, Lifecycle, Live, Policy, Qemu, Running, Vcpu,
-};
+use crate::guest::{Becomes, Body, IothreadThread, Lifecycle, Live, Policy, Qemu, Running, Vcpu};
 use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::memory::MemoryDevice;
 use crate::qmp::monitor::Ready;
@@ -200,7 +198,11 @@ impl Body {
             Ok(())
         });
         let placed = self.attend(placing).await;
-        placed.unwrap_or_else(|_| Err(fault("placing threads ended by a fault of the daemon's own")))
+        placed.unwrap_or_else(|_| {
+            Err(fault(
+                "placing threads ended by a fault of the daemon's own",
+            ))
+        })
     }
 
     async fn run_booted(&mut self, paused: bool) -> Result<()> {

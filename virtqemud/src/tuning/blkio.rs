@@ -46,7 +46,10 @@ impl Limit {
         (Self::Ceiling(Throttle::ReadIops), "device_read_iops_sec"),
         (Self::Ceiling(Throttle::WriteIops), "device_write_iops_sec"),
         (Self::Ceiling(Throttle::ReadBytes), "device_read_bytes_sec"),
-        (Self::Ceiling(Throttle::WriteBytes), "device_write_bytes_sec"),
+        (
+            Self::Ceiling(Throttle::WriteBytes),
+            "device_write_bytes_sec",
+        ),
     ];
 
     /// Its value, if there is one.
@@ -119,7 +122,10 @@ mod tests {
         for (value, (limit, _)) in (1..).zip(Limit::ALL) {
             limit.note(&mut device, value);
         }
-        let values: Vec<_> = Limit::ALL.iter().map(|(limit, _)| limit.get(&device)).collect();
+        let values: Vec<_> = Limit::ALL
+            .iter()
+            .map(|(limit, _)| limit.get(&device))
+            .collect();
         assert_eq!(values, [1, 2, 3, 4, 5].map(Some));
         Limit::Weight.note(&mut device, 0);
         assert_eq!(device.weight, None);

@@ -35,7 +35,11 @@ fn scope(paths: &Paths) -> Option<String> {
         return None;
     }
     let digest = Sha256::digest(root);
-    let word: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let word: String = digest
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     // No number, as which the host's guests have their place there.
     Some(format!("r{word}"))
 }

@@ -103,8 +103,16 @@ mod tests {
         let guarantee = "<memtune><min_guarantee>1</min_guarantee></memtune>";
         assert_eq!(refusal(guarantee, &[]), None);
         let limit = "<memtune><soft_limit>1</soft_limit></memtune>";
-        assert!(refusal(limit, &[Controller::Cpu]).unwrap().contains("Memory cgroup"));
+        assert!(
+            refusal(limit, &[Controller::Cpu])
+                .unwrap()
+                .contains("Memory cgroup")
+        );
         let weight = "<blkiotune><weight>500</weight></blkiotune>";
-        assert!(refusal(weight, &[Controller::Cpu]).unwrap().contains("Block I/O"));
+        assert!(
+            refusal(weight, &[Controller::Cpu])
+                .unwrap()
+                .contains("Block I/O")
+        );
     }
 }
