@@ -37,7 +37,9 @@ pub(crate) fn check(domain: &Domain, has: impl Fn(Controller) -> bool) -> Result
     let tune = domain.cputune.as_ref();
     let asked = [
         (
-            domain.blkiotune.is_some(),
+            domain.blkiotune.as_ref().is_some_and(|tune| {
+                tune.weight.is_some_and(|weight| weight != 0) || !tune.devices.is_empty()
+            }),
             Controller::Blkio,
             "Block I/O tuning is not available on this host",
         ),

@@ -38,7 +38,13 @@ fn unmet(domain: &Domain) -> Option<&'static str> {
             tune.is_some_and(|t| !t.memorytunes.is_empty()),
             "cputune/memorytune",
         ),
-        (domain.perf.is_some(), "perf"),
+        (
+            domain.perf.as_ref().is_some_and(|perf| {
+                let mut events = perf.events.iter();
+                events.any(|event| event.enabled.is_yes())
+            }),
+            "perf",
+        ),
     ];
     if let Some((_, element)) = asked.iter().find(|(asked, _)| *asked) {
         return Some(element);
