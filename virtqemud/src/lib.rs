@@ -33,6 +33,7 @@ pub mod process;
 pub mod qemu_conf;
 pub mod qmp;
 pub mod save;
+pub mod secrets;
 pub mod start;
 pub mod stats;
 pub mod status;

@@ -11,10 +11,12 @@ pub mod identity;
 pub mod network_ports;
 mod registry;
 pub mod secondary;
+pub mod secrets;
 mod state;
 mod store;
 #[cfg(test)]
 mod tests;
+pub mod volumes;
 
 pub use access::{Authorized, Guests};
 pub use definition::{Definition, DiskSummary, Summary};

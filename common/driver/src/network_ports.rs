@@ -3,11 +3,10 @@
 //! that needs it.
 
 use std::future::Future;
-use std::time::Duration;
 
 use uuid::Uuid;
 use virt_domain::network_port::NetworkPort;
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::{ErrorCode, Result};
 use virt_rpc::client::Connection;
 use virt_rpc::protocol::Connection as Kind;
 use virt_rpc::protocol::remote::{
@@ -16,10 +15,7 @@ use virt_rpc::protocol::remote::{
     NonnullNetwork, NonnullNetworkPort,
 };
 
-use crate::secondary::Neighbours;
-
-/// How long each step that asks the daemon for something may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::secondary::{Neighbours, answered};
 
 /// A network of the daemon that has it, and a connection to that daemon.
 #[derive(Debug)]
@@ -114,16 +110,5 @@ async fn look_up(connection: &Connection, name: &str) -> Result<NonnullNetwork> 
 }
 
 async fn within<T>(network: &str, asked: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(PATIENCE, asked).await {
-        Ok(answered) => answered,
-        Err(_) => Err(Error::new(
-            ErrorCode::OperationTimeout,
-            ErrorDomain::Rpc,
-            format!(
-                "the daemon of network '{network}' did not answer within {} seconds; look whether \
-                 it hangs",
-                PATIENCE.as_secs()
-            ),
-        )),
-    }
+    answered(&format!("network '{network}'"), asked).await
 }

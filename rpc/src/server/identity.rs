@@ -42,6 +42,18 @@ impl Identity {
         })
     }
 
+    /// The calling process.
+    pub fn of_this_process() -> Self {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        Self {
+            pid: Some(pid),
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+            start_time: start_time(pid),
+            ..Self::default()
+        }
+    }
+
     /// Whom another daemon acts for, as it says in CONNECT_SET_IDENTITY.
     pub(super) fn told(parameters: &[TypedParam]) -> Result<Self> {
         let mut identity = Self::default();

@@ -57,7 +57,7 @@ fn by_place<'a>(kind: &str, devices: impl Iterator<Item = &'a mut DeviceInfo>) {
 }
 
 /// Kind and a number that no earlier one of the list has.
-fn number<'a>(kind: &str, devices: impl Iterator<Item = &'a mut DeviceInfo>) {
+pub(super) fn number<'a>(kind: &str, devices: impl Iterator<Item = &'a mut DeviceInfo>) {
     let mut next = 0;
     for info in devices {
         info.name(|| format!("{kind}{next}"));

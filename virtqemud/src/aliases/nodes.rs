@@ -5,7 +5,7 @@
 //! lines of the stock daemon.
 
 use virt_domain::Domain;
-use virt_domain::devices::disk::Disk;
+use virt_domain::devices::disk::{Disk, DiskBus};
 use virt_domain::devices::storage::{BackingStore, StorageSource};
 
 /// Numbers all images, from 1; returns the last number.
@@ -20,6 +20,10 @@ pub(super) fn assign(domain: &mut Domain) -> u32 {
 }
 
 fn number(disk: &mut Disk, last: &mut u32) {
+    if disk.bus() == DiskBus::Sd {
+        // No nodes are named for it.
+        return;
+    }
     let Some(source) = disk.source.as_mut().filter(|s| !s.is_empty()) else {
         // The number is kept for what is put into the drive.
         *last += 1;

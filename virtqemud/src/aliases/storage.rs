@@ -24,9 +24,7 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
     for (index, filesystem) in devices.filesystems.iter_mut().enumerate() {
         filesystem.info.name(|| format!("fs{index}"));
     }
-    for (index, hostdev) in devices.hostdevs.iter_mut().enumerate() {
-        hostdev.info.name(|| format!("hostdev{index}"));
-    }
+    super::devices::number("hostdev", devices.hostdevs.iter_mut().map(|d| &mut d.info));
     // Where a device has a slot, its number is the slot's, so that it stays when others go.
     let mut spare = [0u32; 5];
     for memory in &mut devices.memories {

@@ -18,6 +18,8 @@ use crate::caps::QemuCaps;
 use crate::define::{self, Context, Origin};
 use crate::definitions::{self, off_thread};
 use crate::driver::Driver;
+use crate::secrets::{MasterKey, Secrets};
+use crate::start::secrets::{KeptSecrets, find_volume};
 use crate::{aliases, storage};
 
 pub(super) fn register(router: &mut Router<Session>) {
@@ -59,6 +61,8 @@ fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Re
     define::resolve(&mut domain, &context, &|| {
         driver.host_state.cpu_map_at_once()
     })?;
+    let find = &mut |pool: &str, volume: &str| find_volume(&driver.neighbours, pool, volume);
+    storage::volumes::resolve(&mut domain, true, find)?;
     // An image that is not there yet keeps nobody from seeing the command line.
     let mut with_images = domain.clone();
     let owner = (0, 0);
@@ -90,6 +94,11 @@ fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Re
             auto_nodes: None,
             host_smbios: None,
             descriptors: &mut numbered,
+            secrets: Secrets::new(
+                &mut KeptSecrets(&driver.neighbours),
+                MasterKey::made_with(virt_domain::random),
+                virt_domain::random,
+            ),
         },
     )?;
     name_monitor(&mut line, &monitor);

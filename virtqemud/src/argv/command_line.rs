@@ -2,7 +2,9 @@
 
 use super::props::Props;
 use crate::caps::{CapFlag, QemuCaps};
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use virt_domain::namespace::OverriddenDevice;
 
 /// What is executed.
@@ -61,6 +63,8 @@ pub(super) struct Builder<'a> {
     args: Vec<String>,
     fdsets: u32,
     memory_folders: Vec<PathBuf>,
+    /// Numbers of sets that images have, by number of the image.
+    disk_fdsets: Rc<HashMap<u32, u32>>,
 }
 
 impl<'a> Builder<'a> {
@@ -71,6 +75,7 @@ impl<'a> Builder<'a> {
             args: Vec::new(),
             fdsets: 0,
             memory_folders: Vec::new(),
+            disk_fdsets: Rc::default(),
         }
     }
 
@@ -134,13 +139,29 @@ impl<'a> Builder<'a> {
     pub(super) fn fdset(&mut self, members: &[(i32, String)]) -> String {
         let set = self.fdsets;
         self.fdsets += 1;
+        self.numbered_fdset(set, members);
+        format!("/dev/fdset/{set}")
+    }
+
+    /// Keeps the first numbers of sets for images, by number of the image.
+    pub(super) fn reserve_fdsets(&mut self, sets: HashMap<u32, u32>) {
+        self.fdsets = u32::try_from(sets.len()).unwrap_or(u32::MAX);
+        self.disk_fdsets = Rc::new(sets);
+    }
+
+    /// What [`Builder::reserve_fdsets`] kept.
+    pub(super) fn disk_fdsets(&self) -> Rc<HashMap<u32, u32>> {
+        Rc::clone(&self.disk_fdsets)
+    }
+
+    /// `-add-fd` for a set whose number is known.
+    pub(super) fn numbered_fdset(&mut self, set: u32, members: &[(i32, String)]) {
         for (fd, label) in members {
             self.option(
                 "-add-fd",
                 format!("set={set},fd={fd},opaque={}", super::props::escape(label)),
             );
         }
-        format!("/dev/fdset/{set}")
     }
 
     pub(super) fn finish(

@@ -1,6 +1,8 @@
 //! What only the start of a guest knows, and the descriptors it hands to QEMU.
 
+use crate::secrets::Secrets;
 use std::path::{Path, PathBuf};
+use virt_domain::devices::storage::SecretRef;
 use virt_domain::sysinfo::SmbiosInfo;
 use virt_domain::{Arch, NumberSet};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -39,6 +41,8 @@ pub struct StartContext<'a> {
     pub host_smbios: Option<Box<SmbiosInfo>>,
     /// Opens what QEMU is handed as descriptors.
     pub descriptors: &'a mut dyn Descriptors,
+    /// Finds and encrypts what QEMU is handed as secrets.
+    pub secrets: Secrets<'a>,
 }
 
 /// `ID-SHORT`, the guest's part in names of files and folders: at most 20 characters of the name,
@@ -120,6 +124,24 @@ pub struct TapFds {
     pub vhost: Vec<i32>,
 }
 
+/// Descriptors that a client handed over for disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiskGroup {
+    /// Their numbers in QEMU.
+    pub descriptors: Vec<i32>,
+    /// Whether they are for writing too, also where they are used for reading.
+    pub writable: bool,
+}
+
+/// The refusal of descriptors that nobody handed over.
+pub fn unknown_disk_group(name: &str) -> Error {
+    Error::new(
+        ErrorCode::InvalidArg,
+        ErrorDomain::Qemu,
+        format!("file descriptor group '{name}' was not associated with the domain"),
+    )
+}
+
 /// Opens (or, in a dry run, invents) the descriptors that QEMU inherits. Each number must stay
 /// open until QEMU was started. Whatever was opened is closed again when the start fails.
 ///
@@ -149,6 +171,35 @@ pub trait Descriptors {
         const SCSI_CDROM: u32 = 11;
         std::fs::metadata(path).is_ok_and(|meta| {
             meta.file_type().is_block_device() && rustix::fs::major(meta.rdev()) == SCSI_CDROM
+        })
+    }
+
+    /// The descriptors of that name that a client handed over for disks of this guest.
+    fn disk_group(&mut self, name: &str) -> Result<DiskGroup> {
+        Err(unknown_disk_group(name))
+    }
+
+    /// The node by which a SCSI unit of the host takes commands, `/dev/sg0`. `adapter` is
+    /// `scsi_host0`.
+    fn scsi_generic(&self, adapter: &str, bus: u32, target: u32, unit: u64) -> Result<String> {
+        let host: u32 = adapter
+            .strip_prefix("scsi_host")
+            .and_then(|number| number.parse().ok())
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorCode::InternalError,
+                    ErrorDomain::None,
+                    format!("Cannot parse adapter '{adapter}'"),
+                )
+            })?;
+        let folder = format!("/sys/bus/scsi/devices/{host}:{bus}:{target}:{unit}/scsi_generic");
+        let found = std::fs::read_dir(&folder).and_then(|mut entries| {
+            let entry = entries.next().ok_or(std::io::ErrorKind::NotFound)??;
+            Ok(format!("/dev/{}", entry.file_name().to_string_lossy()))
+        });
+        found.map_err(|cause| {
+            let what = format!("cannot open directory '{folder}'");
+            Error::system(ErrorDomain::None, what, &cause)
         })
     }
 
@@ -233,6 +284,10 @@ pub struct DriverConfig {
     pub spice_sasl: bool,
     /// `chardev_tls` with the folder of its certificates.
     pub chardev_tls: Option<Tls>,
+    /// `nbd_tls` with the folder of its certificates.
+    pub nbd_tls: ClientTls,
+    /// What nbdkit can serve, where it is used (`storage_use_nbdkit`) and installed.
+    pub nbdkit: Option<Nbdkit>,
     /// `dump_guest_core`.
     pub dump_guest_core: bool,
     /// `log_timestamp`.
@@ -258,6 +313,49 @@ pub struct Tls {
     pub verify: bool,
     /// UUID of the secret that opens the key.
     pub secret: Option<String>,
+}
+
+/// Certificates of connections to servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientTls {
+    /// Whether sources that say nothing of TLS use it.
+    pub by_default: bool,
+    /// Folder with the certificates.
+    pub dir: PathBuf,
+    /// UUID of the secret that opens the key.
+    pub secret: Option<uuid::Uuid>,
+}
+
+impl ClientTls {
+    /// The secret that opens the key.
+    pub fn key_secret(&self) -> Option<SecretRef> {
+        Some(SecretRef {
+            kind: Some("tls".to_owned()),
+            uuid: Some(self.secret?),
+            usage: None,
+        })
+    }
+}
+
+impl Default for ClientTls {
+    fn default() -> Self {
+        Self {
+            by_default: false,
+            dir: PathBuf::from("/etc/pki/qemu"),
+            secret: None,
+        }
+    }
+}
+
+/// An nbdkit that is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nbdkit {
+    /// The program.
+    pub program: PathBuf,
+    /// Whether its `curl` plugin is there.
+    pub has_curl: bool,
+    /// Whether its `ssh` plugin is there.
+    pub has_ssh: bool,
 }
 
 impl DriverConfig {
@@ -300,6 +398,8 @@ impl DriverConfig {
             spice_password: None,
             spice_sasl: false,
             chardev_tls: None,
+            nbd_tls: ClientTls::default(),
+            nbdkit: None,
             dump_guest_core: false,
             log_timestamp: true,
             seccomp_sandbox: None,

@@ -2,12 +2,12 @@
 //!
 //! Facts: `-device DRIVER,help` of QEMU 10.0; WIRE.md section 30.
 
-use super::blockdev::{self, write_cache};
+use super::block::{self, Needs, write_cache};
 use super::command_line::Builder;
 use super::context::StartContext;
 use super::place::bus_name;
 use super::props::{OptionList, Props, on_off};
-use super::{boot, virtio};
+use super::{boot, sd_card, virtio};
 use crate::aliases::{is_narrow, last_of};
 use crate::caps::CapFlag;
 use serde_json::{Value, json};
@@ -55,12 +55,18 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
             b.device(&device);
             continue;
         }
-        let drive = match blockdev::nodes(disk, |path| context.descriptors.is_cdrom_drive(path))? {
+        if is_attached_later(disk) {
+            continue;
+        }
+        if disk.bus() == DiskBus::Sd {
+            sd_card::append(b, disk, context)?;
+            continue;
+        }
+        let sets = b.disk_fdsets();
+        let drive = match block::nodes(disk, &mut Needs::of(context, &sets))? {
             None => None,
             Some(nodes) => {
-                for node in &nodes.nodes {
-                    b.blockdev(node);
-                }
+                b.parts(nodes.parts);
                 Some(filters(b, disk, nodes.top))
             }
         };
@@ -68,6 +74,25 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
         b.device(&device);
     }
     Ok(())
+}
+
+/// Whether the disk comes only once QEMU runs: those that share the image below need their own
+/// overlay first.
+fn is_attached_later(disk: &Disk) -> bool {
+    disk.shares_backing()
+}
+
+/// A serial number as the stock daemon has always written it: spaces and backslashes are escaped,
+/// and the guest sees that.
+fn serial_number(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, ' ' | '\\') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// What is between the image and the device.
@@ -209,7 +234,7 @@ fn device(
             .maybe("bios-chs-trans", geometry.trans.map(|t| t.word()));
     }
     if let Some(serial) = &disk.serial {
-        props.put("serial", serial.clone());
+        props.put("serial", serial_number(serial));
     }
     let (write, read) = error_policies(disk);
     Ok(props.maybe("werror", write).maybe("rerror", read))

@@ -1,17 +1,18 @@
 //! The guest's firmware: flash images as block nodes, or a ROM.
 
+use super::block::{Backing, Image, Needs, Nodes, Options};
 use super::command_line::Builder;
-use super::props::Props;
+use super::context::StartContext;
 use virt_domain::Domain;
-use virt_domain::devices::storage::{Location, StorageSource};
+use virt_domain::devices::storage::{Location, StorageFormat, StorageSource};
 use virt_domain::os::{FlashFormat, LoaderType};
 use virt_error::Result;
 use virt_xml::YesNo;
 
-/// Node of the firmware's code.
-const CODE: &str = "libvirt-pflash0";
-/// Node of its variables.
-const VARIABLES: &str = "libvirt-pflash1";
+/// Name of the firmware's code.
+const CODE: &str = "pflash0";
+/// Name of its variables.
+const VARIABLES: &str = "pflash1";
 
 /// Names of the nodes that the machine's flash memory refers to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,74 +22,54 @@ pub(super) struct Flash {
 }
 
 /// `-blockdev` of the flash images.
-pub(super) fn flash(b: &mut Builder, domain: &Domain) -> Result<Flash> {
+pub(super) fn flash(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<Flash> {
     let Some(loader) = domain.os.loader.as_ref() else {
         return Ok(Flash::default());
     };
     let (Some(path), Some(LoaderType::Pflash)) = (&loader.path, loader.kind) else {
         return Ok(Flash::default());
     };
-    b.blockdev(
-        &file(path, CODE)
-            .with("auto-read-only", true)
-            .with("discard", "unmap"),
-    );
-    let read_only = loader.readonly == Some(YesNo::Yes);
-    b.blockdev(&format(CODE, read_only, loader.format));
+    let sets = b.disk_fdsets();
+    let needs = &mut Needs::of(context, &sets);
+    let mut nodes = Nodes::default();
+    let code = file(path);
+    let code = Image {
+        read_only: loader.readonly == Some(YesNo::Yes),
+        // What is read-only is so above the file alone.
+        always_formatted: true,
+        ..image(&code, CODE, loader.format)
+    };
     let mut flash = Flash {
-        code: Some(format!("{CODE}-format")),
+        code: Some(code.append(&mut nodes, &Options::default(), needs)?),
         variables: None,
     };
-    let Some(nvram) = domain.os.nvram.as_ref() else {
-        return Ok(flash);
-    };
-    let storage = match (&nvram.path, &nvram.source) {
-        (Some(path), _) => Some(file(path, VARIABLES)),
-        (None, Some(source)) => Some(storage(source, VARIABLES)?),
-        (None, None) => None,
-    };
-    let Some(storage) = storage else {
-        return Ok(flash);
-    };
-    if nvram.format == Some(FlashFormat::Qcow2) {
-        b.blockdev(
-            &storage
-                .with("auto-read-only", true)
-                .with("discard", "unmap"),
-        );
-        b.blockdev(&format(VARIABLES, false, nvram.format));
-        flash.variables = Some(format!("{VARIABLES}-format"));
-    } else {
-        b.blockdev(&storage.with("read-only", false));
-        flash.variables = Some(format!("{VARIABLES}-storage"));
+    if let Some(nvram) = domain.os.nvram.as_ref() {
+        let short = nvram.path.as_deref().map(file);
+        if let Some(source) = short.as_ref().or(nvram.source.as_ref()) {
+            let variables = image(source, VARIABLES, nvram.format);
+            flash.variables = Some(variables.append(&mut nodes, &Options::default(), needs)?);
+        }
     }
+    b.parts(nodes.parts);
     Ok(flash)
 }
 
-fn file(path: &str, node: &str) -> Props {
-    Props::of("driver", "file")
-        .with("filename", path)
-        .with("node-name", format!("{node}-storage"))
+fn file(path: &str) -> StorageSource {
+    StorageSource::from(Location::File {
+        path: Some(path.to_owned()),
+        fdgroup: None,
+    })
 }
 
-fn format(node: &str, read_only: bool, format: Option<FlashFormat>) -> Props {
-    Props::of("node-name", format!("{node}-format"))
-        .with("read-only", read_only)
-        .with("driver", format.unwrap_or(FlashFormat::Raw).word())
-        .with("file", format!("{node}-storage"))
-}
-
-fn storage(source: &StorageSource, node: &str) -> Result<Props> {
-    match &source.location {
-        Location::Block { path } => Ok(Props::of("driver", "host_device")
-            .with("filename", path.clone().unwrap_or_default())
-            .with("node-name", format!("{node}-storage"))),
-        _ => match source.path() {
-            Some(path) => Ok(file(path, node)),
-            None => Err(super::unsupported(
-                "a variable store that is neither a file nor a block device",
-            )),
-        },
+/// A flash image is based upon nothing.
+fn image<'a>(source: &'a StorageSource, name: &str, format: Option<FlashFormat>) -> Image<'a> {
+    let format = match format.unwrap_or(FlashFormat::Raw) {
+        FlashFormat::Raw => StorageFormat::Raw,
+        FlashFormat::Qcow2 => StorageFormat::Qcow2,
+    };
+    Image {
+        backing: Backing::Nothing,
+        ..Image::new(source, name.to_owned(), format)
     }
 }
 

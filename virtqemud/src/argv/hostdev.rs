@@ -3,7 +3,7 @@
 use super::command_line::Builder;
 use super::context::StartContext;
 use super::props::{Props, on_off};
-use super::virtio;
+use super::{scsi_hostdev, virtio};
 use virt_domain::Domain;
 use virt_domain::devices::hostdev::{GuestReset, Hostdev, HostdevModel, HostdevSource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -16,6 +16,9 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
             hostdev.info.address,
             Some(virt_domain::devices::address::Address::Unassigned)
         ) {
+            continue;
+        }
+        if scsi_hostdev::append(b, domain, hostdev, context)? {
             continue;
         }
         let alias = hostdev.info.alias().unwrap_or_default();

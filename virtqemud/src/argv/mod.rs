@@ -4,7 +4,7 @@
 //! Order and names: WIRE.md section 30.
 
 mod audio;
-mod blockdev;
+pub(crate) mod block;
 mod boot;
 mod character;
 mod chardev;
@@ -28,7 +28,6 @@ mod launch_security;
 mod machine;
 mod memballoon;
 mod memory;
-mod network;
 mod numa;
 mod os;
 mod panic;
@@ -40,6 +39,8 @@ mod ram;
 mod redirdev;
 mod rng;
 mod rom;
+mod scsi_hostdev;
+mod sd_card;
 mod shmem;
 mod smartcard;
 mod smbios;
@@ -54,8 +55,8 @@ mod watchdog;
 
 pub use command_line::CommandLine;
 pub use context::{
-    Descriptors, DriverConfig, FileUse, HostNode, Incoming, StartContext, TapFds, Tls, VhostNet,
-    guests_pages, short_name,
+    ClientTls, Descriptors, DiskGroup, DriverConfig, FileUse, HostNode, Incoming, Nbdkit,
+    StartContext, TapFds, Tls, VhostNet, guests_pages, short_name, unknown_disk_group,
 };
 
 use crate::caps::QemuCaps;
@@ -84,8 +85,9 @@ pub fn build(domain: &Domain, caps: &QemuCaps, context: &mut StartContext) -> Re
     let b = &mut b;
     let config = context.config;
 
+    b.reserve_fdsets(block::descriptor_sets(domain));
     process::begin(b, domain, context);
-    let flash = firmware::flash(b, domain)?;
+    let flash = firmware::flash(b, domain, context)?;
     machine::append(b, domain, config, &flash)?;
     machine::accelerator(b, domain);
     machine::tseg(b, domain);

@@ -3,9 +3,10 @@
 //! Facts: `-device DRIVER,help` of QEMU 10.0: `bus`, `addr`, `multifunction`, `port`, `nr`, `slot`.
 
 use super::props::Props;
+use crate::board::Board;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
-use virt_domain::devices::controller::ControllerKind;
+use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::OnOff;
@@ -85,12 +86,14 @@ pub(in crate::argv) fn bus_name(
     kind: ControllerKind,
     index: u32,
 ) -> Result<String> {
+    let board = Board::of(domain);
     domain
         .devices
         .controllers
         .iter()
         .find(|c| c.is(kind, index))
-        .and_then(|c| c.info.alias())
+        .map(|c| builtin_name(board, c).or_else(|| c.info.alias()))
+        .flatten()
         .map(str::to_owned)
         .ok_or_else(|| {
             Error::new(
@@ -99,4 +102,14 @@ pub(in crate::argv) fn bus_name(
                 format!("Could not find {kind} controller with index {index} required for device"),
             )
         })
+}
+
+/// QEMU's own name of what the board brings along, whatever name the user gave it.
+fn builtin_name(board: Board, controller: &Controller) -> Option<&'static str> {
+    match controller.kind {
+        ControllerKind::Pci if controller.has_model(ControllerModel::PcieRoot) => Some("pcie.0"),
+        ControllerKind::Ide if controller.index() == 0 && board.has_builtin_ide() => Some("ide"),
+        ControllerKind::Sata if controller.index() == 0 && board == Board::Q35 => Some("ide"),
+        _ => None,
+    }
 }

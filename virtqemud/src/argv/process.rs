@@ -1,5 +1,6 @@
 //! Options about the process itself: its name, secrets' key, monitor, sandbox, environment.
 
+use super::block::managed_reservations_object;
 use super::command_line::Builder;
 use super::context::{DriverConfig, Incoming, StartContext};
 use super::props::{OptionList, Props};
@@ -30,6 +31,9 @@ pub(super) fn begin(b: &mut Builder, domain: &Domain, context: &StartContext) {
                     .into_owned(),
             );
         b.object(&key);
+    }
+    if let Some(helper) = managed_reservations_object(domain, context) {
+        b.object(&helper);
     }
     if let Some(behavior) = deprecation(domain, context.config) {
         let input = match behavior {

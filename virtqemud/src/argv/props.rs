@@ -92,6 +92,18 @@ impl Props {
     }
 }
 
+impl Props {
+    /// As `key=value,…`, all of them; members of nested objects and lists are written as
+    /// `outer.inner`.
+    pub fn flattened(&self) -> String {
+        let mut out = String::new();
+        for (key, value) in &self.0 {
+            append(&mut out, key, value);
+        }
+        out.trim_start_matches(',').to_owned()
+    }
+}
+
 impl From<Props> for Value {
     fn from(props: Props) -> Self {
         Self::Object(props.0)

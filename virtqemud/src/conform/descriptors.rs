@@ -1,6 +1,8 @@
 //! Numbers of descriptors that nobody opened.
 
-use crate::argv::{Descriptors, FileUse, TapFds, VhostNet};
+use super::settings::Settings;
+use crate::argv::{self, Descriptors, DiskGroup, FileUse, TapFds, VhostNet};
+use std::collections::HashMap;
 use std::path::Path;
 use virt_domain::Domain;
 use virt_domain::devices::interface::InterfaceType;
@@ -11,10 +13,14 @@ pub(super) struct Invented {
     tpm: i32,
     /// Aliases of the interfaces that are bare tap devices.
     bare: Vec<String>,
+    /// What clients handed over for disks.
+    groups: HashMap<String, DiskGroup>,
+    /// Opened devices, by path.
+    vdpa: HashMap<String, i32>,
 }
 
 impl Invented {
-    pub(super) fn of(domain: &Domain) -> Self {
+    pub(super) fn of(domain: &Domain, settings: &Settings) -> Self {
         let interfaces = domain.devices.interfaces.iter();
         let bare = interfaces.filter(|i| i.kind() == InterfaceType::Ethernet);
         Self {
@@ -22,6 +28,8 @@ impl Invented {
             bare: bare
                 .filter_map(|i| i.info.alias().map(str::to_owned))
                 .collect(),
+            groups: settings.fd_groups.clone(),
+            vdpa: settings.vdpa_fds.clone(),
         }
     }
 }
@@ -72,8 +80,18 @@ impl Descriptors for Invented {
         Ok(3)
     }
 
-    fn vhost_vdpa(&mut self, _path: &Path) -> Result<i32> {
-        Ok(1732)
+    fn vhost_vdpa(&mut self, path: &Path) -> Result<i32> {
+        let opened = path.to_str().and_then(|path| self.vdpa.get(path));
+        Ok(opened.copied().unwrap_or(1732))
+    }
+
+    fn disk_group(&mut self, name: &str) -> Result<DiskGroup> {
+        let known = self.groups.get(name).cloned();
+        known.ok_or_else(|| argv::unknown_disk_group(name))
+    }
+
+    fn scsi_generic(&self, _: &str, _: u32, _: u32, _: u64) -> Result<String> {
+        Ok("/dev/sg0".to_owned())
     }
 
     fn tpm(&mut self, _path: &Path) -> Result<i32> {

@@ -12,11 +12,14 @@ mod moments;
 mod prepare;
 mod qemucaps;
 mod settings;
+mod storage;
 mod transcript;
 
 use crate::aliases;
 use crate::argv::{self, HostNode, Incoming, StartContext};
 use crate::define::{self, Context, Origin};
+use crate::secrets::{MasterKey, Secrets};
+use crate::storage::volumes;
 use arguments::Arguments;
 use settings::Settings;
 use std::process::ExitCode;
@@ -173,9 +176,13 @@ fn command_line(
         let folder = std::path::Path::new(CpuMap::FOLDER);
         CpuMap::load(folder).ok().map(std::sync::Arc::new)
     })?;
+    let pools = storage::Pools::of(&settings.fixtures);
+    let find = &mut |pool: &str, volume: &str| pools.find(pool, volume);
+    volumes::resolve(domain, true, find)?;
     aliases::assign(domain)?;
     prepare::prepare(domain, settings)?;
-    let mut descriptors = descriptors::Invented::of(domain);
+    let mut descriptors = descriptors::Invented::of(domain, settings);
+    let mut lookup = storage::Secrets;
     let short_name = argv::short_name(-1, &domain.name);
     let mut start = StartContext {
         guest_dir: settings.config.lib_dir.join(format!("domain-{short_name}")),
@@ -200,6 +207,7 @@ fn command_line(
         auto_nodes: Some((0..4).collect()),
         host_smbios: None,
         descriptors: &mut descriptors,
+        secrets: Secrets::new(&mut lookup, MasterKey::made_with(counting), counting),
     };
     let line = argv::build(domain, context.caps, &mut start)?;
     let mut argv = vec![line.program];

@@ -2,9 +2,10 @@
 
 use super::arguments::Arguments;
 use super::transcript;
-use crate::argv::{DriverConfig, Tls};
+use crate::argv::{ClientTls, DiskGroup, DriverConfig, Nbdkit, Tls};
 use crate::caps::{CapFlag, CpuProperty, CpuValue, HostCpu, QemuCaps};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use virt_domain::Arch;
 use virt_host::cpu::map::CpuMap;
@@ -19,6 +20,8 @@ pub(super) struct Settings {
     pub(super) fixtures: PathBuf,
     /// All of them as they are.
     pub(super) json: Value,
+    pub(super) fd_groups: HashMap<String, DiskGroup>,
+    pub(super) vdpa_fds: HashMap<String, i32>,
     strip_aliases: bool,
     /// The definition that stands for the host's CPU instead of what the transcript says.
     host_cpu: Option<String>,
@@ -87,10 +90,19 @@ impl Settings {
                 json.get("qemu_conf").unwrap_or(&Value::Null),
                 &fixtures,
                 host_arch,
+                &names("nbdkit_plugins"),
             ),
             environment,
             incoming,
             fixtures,
+            fd_groups: fd_groups(&json),
+            vdpa_fds: json
+                .get("vdpa_fds")
+                .and_then(Value::as_object)
+                .into_iter()
+                .flatten()
+                .filter_map(|(path, fd)| Some((path.clone(), number(fd)?)))
+                .collect(),
             host_cpu: json
                 .get("host_cpu")
                 .and_then(Value::as_str)
@@ -137,7 +149,25 @@ impl Settings {
     }
 }
 
-fn config(conf: &Value, fixtures: &Path, host_arch: Arch) -> DriverConfig {
+fn number(value: &Value) -> Option<i32> {
+    value.as_i64().and_then(|number| number.try_into().ok())
+}
+
+/// Descriptors that a client handed over for disks.
+fn fd_groups(json: &Value) -> HashMap<String, DiskGroup> {
+    let groups = json.get("fd_groups").and_then(Value::as_array);
+    let group = |group: &Value| {
+        let descriptors = group.get("fds")?.as_array()?.iter().filter_map(number);
+        let opened = DiskGroup {
+            descriptors: descriptors.collect(),
+            writable: group.get("writable").and_then(Value::as_bool) == Some(true),
+        };
+        Some((group.get("name")?.as_str()?.to_owned(), opened))
+    };
+    groups.into_iter().flatten().filter_map(group).collect()
+}
+
+fn config(conf: &Value, fixtures: &Path, host_arch: Arch, plugins: &[String]) -> DriverConfig {
     let on = |key: &str| conf.get(key).and_then(Value::as_i64) == Some(1);
     let secret = |key: &str| conf.get(key).and_then(Value::as_str).map(str::to_owned);
     let mut config = DriverConfig::system();
@@ -167,6 +197,18 @@ fn config(conf: &Value, fixtures: &Path, host_arch: Arch) -> DriverConfig {
         dir: "/etc/pki/libvirt-chardev".into(),
         verify: on("chardev_tls_x509_verify"),
         secret: None,
+    });
+    config.nbd_tls = ClientTls {
+        by_default: on("nbd_tls"),
+        dir: secret("nbd_tls_x509_cert_dir")
+            .unwrap_or_else(|| "/etc/pki/libvirt-nbd".to_owned())
+            .into(),
+        secret: secret("nbd_tls_x509_secret_uuid").and_then(|uuid| uuid.parse().ok()),
+    };
+    config.nbdkit = on("storage_use_nbdkit").then(|| Nbdkit {
+        program: "/fakebindir/nbdkit".into(),
+        has_curl: plugins.iter().any(|name| name == "curl"),
+        has_ssh: plugins.iter().any(|name| name == "ssh"),
     });
     config
 }

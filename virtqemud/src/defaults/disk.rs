@@ -10,7 +10,10 @@ use virt_domain::devices::controller::{Controller, ControllerKind, ControllerMod
 use virt_domain::devices::disk::{
     Disk, DiskBus, DiskCache, DiskDevice, DiskSnapshot, Tray, index_of_name,
 };
-use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
+use virt_domain::devices::storage::{
+    BackingStore, EncryptionEngine, Location, NetworkProtocol, StorageFormat, StorageKind,
+    StorageSource,
+};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
@@ -82,8 +85,34 @@ fn drive(disk: &mut Disk) {
     if kind == StorageKind::VhostVdpa && driver.cache.is_none() {
         driver.cache = Some(DiskCache::None);
     }
+    if let Some(encryption) = &mut disk.encryption {
+        encryption.engine.get_or_insert(EncryptionEngine::Qemu);
+    }
     if let Some(source) = &mut disk.source {
-        network_defaults(&mut source.location);
+        source_defaults(source);
+        // Which unit is meant.
+        if let Location::Network(network) = &mut source.location
+            && network.protocol == NetworkProtocol::Iscsi
+            && let Some(name) = &mut network.name
+            && !name.contains('/')
+        {
+            name.push_str("/0");
+        }
+    }
+    let mut backing = disk.backing.as_mut();
+    while let Some(BackingStore::Image(image)) = backing {
+        if let Some(source) = &mut image.source {
+            source_defaults(source);
+        }
+        backing = image.backing.as_mut();
+    }
+}
+
+/// What a place leaves open.
+fn source_defaults(source: &mut StorageSource) {
+    network_defaults(&mut source.location);
+    if let Some(encryption) = &mut source.encryption {
+        encryption.engine.get_or_insert(EncryptionEngine::Qemu);
     }
 }
 
@@ -104,12 +133,6 @@ fn network_defaults(location: &mut Location) {
         NetworkProtocol::Ssh => 22,
         _ => return,
     };
-    if network.protocol == NetworkProtocol::Iscsi
-        && let Some(name) = &mut network.name
-        && !name.contains('/')
-    {
-        name.push_str("/0");
-    }
     for host in &mut network.hosts {
         if host.socket.is_none() {
             host.port.get_or_insert(port);

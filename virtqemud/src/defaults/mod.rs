@@ -23,6 +23,7 @@ mod os;
 mod panic;
 mod redirdev;
 mod rng;
+mod scsi_hostdev;
 mod shmem;
 mod smartcard;
 mod sound;
@@ -50,6 +51,7 @@ pub fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     cpu::fill(domain, context)?;
     controller::fill(domain, context)?;
     disk::fill(domain, context)?;
+    scsi_hostdev::fill(domain);
     filesystem::fill(domain, context)?;
     interface::fill(domain, context)?;
     chardev::fill(domain, context)?;

@@ -71,20 +71,32 @@ fn of_disk<'d>(disk: &'d Disk, files: &mut Vec<GuestFile<'d>>) {
     if let Some(path) = disk.source.as_ref().and_then(local) {
         files.push(GuestFile { path, remember });
     }
+    if let Some(path) = disk.source.as_ref().and_then(data_file) {
+        files.push(GuestFile { path, remember });
+    }
     let mut below = disk.backing.as_ref();
     while let Some(BackingStore::Image(image)) = below {
-        if let Some(path) = image.source.as_ref().and_then(local) {
-            files.push(GuestFile {
-                path,
-                remember: Remember::No,
-            });
-        }
+        let source = image.source.as_ref();
+        let paths = [source.and_then(local), source.and_then(data_file)];
+        files.extend(paths.into_iter().flatten().map(|path| GuestFile {
+            path,
+            remember: Remember::No,
+        }));
         below = image.backing.as_ref();
     }
 }
 
+/// The file that holds the data of a qcow2 image.
+fn data_file(source: &StorageSource) -> Option<&str> {
+    source.data_store.as_ref()?.source.as_ref().and_then(local)
+}
+
 fn local(source: &StorageSource) -> Option<&str> {
-    match &source.location {
+    match source.place() {
+        // What a client opened is not opened by path.
+        Location::File {
+            fdgroup: Some(_), ..
+        } => None,
         Location::File { path, .. } | Location::Block { path } => path.as_deref(),
         _ => None,
     }

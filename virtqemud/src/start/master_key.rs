@@ -6,25 +6,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes of the key.
-const LENGTH: usize = 32;
+use crate::secrets::MasterKey;
 
-/// Makes a new key in `folder`; its file.
+/// Writes the key into `folder`; its file.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn make(folder: &Path) -> io::Result<PathBuf> {
-    let mut key = [0u8; LENGTH];
-    let filled = rustix::rand::getrandom(&mut key, rustix::rand::GetRandomFlags::empty())?;
-    if filled != LENGTH {
-        return Err(io::Error::other("too few random bytes"));
-    }
+pub(super) fn write(folder: &Path, key: &MasterKey) -> io::Result<PathBuf> {
     let path = folder.join("master-key.aes");
     OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&path)?
-        .write_all(&key)?;
+        .write_all(key.bytes())?;
     Ok(path)
 }

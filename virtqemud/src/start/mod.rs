@@ -15,6 +15,7 @@ mod master_key;
 pub(crate) mod memory_devices;
 mod network_ports;
 mod prepare;
+pub(crate) mod secrets;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

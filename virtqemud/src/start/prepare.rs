@@ -17,6 +17,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
 use super::descriptors::{Opened, listen};
+use super::secrets::{KeptSecrets, find_volume};
 use super::{Origin, back_ends, check, firmware_variables, local_time, master_key};
 use crate::argv::{self, HostNode, Incoming, StartContext};
 use crate::caps::QemuCaps;
@@ -24,6 +25,7 @@ use crate::driver::Driver;
 use crate::guest::{Provisional, Taint};
 use crate::process::log::{GuestLog, Versions};
 use crate::process::{Place, Process, Program, Stdio};
+use crate::secrets::{MasterKey, Secrets};
 use crate::status::Kept;
 use crate::tuning::{affinity, groups, host, requirements};
 use crate::{aliases, define, storage};
@@ -89,7 +91,10 @@ pub(super) fn fork(
             rustix::process::getegid().as_raw(),
         ),
     };
-    storage::prepare(&mut domain, (user, group), booting)?;
+    let find = &mut |pool: &str, volume: &str| find_volume(&driver.neighbours, pool, volume);
+    let mut dropped = storage::volumes::resolve(&mut domain, booting, find)?;
+    dropped.append(&mut storage::prepare(&mut domain, (user, group), booting)?);
+    check::disks(&domain, &driver.config)?;
     firmware_variables::prepare(&domain, reset_nvram && booting)?;
 
     let mut belongings = Provisional::new();
@@ -103,10 +108,12 @@ pub(super) fn fork(
         folder.display()
     )))?;
     belongings.folder(&folder);
-    let key = master_key::make(&folder).map_err(failed("failed to write master key file"))?;
+    let key = MasterKey::made_with(virt_domain::random);
+    let key_file =
+        master_key::write(&folder, &key).map_err(failed("failed to write master key file"))?;
     if let Some(ownership) = ownership {
         ownership.hand_over(&folder)?;
-        ownership.hand_over(&key)?;
+        ownership.hand_over(&key_file)?;
     }
 
     let original_cpu = domain.cpu.clone();
@@ -153,6 +160,11 @@ pub(super) fn fork(
             host_nodes: HostNode::all(driver.host.tree()),
             host_smbios: copied_smbios(driver, &domain)?,
             descriptors: &mut opened,
+            secrets: Secrets::new(
+                &mut KeptSecrets(&driver.neighbours),
+                key,
+                virt_domain::random,
+            ),
         },
     );
     for socket in std::mem::take(&mut opened.sockets) {

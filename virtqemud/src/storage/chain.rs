@@ -18,8 +18,8 @@ const MAX_DEPTH: usize = 200;
 /// A medium that was missing and may be missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
-    /// The disk's alias.
-    pub alias: Option<String>,
+    /// The disk's name, `hda`.
+    pub name: String,
     /// What was missing.
     pub path: String,
     /// The drive stayed, without a medium; otherwise the whole disk is gone.
@@ -45,22 +45,38 @@ pub fn prepare(domain: &mut Domain, owner: (u32, u32), boot: bool) -> Result<Vec
     domain.devices.disks.retain(|disk| {
         !dropped
             .iter()
-            .any(|d| !d.drive_stays && disk.shown_source() == d.path)
+            .any(|d| !d.drive_stays && disk.name() == d.name)
     });
     Ok(dropped)
 }
 
+/// Whether the disk's source may be missing at a start; `boot` says that the guest boots rather than
+/// continues.
+pub(super) fn may_be_missing(disk: &Disk, boot: bool) -> bool {
+    let policy = disk.source.as_ref().and_then(|s| s.startup_policy);
+    match policy {
+        Some(StartupPolicy::Optional) => true,
+        Some(StartupPolicy::Requisite) => !boot,
+        Some(StartupPolicy::Mandatory) | None => false,
+    }
+}
+
 fn drop_missing(disk: &mut Disk, boot: bool) -> Option<Dropped> {
-    let source = disk.source.as_ref()?;
-    let may_be_missing = match source.startup_policy? {
-        StartupPolicy::Optional => true,
-        StartupPolicy::Requisite => !boot,
-        StartupPolicy::Mandatory => false,
-    };
-    let path = source.path().filter(|_| may_be_missing)?.to_owned();
-    if std::fs::metadata(&path).is_ok() {
+    if !may_be_missing(disk, boot) {
         return None;
     }
+    let path = disk.source.as_ref()?.path()?;
+    match std::fs::metadata(path) {
+        Ok(_) => None,
+        Err(_) => Some(drop_medium(disk)),
+    }
+}
+
+/// Takes away a source that is missing; whether the disk itself goes is told.
+pub(super) fn drop_medium(disk: &mut Disk) -> Dropped {
+    let source = disk.source.as_ref();
+    let path = source.and_then(|s| s.path().or(s.shown()));
+    let path = path.unwrap_or_default().to_owned();
     let drive_stays = matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy);
     if drive_stays {
         disk.source = None;
@@ -69,11 +85,11 @@ fn drop_missing(disk: &mut Disk, boot: bool) -> Option<Dropped> {
             driver.format = None;
         }
     }
-    Some(Dropped {
-        alias: disk.info.alias().map(str::to_owned),
+    Dropped {
+        name: disk.name().to_owned(),
         path,
         drive_stays,
-    })
+    }
 }
 
 fn complete(disk: &mut Disk, owner: (u32, u32)) -> Result<()> {
@@ -84,7 +100,7 @@ fn complete(disk: &mut Disk, owner: (u32, u32)) -> Result<()> {
         }
         return Ok(());
     };
-    let Some(path) = local(&source.location) else {
+    let Some(path) = local(source.place()) else {
         return Ok(());
     };
     if let Err(cause) = std::fs::metadata(path) {
@@ -100,7 +116,7 @@ fn complete(disk: &mut Disk, owner: (u32, u32)) -> Result<()> {
     }
     if disk.device == DiskDevice::Lun
         || !matches!(
-            source.location,
+            source.place(),
             Location::File { .. } | Location::Block { .. }
         )
     {
@@ -114,7 +130,7 @@ fn complete(disk: &mut Disk, owner: (u32, u32)) -> Result<()> {
 fn given(mut backing: Option<&BackingStore>, top: &str, owner: (u32, u32)) -> Result<()> {
     let mut above = top.to_owned();
     while let Some(BackingStore::Image(image)) = backing {
-        if let Some(path) = image.source.as_ref().and_then(|s| local(&s.location)) {
+        if let Some(path) = image.source.as_ref().and_then(|s| local(s.place())) {
             if let Err(cause) = std::fs::metadata(path) {
                 return Err(missing_below(path, &above, owner, &cause));
             }
@@ -127,6 +143,10 @@ fn given(mut backing: Option<&BackingStore>, top: &str, owner: (u32, u32)) -> Re
 
 fn local(location: &Location) -> Option<&str> {
     match location {
+        // What a client opened itself need not be there for us.
+        Location::File {
+            fdgroup: Some(_), ..
+        } => None,
         Location::File { .. } | Location::Block { .. } | Location::Dir { .. } => location.path(),
         _ => None,
     }

@@ -75,7 +75,7 @@ fn from_uri(name: &str) -> Option<Location> {
             .split_once(':')
             .map_or((server, None), |(name, port)| (name, Some(port)))
     };
-    let mut network = network(protocol);
+    let mut network = Network::new(protocol);
     network.name = (!path.is_empty()).then(|| path.to_owned());
     if transport == "unix" {
         let socket = query?.split('&').find_map(|q| q.strip_prefix("socket="))?;
@@ -103,27 +103,6 @@ fn from_uri(name: &str) -> Option<Location> {
     Some(Location::Network(Box::new(network)))
 }
 
-fn network(protocol: NetworkProtocol) -> Network {
-    Network {
-        protocol,
-        name: None,
-        query: None,
-        tls: None,
-        tls_hostname: None,
-        hosts: Vec::new(),
-        snapshot: None,
-        config: None,
-        initiator: None,
-        reconnect: None,
-        ssl: None,
-        cookies: None,
-        readahead: None,
-        timeout: None,
-        known_hosts: None,
-        identity: None,
-    }
-}
-
 fn from_json(value: &Value, folder: &str, nesting: usize) -> Option<Named> {
     let nesting = nesting.checked_sub(1)?;
     let text = |key: &str| value.get(key).and_then(Value::as_str);
@@ -149,7 +128,7 @@ fn from_json(value: &Value, folder: &str, nesting: usize) -> Option<Named> {
             path: Some(text("filename")?.to_owned()),
         },
         "nbd" => {
-            let mut network = network(NetworkProtocol::Nbd);
+            let mut network = Network::new(NetworkProtocol::Nbd);
             network.name = text("export").map(str::to_owned);
             network.hosts.push(server(value.get("server")?)?);
             Location::Network(Box::new(network))

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod image;
 pub mod location;
 pub mod usage;
+pub mod volumes;
 
 pub use chain::{Dropped, prepare};
 pub use usage::{Usage, usage};

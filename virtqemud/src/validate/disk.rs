@@ -2,29 +2,31 @@
 //!
 //! The texts of refusals are the stock daemon's, as watched; what only this driver lacks is named.
 
-use super::Context;
+use super::{Context, image};
 use crate::aliases::is_narrow;
 use crate::caps::CapFlag;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::ControllerKind;
-use virt_domain::devices::disk::{Disk, DiskBus, DiskCache, DiskDevice, DiskIo};
-use virt_domain::devices::storage::{
-    BackingStore, Location, NetworkProtocol, StorageFormat, StorageKind, StorageSource,
-};
+use virt_domain::devices::disk::{Disk, DiskBus, DiskCache, DiskDevice, DiskIo, Sgio};
+use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::YesNo;
+use virt_xml::OnOff;
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     virt_domain::devices::disk::check_all(&domain.devices.disks)?;
+    limits(domain)?;
     for (at, disk) in domain.devices.disks.iter().enumerate() {
         bus(disk)?;
-        medium(disk)?;
+        medium(disk, context)?;
         driver(domain, disk)?;
         identity(disk)?;
         place(domain, at, disk)?;
-        sources(disk)?;
-        not_yet(disk)?;
+        image::check(disk, context)?;
+        transient(disk)?;
+        if disk.sgio == Some(Sgio::Unfiltered) {
+            return Err(unsupported("unfiltered sgio is no longer supported"));
+        }
         if disk.bus() == DiskBus::Usb && !context.caps.has(CapFlag::UsbStorage) {
             return Err(unsupported(
                 "This QEMU doesn't support '-device usb-storage'",
@@ -42,6 +44,8 @@ fn bus(disk: &Disk) -> Result<()> {
         | DiskBus::Ide
         | DiskBus::Usb
         | DiskBus::Fdc => {}
+        // Boards without a slot for one are refused when the guest is started.
+        DiskBus::Sd => {}
         other => {
             return Err(unsupported(format!(
                 "disk '{}': disks on bus '{other}' are not supported by this driver; use virtio, \
@@ -67,24 +71,38 @@ fn bus(disk: &Disk) -> Result<()> {
     Ok(())
 }
 
-fn medium(disk: &Disk) -> Result<()> {
+fn medium(disk: &Disk, context: &Context) -> Result<()> {
     let bus = disk.bus();
     match disk.device {
-        DiskDevice::Cdrom if bus == DiskBus::Virtio => {
+        DiskDevice::Cdrom if matches!(bus, DiskBus::Virtio | DiskBus::Sd) => {
             return Err(unsupported(format!(
                 "disk type of '{}' does not support ejectable media",
                 disk.name()
             )));
         }
         DiskDevice::Lun => {
-            let raw_device = match disk.source.as_ref().map(|s| &s.location) {
-                Some(Location::Block { .. } | Location::Volume { .. }) => true,
-                Some(Location::Network(network)) => network.protocol == NetworkProtocol::Iscsi,
-                _ => false,
-            };
-            if !raw_device {
+            match disk.source.as_ref().map(|s| &s.location) {
+                Some(Location::Block { .. } | Location::Volume { .. }) => {}
+                Some(Location::Network(network)) => {
+                    if network.protocol != NetworkProtocol::Iscsi {
+                        return Err(unsupported(format!(
+                            "disk device='lun' is not supported for protocol='{}'",
+                            network.protocol
+                        )));
+                    }
+                }
+                _ => {
+                    return Err(unsupported(
+                        "disk device='lun' is only valid for block type disk source",
+                    ));
+                }
+            }
+            if disk.wwn.is_some() {
+                return Err(unsupported("Setting wwn is not supported for lun device"));
+            }
+            if disk.vendor.is_some() || disk.product.is_some() {
                 return Err(unsupported(
-                    "disk device='lun' is only valid for block type disk source",
+                    "Setting vendor or product is not supported for lun device",
                 ));
             }
             if !matches!(bus, DiskBus::Scsi | DiskBus::Virtio) {
@@ -94,6 +112,11 @@ fn medium(disk: &Disk) -> Result<()> {
             }
             if disk.format() != Some(StorageFormat::Raw) {
                 return Err(unsupported("disk device 'lun' must use 'raw' format"));
+            }
+            if bus == DiskBus::Virtio && !context.caps.has(CapFlag::VirtioBlkPciScsi) {
+                return Err(unsupported(
+                    "This QEMU doesn't support SCSI emulation with 'virtio-blk' device",
+                ));
             }
         }
         _ => {}
@@ -129,6 +152,31 @@ fn driver(domain: &Domain, disk: &Disk) -> Result<()> {
         return Err(unsupported(
             "io='native' needs either no disk cache or directsync cache mode",
         ));
+    }
+    if driver.copy_on_read == Some(OnOff::On) && disk.readonly {
+        return Err(unsupported(format!(
+            "copy_on_read is not compatible with read-only disk '{}'",
+            disk.name()
+        )));
+    }
+    if driver.discard_no_unref == Some(OnOff::On) {
+        if disk.format() != Some(StorageFormat::Qcow2) {
+            return Err(unsupported(
+                "'discard_no_unref' only works with qcow2 disk format",
+            ));
+        }
+        if disk.readonly {
+            return Err(unsupported(
+                "'discard_no_unref' is not compatible with read-only disk",
+            ));
+        }
+    }
+    // Formats with tables of their own can't be written to by two guests.
+    if disk.shareable && disk.format().is_some_and(|f| f != StorageFormat::Raw) {
+        return Err(unsupported(format!(
+            "shared access for disk '{}' requires use of supported storage format",
+            disk.name()
+        )));
     }
     let virtio = disk.bus() == DiskBus::Virtio;
     for (given, what) in [
@@ -186,20 +234,35 @@ fn driver(domain: &Domain, disk: &Disk) -> Result<()> {
 }
 
 fn identity(disk: &Disk) -> Result<()> {
-    if disk.wwn.is_some() && !matches!(disk.bus(), DiskBus::Ide | DiskBus::Scsi | DiskBus::Sata) {
+    if disk.wwn.is_some() && !matches!(disk.bus(), DiskBus::Ide | DiskBus::Scsi) {
         return Err(unsupported("Only ide and scsi disk support wwn"));
     }
     if let Some(serial) = &disk.serial
         && !serial
             .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"_-\\ .+,".contains(&b))
+            .all(|b| b.is_ascii_alphanumeric() || b"_- .+".contains(&b))
     {
         return Err(internal(format!(
             "driver serial '{serial}' contains unsafe characters"
         )));
     }
-    if disk.geometry.is_some() && disk.bus() == DiskBus::Usb {
-        return Err(unsupported("CHS geometry can not be set for 'usb' bus"));
+    let bus = disk.bus();
+    if disk.geometry.is_some() && matches!(bus, DiskBus::Usb | DiskBus::Sd) {
+        return Err(unsupported(format!(
+            "CHS geometry can not be set for '{bus}' bus"
+        )));
+    }
+    if bus == DiskBus::Sd && disk.serial.is_some() {
+        return Err(internal("Serial property not supported for drive bus 'sd'"));
+    }
+    if bus == DiskBus::Sd && disk.iotune.as_ref().is_some_and(|t| t.limits()) {
+        return Err(unsupported("<iotune> is not supported with bus='sd'"));
+    }
+    if disk.geometry.is_some_and(|g| g.trans.is_some()) && disk.bus() != DiskBus::Ide {
+        return Err(unsupported(format!(
+            "CHS translation mode can only be set for 'ide' bus not '{}'",
+            disk.bus()
+        )));
     }
     Ok(())
 }
@@ -264,139 +327,59 @@ fn place(domain: &Domain, at: usize, disk: &Disk) -> Result<()> {
     Ok(())
 }
 
-/// Every image of the disk, the one the guest writes to first.
-fn images(disk: &Disk) -> Vec<(&StorageSource, Option<StorageFormat>)> {
-    let mut all: Vec<_> = disk.source.iter().map(|s| (s, disk.format())).collect();
-    let mut backing = disk.backing.as_ref();
-    while let Some(BackingStore::Image(image)) = backing {
-        let format = image.format.as_ref().map(|f| f.kind);
-        all.extend(image.source.iter().map(|s| (s, format)));
-        backing = image.backing.as_ref();
+/// What a guest writes that is dropped at its end.
+fn transient(disk: &Disk) -> Result<()> {
+    if disk.transient.is_none() {
+        return Ok(());
     }
-    let stores: Vec<_> = all
-        .iter()
-        .filter_map(|(s, _)| s.data_store.as_ref()?.source.as_ref())
-        .map(|s| (s, Some(StorageFormat::Raw)))
-        .collect();
-    all.extend(stores);
-    all
-}
-
-fn sources(disk: &Disk) -> Result<()> {
-    for (source, format) in images(disk) {
-        match format {
-            Some(StorageFormat::Iso) => {
-                return Err(unsupported(
-                    "storage format 'iso' is not directly supported by QEMU, use 'raw' instead",
-                ));
-            }
-            Some(StorageFormat::Dir) if !matches!(source.location, Location::Dir { .. }) => {
-                return Err(unsupported(
-                    "'directory' storage format is not directly supported by QEMU, use 'dir' \
-                     disk type instead",
-                ));
-            }
-            Some(StorageFormat::Fat)
-                if !matches!(
-                    source.location,
-                    Location::Dir { .. } | Location::Volume { .. }
-                ) =>
-            {
-                return Err(unsupported(
-                    "storage format 'fat' is supported only with 'dir' storage type",
-                ));
-            }
-            Some(format @ (StorageFormat::Cow | StorageFormat::Aio)) => {
-                return Err(unsupported(format!(
-                    "'{format}' storage format is not supported"
-                )));
-            }
-            _ => {}
-        }
-        if let Location::Network(network) = &source.location {
-            let hosts = network.hosts.len();
-            match network.protocol {
-                NetworkProtocol::Iscsi if hosts != 1 => {
-                    return Err(internal("iSCSI protocol accepts only one host"));
-                }
-                NetworkProtocol::Sheepdog | NetworkProtocol::Vxhs => {
-                    return Err(unsupported(format!(
-                        "'{}' protocol is not supported with this QEMU binary",
-                        network.protocol
-                    )));
-                }
-                NetworkProtocol::Rbd | NetworkProtocol::Gluster => {}
-                protocol if hosts != 1 => {
-                    return Err(internal(format!(
-                        "protocol '{protocol}' accepts only one host"
-                    )));
-                }
-                _ => {}
-            }
-        }
+    let name = disk.name();
+    if disk.readonly {
+        return Err(unsupported(format!(
+            "transient disk '{name}' must not be read-only"
+        )));
     }
-    if matches!(disk.kind, StorageKind::Dir) && !disk.readonly {
-        return Err(unsupported(
-            "cannot create virtual FAT disks in read-write mode",
-        ));
+    if disk.kind != StorageKind::File {
+        return Err(unsupported(format!(
+            "transient disk supported only with 'file' type ({name})"
+        )));
+    }
+    if disk.shares_backing()
+        && !matches!(disk.bus(), DiskBus::Usb | DiskBus::Scsi | DiskBus::Virtio)
+    {
+        return Err(unsupported(format!(
+            "disk bus '{}' doesn't support transiend disk backing image sharing",
+            disk.bus()
+        )));
     }
     Ok(())
 }
 
-/// What would have to be done for the disk at its start and isn't yet.
-fn not_yet(disk: &Disk) -> Result<()> {
-    let refuse = |what: &str| {
-        Err(unsupported(format!(
-            "disk '{}': {what} not supported by this driver yet; remove it",
-            disk.name()
-        )))
-    };
-    if disk.transient.is_some() {
-        return refuse("<transient/> is");
-    }
-    if disk.auth.is_some() {
-        return refuse("<auth> is");
-    }
-    if disk.encryption.is_some() {
-        return refuse("<encryption> is");
-    }
-    if disk.rawio == Some(YesNo::Yes) || disk.sgio.is_some() {
-        return refuse("the attributes 'rawio' and 'sgio' are");
-    }
-    for (source, format) in images(disk) {
-        if source.auth.is_some() {
-            return refuse("<auth> is");
-        }
-        if source.encryption.is_some() || format == Some(StorageFormat::Luks) {
-            return refuse("<encryption> is");
-        }
-        if source.reservations.is_some() {
-            return refuse("<reservations> is");
-        }
-        match &source.location {
-            Location::Volume { .. } => return refuse("type='volume' is"),
-            Location::Nvme { .. } => return refuse("type='nvme' is"),
-            Location::VhostVdpa { .. } => return refuse("type='vhostvdpa' is"),
-            Location::File {
-                fdgroup: Some(_), ..
-            } => return refuse("the attribute 'fdgroup' is"),
-            Location::Network(network) => {
-                if network.cookies.is_some() {
-                    return refuse("<cookies> is");
-                }
-                if network.tls == Some(YesNo::Yes) {
-                    return refuse("tls='yes' is");
-                }
-                let ssh = network.protocol == NetworkProtocol::Ssh;
-                let identity = network.identity.as_ref();
-                if ssh
-                    && (network.known_hosts.is_some()
-                        || identity.is_some_and(|i| i.keyfile.is_some() || i.agentsock.is_some()))
-                {
-                    return refuse("<knownHosts> and keys of SSH are");
-                }
+/// Limits that disks share must be the same for all of them, and those that are named be there.
+fn limits(domain: &Domain) -> Result<()> {
+    let disks = &domain.devices.disks;
+    let group = |disk: &Disk| disk.iotune.as_ref().and_then(|t| t.group_name.clone());
+    for (at, disk) in disks.iter().enumerate() {
+        if let Some(name) = group(disk) {
+            let other = disks[..at]
+                .iter()
+                .find(|other| group(other).as_ref() == Some(&name) && other.iotune != disk.iotune);
+            if let Some(other) = other {
+                return Err(unsupported(format!(
+                    "different iotunes for disks {} and {}",
+                    other.name(),
+                    disk.name()
+                )));
             }
-            _ => {}
+        }
+        let groups = domain.throttlegroups.iter().flat_map(|g| &g.groups);
+        let known: Vec<_> = groups.filter_map(|g| g.group_name.as_deref()).collect();
+        let filters = disk.throttle_filters.iter().flat_map(|f| &f.filters);
+        if let Some(filter) = filters.into_iter().find(|f| !known.contains(&&*f.group)) {
+            return Err(Error::new(
+                ErrorCode::XmlError,
+                ErrorDomain::Domain,
+                format!("throttle group '{}' not found", filter.group),
+            ));
         }
     }
     Ok(())

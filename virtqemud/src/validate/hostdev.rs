@@ -1,6 +1,6 @@
 //! Checks of host devices against what QEMU and this driver can do.
 
-use super::Context;
+use super::{Context, scsi_hostdev};
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::hostdev::{Hostdev, HostdevMode, HostdevModel, HostdevSource};
@@ -47,6 +47,9 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
                          device",
                     ));
                 }
+            }
+            HostdevSource::Scsi { .. } | HostdevSource::Iscsi { .. } => {
+                scsi_hostdev::check(domain, hostdev)?;
             }
             _ => {
                 return Err(not_yet(&format!("host devices of type '{}'", hostdev.kind)));

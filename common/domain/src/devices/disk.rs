@@ -8,7 +8,7 @@ pub use super::iotune::IoTune;
 use super::info::DeviceInfo;
 use super::storage::{
     Auth, BackingStore, Encryption, Location, MetadataCache, Mirror, Named, NetworkProtocol,
-    StorageFormat, StorageKind, StorageSource, write_source,
+    StartupPolicy, StorageFormat, StorageKind, StorageSource, write_source,
 };
 use super::virtio::{VirtioModel, VirtioOptions};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -390,7 +390,7 @@ impl Element for Disk {
             sgio,
             snapshot,
             driver: node.child_with("driver", read_driver)?,
-            auth: node.child("auth")?,
+            auth: Auth::read_checked(node)?,
             backing: node.child("backingStore")?,
             backend_domain: node.child("backenddomain")?,
             geometry: node.child("geometry")?,
@@ -537,6 +537,11 @@ impl Disk {
         }
     }
 
+    /// Whether what is written is dropped at the end while other guests use the same image.
+    pub fn shares_backing(&self) -> bool {
+        self.transient.and_then(|t| t.share_backing) == Some(YesNo::Yes)
+    }
+
     /// Whether the drive holds nothing.
     pub fn is_empty(&self) -> bool {
         self.source.as_ref().is_none_or(StorageSource::is_empty)
@@ -596,14 +601,29 @@ impl Disk {
         if self.target.tray.is_some()
             && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
         {
-            return Err(wrong("tray is only valid for cdrom and floppy"));
+            return Err(unsupported("tray is only valid for cdrom and floppy"));
         }
-        if self.target.removable.is_some() && bus != DiskBus::Usb && bus != DiskBus::Scsi {
+        if self.target.removable.is_some()
+            && (self.device != DiskDevice::Disk || !matches!(bus, DiskBus::Usb | DiskBus::Scsi))
+        {
             return Err(wrong("removable is only valid for usb or scsi disks"));
         }
         if self.device == DiskDevice::Floppy && bus != DiskBus::Fdc && self.target.bus.is_some() {
             return Err(internal(format!(
                 "Invalid bus type '{bus}' for floppy disk"
+            )));
+        }
+        let by_name = self.target.bus.is_none();
+        if self.device == DiskDevice::Floppy && by_name && !self.target.dev.starts_with("fd") {
+            return Err(internal(format!(
+                "Invalid floppy device name: {}",
+                self.name()
+            )));
+        }
+        if self.device != DiskDevice::Floppy && bus == DiskBus::Fdc && by_name {
+            return Err(internal(format!(
+                "Invalid harddisk device name: {}",
+                self.name()
             )));
         }
         if self.device != DiskDevice::Floppy && bus == DiskBus::Fdc {
@@ -624,6 +644,10 @@ impl Disk {
         }
         self.check_vpd(bus)?;
         self.check_secrets()?;
+        self.check_startup_policy()?;
+        if let Some(encryption) = &self.encryption {
+            encryption.check()?;
+        }
         if self.auth.is_some() && self.source.as_ref().is_some_and(|s| s.auth.is_some()) {
             return Err(unsupported(
                 "an <auth> definition already found for disk source",
@@ -633,6 +657,29 @@ impl Disk {
         {
             return Err(wrong(
                 "encryption was found both in <disk> and in its <source>; keep one of them",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_startup_policy(&self) -> Result<()> {
+        let Some(policy) = self.source.as_ref().and_then(|s| s.startup_policy) else {
+            return Ok(());
+        };
+        if !matches!(
+            self.kind,
+            StorageKind::File | StorageKind::Block | StorageKind::Dir | StorageKind::Volume
+        ) {
+            return Err(wrong(format!(
+                "disk startupPolicy '{policy}' is not allowed for disk of '{}' type",
+                self.kind
+            )));
+        }
+        if policy == StartupPolicy::Requisite
+            && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
+        {
+            return Err(wrong(
+                "disk startupPolicy 'requisite' is allowed only for cdrom or floppy",
             ));
         }
         Ok(())

@@ -12,6 +12,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::client::{Connection, Lazy, Route, Target};
@@ -68,6 +69,28 @@ impl Neighbours {
         let connection = Connection::connect(&route.socket).await?;
         connection.open(&route.uri, false).await?;
         Ok(connection)
+    }
+}
+
+/// How long each step that asks another daemon for something may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What another daemon answers, within a time: one that hangs holds up nothing but what needs it.
+/// `what` says what it has.
+///
+/// # Errors
+/// OPERATION_TIMEOUT when it does not answer; its own errors.
+pub(crate) async fn answered<T>(what: &str, asked: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answered) => answered,
+        Err(_) => Err(Error::new(
+            ErrorCode::OperationTimeout,
+            ErrorDomain::Rpc,
+            format!(
+                "the daemon of {what} did not answer within {} seconds; look whether it hangs",
+                PATIENCE.as_secs()
+            ),
+        )),
     }
 }
 

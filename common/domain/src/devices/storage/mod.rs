@@ -113,6 +113,8 @@ pub enum Location {
         volume: Option<String>,
         /// How iSCSI volumes are reached.
         mode: Option<VolumeMode>,
+        /// What it turned out to be when the guest started; never written.
+        found: Option<Box<FoundVolume>>,
     },
     /// An NVMe namespace.
     Nvme {
@@ -135,6 +137,15 @@ pub enum Location {
         /// Its device node.
         path: String,
     },
+}
+
+/// What a volume of a pool is on this host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundVolume {
+    /// Where its bytes are.
+    pub location: Location,
+    /// Who may use the server, where it is on one.
+    pub auth: Option<Auth>,
 }
 
 /// How an iSCSI pool's volume is reached.
@@ -365,7 +376,7 @@ impl StorageSource {
             slices: node.child("slices")?,
             data_store: node.child("dataStore")?,
             seclabels: node.children("seclabel")?,
-            auth: node.child("auth")?,
+            auth: Auth::read_checked(node)?,
             encryption: node.child("encryption")?,
             reservations: node.child("reservations")?,
         };
@@ -385,8 +396,22 @@ impl StorageSource {
                 "Invalid value for attribute 'size' in element 'slice': Zero is not permitted",
             ));
         }
-        if let Location::Network(network) = &self.location {
-            network.check()?;
+        if let Some(encryption) = &self.encryption {
+            encryption.check()?;
+        }
+        if self.reservations.as_ref().is_some_and(|r| {
+            r.managed == Some(YesNo::No) && r.source.as_ref().is_none_or(|s| s.path.is_none())
+        }) {
+            return Err(wrong("missing connection type for <reservations/>"));
+        }
+        match &self.location {
+            Location::Network(network) => network.check()?,
+            Location::Volume { pool, volume, .. } if pool.is_some() != volume.is_some() => {
+                return Err(wrong(
+                    "'pool' and 'volume' must be specified together for 'pool' type source",
+                ));
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -394,6 +419,21 @@ impl StorageSource {
     /// Path on the host, where it has one.
     pub fn path(&self) -> Option<&str> {
         self.location.path()
+    }
+
+    /// Where the bytes are: of a volume what it turned out to be, as far as it was looked up.
+    pub fn place(&self) -> &Location {
+        self.location.place()
+    }
+
+    /// Who may use the server: as the source says, else as the pool does.
+    pub fn credentials(&self) -> Option<&Auth> {
+        self.auth.as_ref().or(match &self.location {
+            Location::Volume {
+                found: Some(found), ..
+            } => found.auth.as_ref(),
+            _ => None,
+        })
     }
 
     /// Whether there is nothing at that place: a drive without a medium.
@@ -471,9 +511,19 @@ impl Location {
         }
     }
 
+    /// Itself; of a volume that was looked up what it turned out to be.
+    pub fn place(&self) -> &Self {
+        match self {
+            Self::Volume {
+                found: Some(found), ..
+            } => &found.location,
+            own => own,
+        }
+    }
+
     /// Path on the host, where it has one.
     pub fn path(&self) -> Option<&str> {
-        match self {
+        match self.place() {
             Self::File { path, .. } | Self::Block { path } | Self::Dir { path } => path.as_deref(),
             Self::VhostUser { path, .. } | Self::VhostVdpa { path } => Some(path),
             Self::Network(_) | Self::Volume { .. } | Self::Nvme { .. } => None,
@@ -501,6 +551,7 @@ impl Location {
                 pool: node.attr("pool")?,
                 volume: node.attr("volume")?,
                 mode: node.attr("mode")?,
+                found: None,
             },
             StorageKind::Nvme => {
                 let transport = node.required::<String>("type")?;
@@ -538,7 +589,9 @@ impl Location {
             Self::Block { path } => tag.maybe("dev", path),
             Self::Dir { path } => tag.maybe("dir", path),
             Self::Network(network) => network.attrs(tag),
-            Self::Volume { pool, volume, mode } => {
+            Self::Volume {
+                pool, volume, mode, ..
+            } => {
                 tag.maybe("pool", pool);
                 tag.maybe("volume", volume);
                 tag.maybe("mode", mode);
@@ -566,4 +619,8 @@ impl Location {
             _ => {}
         }
     }
+}
+
+fn wrong(text: &str) -> Error {
+    Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text)
 }

@@ -181,6 +181,33 @@ pub struct Cookie {
     pub value: String,
 }
 
+impl Cookie {
+    /// What a cookie may consist of: RFC 6265, section 4.1.1.
+    fn check(&self) -> Result<()> {
+        let refused = |text| Err(Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text));
+        let separator = |b: u8| b"()<>@,;:\\\"/[]?={} \t".contains(&b);
+        let name = &self.name;
+        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_graphic() && !separator(b)) {
+            return refused(format!("cookie name '{name}' contains invalid characters"));
+        }
+        // The value may stand in quotation marks.
+        let bare = self
+            .value
+            .strip_prefix('"')
+            .and_then(|v| v.strip_suffix('"'));
+        let value = bare.unwrap_or(&self.value);
+        if !value
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && !b"\",;\\".contains(&b))
+        {
+            return refused(format!(
+                "value of cookie '{name}' contains invalid characters"
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// `<readahead size=…/>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
 pub struct Readahead {
@@ -226,6 +253,28 @@ pub struct Identity {
 }
 
 impl Network {
+    /// A source of which nothing is said yet.
+    pub fn new(protocol: NetworkProtocol) -> Self {
+        Self {
+            protocol,
+            name: None,
+            query: None,
+            tls: None,
+            tls_hostname: None,
+            hosts: Vec::new(),
+            snapshot: None,
+            config: None,
+            initiator: None,
+            reconnect: None,
+            ssl: None,
+            cookies: None,
+            readahead: None,
+            timeout: None,
+            known_hosts: None,
+            identity: None,
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         use NetworkProtocol as P;
         let refused = |code, text: String| Err(Error::new(code, ErrorDomain::Domain, text));
@@ -234,6 +283,35 @@ impl Network {
                 ErrorCode::XmlError,
                 "missing name for disk source".to_owned(),
             );
+        }
+        if matches!(self.protocol, P::Rbd | P::Gluster)
+            && let Some(name) = &self.name
+            && !name.contains('/')
+        {
+            return refused(
+                ErrorCode::XmlError,
+                format!("can't split path '{name}' into pool name and image name"),
+            );
+        }
+        if self.protocol == P::Ssh
+            && let Some(identity) = &self.identity
+        {
+            if identity.username.is_none() {
+                return refused(
+                    ErrorCode::XmlError,
+                    "Missing required attribute 'username' in element 'identity'".to_owned(),
+                );
+            }
+            if identity.keyfile.is_none() && identity.agentsock.is_none() {
+                return refused(
+                    ErrorCode::XmlError,
+                    "element 'identity' requires either 'keyfile' or 'agentsock' attribute"
+                        .to_owned(),
+                );
+            }
+        }
+        for cookie in self.cookies.iter().flat_map(|c| &c.cookies) {
+            cookie.check()?;
         }
         if self.tls == Some(YesNo::Yes) && !matches!(self.protocol, P::Nbd | P::Vxhs) {
             return refused(

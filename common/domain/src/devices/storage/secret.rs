@@ -1,6 +1,7 @@
 //! Who may use a source and how it is encrypted.
 
-use virt_xml::{Element, Words};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::{Element, Node, Words};
 
 /// `<auth>`.
 #[derive(Debug, Clone, PartialEq, Eq, Element)]
@@ -11,6 +12,31 @@ pub struct Auth {
     /// The password's secret.
     #[xml(child)]
     pub secret: Option<SecretRef>,
+}
+
+impl Auth {
+    fn check(self) -> Result<Self> {
+        if self.username.is_empty() {
+            return Err(wrong("missing username for auth"));
+        }
+        let Some(secret) = &self.secret else {
+            return Err(wrong("Missing <secret> element in auth"));
+        };
+        secret.check()?;
+        Ok(self)
+    }
+
+    /// Reads `<auth>` and checks what stands in it.
+    ///
+    /// # Errors
+    /// XML_ERROR for a missing user or secret.
+    pub(crate) fn read_checked(node: &mut Node<'_>) -> Result<Option<Self>> {
+        node.child_with("auth", |node| {
+            let username = node.attr::<String>("username")?.unwrap_or_default();
+            let secret = node.child("secret")?;
+            Self { username, secret }.check()
+        })
+    }
 }
 
 /// `<secret …/>`.
@@ -25,6 +51,15 @@ pub struct SecretRef {
     /// … or by usage.
     #[xml(attr)]
     pub usage: Option<String>,
+}
+
+impl SecretRef {
+    fn check(&self) -> Result<()> {
+        match self.uuid.is_none() && self.usage.is_none() {
+            true => Err(wrong("missing secret uuid or usage attribute")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// `<encryption>`.
@@ -97,4 +132,41 @@ pub struct Ivgen {
     /// Hash.
     #[xml(attr)]
     pub hash: Option<String>,
+}
+
+impl Encryption {
+    /// Checks what an image of a guest may have.
+    ///
+    /// # Errors
+    /// XML_ERROR for a secret that names none; CONFIG_UNSUPPORTED for what only belongs to a new
+    /// volume, and for secrets of another kind.
+    pub(crate) fn check(&self) -> Result<()> {
+        for secret in &self.secrets {
+            if let Some(kind) = secret.kind.as_deref().filter(|kind| *kind != "passphrase") {
+                return Err(unsupported(format!(
+                    "unknown volume encryption secret type {kind}"
+                )));
+            }
+            secret.check()?;
+        }
+        if self.cipher.is_some() {
+            return Err(unsupported(
+                "supplying <cipher> for domain disk definition is unnecessary",
+            ));
+        }
+        if self.ivgen.is_some() {
+            return Err(unsupported(
+                "supplying <ivgen> for domain disk definition is unnecessary",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn wrong(text: &str) -> Error {
+    Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text)
+}
+
+fn unsupported(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Domain, text)
 }
