@@ -4,6 +4,10 @@
 
 use std::io::{self, ErrorKind};
 
+use virt_cgroup::CpuUsage;
+
+use crate::guest::Live;
+
 /// Processor time in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CpuTime {
@@ -35,6 +39,24 @@ pub struct Thread {
 /// When it is gone.
 pub fn process(pid: i32) -> io::Result<CpuTime> {
     read_stat(&format!("/proc/{pid}/stat")).map(|thread| thread.time)
+}
+
+/// The processor time of a guest: what its control group counted, which has threads that ended and
+/// helpers in it; else that of its process.
+///
+/// # Errors
+/// When it is gone.
+pub fn guest(live: &Live) -> io::Result<CpuUsage> {
+    let groups = live.qemu.groups.as_ref();
+    if let Some(Ok(used)) = groups.map(|groups| groups.group().cpu_usage()) {
+        return Ok(used);
+    }
+    let used = process(live.qemu.process.pid())?;
+    Ok(CpuUsage {
+        total: used.total(),
+        user: used.user,
+        system: used.system,
+    })
 }
 
 /// One thread of a process.

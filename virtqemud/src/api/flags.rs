@@ -39,6 +39,26 @@ fn refuse(flags: u32, known: u32, function: &str, domain: ErrorDomain) -> Result
     ))
 }
 
+/// Refuses flags of a question that name both what is now and what is kept; `function` is the
+/// client's.
+///
+/// # Errors
+/// INVALID_ARG.
+pub fn exclusive(function: &str, flags: u32) -> Result<()> {
+    if flags & AFFECT_LIVE == 0 || flags & AFFECT_CONFIG == 0 {
+        return Ok(());
+    }
+    Err(Error::from_wire(
+        ErrorCode::InvalidArg.number(),
+        ErrorDomain::Domain.number(),
+        "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive"
+            .into(),
+        Some(function.into()),
+        Some("ctl".into()),
+        None,
+    ))
+}
+
 /// What a change is made to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Affects {

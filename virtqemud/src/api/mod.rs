@@ -20,6 +20,7 @@ mod autostart;
 mod capabilities;
 mod console;
 mod cpu;
+mod cpu_stats;
 mod define;
 mod devices;
 mod events;
@@ -42,6 +43,7 @@ mod security;
 mod session;
 mod state;
 mod stats;
+mod tune;
 mod vcpu;
 mod xml;
 
@@ -78,6 +80,8 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     metadata::register(&mut router);
     memory::register(&mut router);
     vcpu::register(&mut router);
+    cpu_stats::register(&mut router);
+    tune::register(&mut router);
     console::register(&mut router);
     messages::register(&mut router);
     monitor::register(&mut router);

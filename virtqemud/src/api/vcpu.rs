@@ -6,10 +6,9 @@ use virt_domain::{Domain, NumberSet};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::limit::{CPUMAPS_MAX, VCPUINFO_MAX};
 use virt_rpc::protocol::remote::{
-    DomainGetCpuStats, DomainGetCpuStatsRet, DomainGetEmulatorPinInfo, DomainGetEmulatorPinInfoRet,
-    DomainGetMaxVcpus, DomainGetMaxVcpusRet, DomainGetVcpuPinInfo, DomainGetVcpuPinInfoRet,
-    DomainGetVcpus, DomainGetVcpusFlags, DomainGetVcpusFlagsRet, DomainGetVcpusRet, DomainSetVcpus,
-    DomainSetVcpusFlags, TypedParam, VcpuInfo,
+    DomainGetEmulatorPinInfo, DomainGetEmulatorPinInfoRet, DomainGetMaxVcpus, DomainGetMaxVcpusRet,
+    DomainGetVcpuPinInfo, DomainGetVcpuPinInfoRet, DomainGetVcpus, DomainGetVcpusFlags,
+    DomainGetVcpusFlagsRet, DomainGetVcpusRet, DomainSetVcpus, DomainSetVcpusFlags, VcpuInfo,
 };
 use virt_rpc::server::{Call, Router};
 
@@ -20,6 +19,7 @@ use super::session::Session;
 use crate::definitions::change;
 use crate::driver::Driver;
 use crate::guest::{Body, Guest, Snapshot};
+use crate::tuning::affinity;
 use crate::usage;
 
 /// Bits of the calls about the number of processors (`libvirt-domain.h`).
@@ -44,7 +44,6 @@ pub(super) fn register(router: &mut Router<Session>) {
     router.call::<DomainGetVcpus>(vcpus);
     router.call::<DomainGetVcpuPinInfo>(pin_info);
     router.call::<DomainGetEmulatorPinInfo>(emulator_pin_info);
-    router.call::<DomainGetCpuStats>(cpu_stats);
     router.task::<DomainSetVcpus, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         set(guest.guest(), call.args.nvcpus, AFFECT_LIVE).await
@@ -59,23 +58,8 @@ fn error(code: ErrorCode, what: impl Into<String>) -> Error {
     Error::new(code, ErrorDomain::Qemu, what)
 }
 
-fn exclusive(function: &str, flags: u32) -> Result<()> {
-    if flags & AFFECT_LIVE == 0 || flags & AFFECT_CONFIG == 0 {
-        return Ok(());
-    }
-    Err(Error::from_wire(
-        ErrorCode::InvalidArg.number(),
-        ErrorDomain::Domain.number(),
-        "Flags 'VIR_DOMAIN_AFFECT_LIVE' and 'VIR_DOMAIN_AFFECT_CONFIG' are mutually exclusive"
-            .into(),
-        Some(function.into()),
-        Some("ctl".into()),
-        None,
-    ))
-}
-
 fn count(snapshot: &Snapshot, flags: u32) -> Result<i32> {
-    exclusive("virDomainGetVcpusFlags", flags)?;
+    flags::exclusive("virDomainGetVcpusFlags", flags)?;
     flags::only(
         flags,
         AFFECT_LIVE | AFFECT_CONFIG | MAXIMUM | GUEST,
@@ -126,12 +110,12 @@ fn bounded(wanted: i32, length: i32) -> Result<(usize, usize)> {
 }
 
 /// How many processors the host has; maps have a bit for each.
-fn host_cpus(driver: &Driver) -> Result<u32> {
+pub(super) fn host_cpus(driver: &Driver) -> Result<u32> {
     Ok(driver.host.cpu_map()?.present)
 }
 
 /// The bits of a set in a map of so many bytes, those of processors the host has not left out.
-fn map(set: Option<&NumberSet>, host_cpus: u32, bytes: usize) -> Vec<u8> {
+pub(super) fn map(set: Option<&NumberSet>, host_cpus: u32, bytes: usize) -> Vec<u8> {
     let mut map = vec![0; bytes];
     for cpu in 0..host_cpus {
         let place = (cpu / 8) as usize;
@@ -140,13 +124,6 @@ fn map(set: Option<&NumberSet>, host_cpus: u32, bytes: usize) -> Vec<u8> {
         }
     }
     map
-}
-
-/// The host's processors a virtual one may use.
-fn pinned(domain: &Domain, vcpu: u32) -> Option<&NumberSet> {
-    let pins = domain.cputune.as_ref().map(|tune| &tune.vcpupins);
-    let pin = pins.and_then(|pins| pins.iter().find(|pin| pin.vcpu == vcpu));
-    pin.map(|pin| &pin.cpuset).or(domain.vcpu.cpuset.as_ref())
 }
 
 fn vcpus(call: &Call<DomainGetVcpus, Session>) -> Result<DomainGetVcpusRet> {
@@ -177,7 +154,11 @@ fn vcpus(call: &Call<DomainGetVcpus, Session>) -> Result<DomainGetVcpusRet> {
             cpu_time: thread.time.total(),
             cpu: thread.last_cpu,
         });
-        cpumaps.extend(map(pinned(&live.domain, vcpu.index), host, bytes));
+        cpumaps.extend(map(
+            affinity::of_vcpu(&live.domain, vcpu.index),
+            host,
+            bytes,
+        ));
     }
     Ok(DomainGetVcpusRet { info, cpumaps })
 }
@@ -185,7 +166,7 @@ fn vcpus(call: &Call<DomainGetVcpus, Session>) -> Result<DomainGetVcpusRet> {
 fn pin_info(call: &Call<DomainGetVcpuPinInfo, Session>) -> Result<DomainGetVcpuPinInfoRet> {
     let args = &call.args;
     let guest = call.session().guest(call, &args.dom)?;
-    exclusive("virDomainGetVcpuPinInfo", args.flags)?;
+    flags::exclusive("virDomainGetVcpuPinInfo", args.flags)?;
     flags::only(
         args.flags,
         AFFECT_LIVE | AFFECT_CONFIG,
@@ -201,7 +182,7 @@ fn pin_info(call: &Call<DomainGetVcpuPinInfo, Session>) -> Result<DomainGetVcpuP
         .max
         .min(u32::try_from(count).unwrap_or(u32::MAX))
     {
-        cpumaps.extend(map(pinned(&domain, vcpu), host, bytes));
+        cpumaps.extend(map(affinity::of_vcpu(&domain, vcpu), host, bytes));
     }
     let num = i32::try_from(count).unwrap_or(i32::MAX);
     Ok(DomainGetVcpuPinInfoRet { cpumaps, num })
@@ -212,7 +193,7 @@ fn emulator_pin_info(
 ) -> Result<DomainGetEmulatorPinInfoRet> {
     let args = &call.args;
     let guest = call.session().guest(call, &args.dom)?;
-    exclusive("virDomainGetEmulatorPinInfo", args.flags)?;
+    flags::exclusive("virDomainGetEmulatorPinInfo", args.flags)?;
     flags::only(
         args.flags,
         AFFECT_LIVE | AFFECT_CONFIG,
@@ -220,47 +201,12 @@ fn emulator_pin_info(
     )?;
     let (_, bytes) = bounded(1, args.maplen)?;
     let domain = described(&guest.snapshot(), args.flags)?;
-    let pin = domain.cputune.as_ref().and_then(|t| t.emulatorpin.as_ref());
-    let set = pin.map(|pin| &pin.cpuset).or(domain.vcpu.cpuset.as_ref());
+    let set = affinity::of_emulator(&domain);
     let host = host_cpus(call.session().driver(&guest))?;
     Ok(DomainGetEmulatorPinInfoRet {
         cpumaps: map(set, host, bytes),
         ret: 1,
     })
-}
-
-/// Times of the whole guest. Those by processor of the host need the control groups of
-/// version 1, which nothing here uses.
-fn cpu_stats(call: &Call<DomainGetCpuStats, Session>) -> Result<DomainGetCpuStatsRet> {
-    /// Strings in typed parameters are welcome; there are none.
-    const STRING_OKAY: u32 = 4;
-    let args = &call.args;
-    let guest = call.session().guest(call, &args.dom)?;
-    flags::only(args.flags, STRING_OKAY, "qemuDomainGetCPUStats")?;
-    let snapshot = guest.snapshot();
-    let live = snapshot.running()?;
-    if args.start_cpu != -1 {
-        return Err(Error::new(
-            ErrorCode::OperationUnsupported,
-            ErrorDomain::Cgroup,
-            "operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'",
-        ));
-    }
-    let used = usage::process(live.qemu.process.pid()).map_err(|cause| {
-        Error::system(
-            ErrorDomain::Qemu,
-            "cannot read the guest's CPU time",
-            &cause,
-        )
-    })?;
-    let mut params = vec![
-        TypedParam::ullong("cpu_time", used.total()),
-        TypedParam::ullong("user_time", used.user),
-        TypedParam::ullong("system_time", used.system),
-    ];
-    let nparams = i32::try_from(params.len()).unwrap_or(i32::MAX);
-    params.truncate(args.nparams as usize);
-    Ok(DomainGetCpuStatsRet { params, nparams })
 }
 
 async fn set(guest: &Arc<Guest>, wanted: u32, flags: u32) -> Result<()> {

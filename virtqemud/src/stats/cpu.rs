@@ -1,22 +1,23 @@
 //! `cpu.*`: processor time of the whole guest.
 
+use virt_cgroup::CpuUsage;
 use virt_rpc::protocol::remote::TypedParam;
 
 use crate::guest::Live;
-use crate::usage::{self, CpuTime};
+use crate::usage;
 
 /// A guest that is off uses none. (The stock daemon gives its own processor time here, seen with
 /// 11.3.)
 pub fn push(live: Option<&Live>, params: &mut Vec<TypedParam>) {
     let used = match live {
-        None => CpuTime::default(),
+        None => CpuUsage::default(),
         // A process that ended a moment ago tells nothing.
-        Some(live) => match usage::process(live.qemu.process.pid()) {
+        Some(live) => match usage::guest(live) {
             Ok(used) => used,
             Err(_) => return,
         },
     };
-    params.push(TypedParam::ullong("cpu.time", used.total()));
+    params.push(TypedParam::ullong("cpu.time", used.total));
     params.push(TypedParam::ullong("cpu.user", used.user));
     params.push(TypedParam::ullong("cpu.system", used.system));
     if let Some(live) = live {
