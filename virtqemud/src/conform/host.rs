@@ -16,7 +16,7 @@ use virt_host::cpu::{
 };
 use virt_host::{Pages, sysfs};
 
-use super::{Failure, guest_cpu, qemucaps, transcript};
+use super::{Failure, cgroups, guest_cpu, qemucaps, transcript};
 use crate::caps::{CapFlag, QemuCaps};
 use crate::domcaps::{self, Request, Surroundings};
 use crate::host_model::LeftOut;
@@ -26,7 +26,7 @@ use crate::{capabilities, firmware};
 pub(super) struct Arguments {
     options: HashMap<String, String>,
     inputs: Vec<String>,
-    settings: Value,
+    pub(super) settings: Value,
 }
 
 impl Arguments {
@@ -54,7 +54,7 @@ impl Arguments {
         })
     }
 
-    fn option(&self, name: &str) -> &str {
+    pub(super) fn option(&self, name: &str) -> &str {
         self.options.get(name).map_or("", String::as_str)
     }
 
@@ -100,7 +100,7 @@ impl Arguments {
     }
 }
 
-fn text(path: &str) -> Result<String, Failure> {
+pub(super) fn text(path: &str) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| Failure::Usage(format!("{path}: {e}")))
 }
 
@@ -124,6 +124,9 @@ pub(super) fn run(
         "cpu-update" => |arguments| guest_cpu::run(arguments, false),
         "cpu-guest" => |arguments| guest_cpu::run(arguments, true),
         "qemucaps-probe" => |arguments| Ok(qemucaps::document(&arguments.caps()?)),
+        "cgroup-detect" => cgroups::detect,
+        "cgroup-self" => cgroups::of_self,
+        "cgroup-partition-path" => cgroups::partition_path,
         "cpu-has-feature" => has_feature,
         "cpu-baseline" => baseline_of,
         "cpu-baseline-pair" => baseline_of_pair,

@@ -5,6 +5,7 @@
 //! 1 refused while reading or checking, 3 refused later, 2 wrong use.
 
 mod arguments;
+mod cgroups;
 mod descriptors;
 mod guest_cpu;
 mod host;
