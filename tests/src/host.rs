@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::groups::Leftovers;
 use crate::keeper::Keeper;
 use crate::ran::{Ran, run};
 use crate::target::{Target, is_root};
@@ -41,7 +42,17 @@ pub struct Host {
     daemon: Option<u32>,
     // Before the folder, so that nothing writes to it while it is removed.
     keeper: Keeper,
+    // After the keeper, which ends the processes in them.
+    groups: Leftovers,
     folder: TempDir,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // A killed daemon, as some are, can't take its guests' groups away.
+        let qemus = self.qemus();
+        self.groups.note(&qemus);
+    }
 }
 
 impl Host {
@@ -100,6 +111,7 @@ impl Host {
             target,
             daemon: None,
             keeper,
+            groups: Leftovers::default(),
             folder,
         }
     }

@@ -13,6 +13,7 @@
 pub mod conformance;
 pub mod differential;
 pub mod fuzz;
+pub mod groups;
 pub mod guest;
 pub mod host;
 pub mod keeper;
