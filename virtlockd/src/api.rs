@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::Program;
-use virt_rpc::protocol::leases::{self, Break, BreakRet, HOLDERS_MAX, LEASES_MAX, List, ListRet};
+use virt_rpc::protocol::leases::{
+    self, Break, BreakRet, Check, HOLDERS_MAX, LEASES_MAX, List, ListRet,
+};
 use virt_rpc::protocol::lock::*;
 use virt_rpc::server::Router;
 
@@ -37,6 +39,7 @@ pub fn router(leases: &Arc<Leases>) -> Router<Session> {
     who(&mut router, leases);
     resources(&mut router, leases);
     administration(&mut router, leases);
+    questions(&mut router, leases);
     router
 }
 
@@ -152,6 +155,23 @@ fn administration(router: &mut Router<Session>, leases: &Arc<Leases>) {
                 holders: on_the_wire(&holders, |_| false),
             },
         })
+    });
+}
+
+fn questions(router: &mut Router<Session>, leases: &Arc<Leases>) {
+    let all = Arc::clone(leases);
+    router.call::<Check>(move |call| {
+        call.session().unrestricted()?;
+        let mode = match call.args.shared {
+            0 => Mode::Exclusive,
+            _ => Mode::Shared,
+        };
+        let mut inner = all.lock();
+        // A space that nobody has made yet has no holders.
+        match inner.spaces.space(&call.args.space) {
+            Ok(space) => space.check(&call.args.name, mode),
+            Err(_) => Ok(()),
+        }
     });
 }
 

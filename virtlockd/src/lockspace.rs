@@ -87,12 +87,23 @@ impl Lockspace {
         lease_file::remove(&self.path(name)?).map_err(|refusal| error(name, &refusal))
     }
 
+    /// Whether nobody who is known here keeps the resource from being acquired.
+    ///
+    /// # Errors
+    /// RESOURCE_BUSY with who does.
+    pub fn check(&self, name: &str, mode: Mode) -> Result<()> {
+        match self.resources.get(name) {
+            Some(held) if (held.mode, mode) != (Mode::Shared, Mode::Shared) => {
+                Err(locked(name, &held.holders))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes the resource for `holder`, or says who is in the way. Never waits.
     pub fn acquire(&mut self, name: &str, holder: Holder, mode: Mode, kept: Kept) -> Result<()> {
+        self.check(name, mode)?;
         if let Some(held) = self.resources.get_mut(name) {
-            if (held.mode, mode) != (Mode::Shared, Mode::Shared) {
-                return Err(locked(name, &held.holders));
-            }
             held.holders.push(holder);
             return Ok(());
         }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use virt_daemon::Paths;
+use virt_daemon::conf::Document;
 use virt_driver::access::{AccessDriver, AllowAll};
+use virt_driver::leases::{Leases, Lockd, LockdConf};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -47,6 +49,8 @@ pub struct Driver {
     pub host: Arc<Host>,
     /// What is learnt of it once and kept.
     pub host_state: HostState,
+    /// Who is asked for the guests' leases.
+    pub leases: Leases,
     /// TCP ports of the guests' displays.
     pub ports: Mutex<Ports>,
     /// The host's control groups; none in a session, and where the host has none to offer.
@@ -87,6 +91,7 @@ impl Driver {
                 system: paths.is_system(),
             }),
             prober: Prober::new(&folders.capabilities),
+            leases: leases(&paths, &conf)?,
             registry,
             host_state: HostState::new(Arc::clone(&host), settings),
             host,
@@ -99,6 +104,19 @@ impl Driver {
             config,
         })
     }
+}
+
+/// `qemu-lockd.conf` is read only where virtlockd is asked.
+fn leases(paths: &Paths, conf: &QemuConf) -> Result<Leases> {
+    if !conf.lockd {
+        return Ok(Leases::None);
+    }
+    let file = paths.config.join("qemu-lockd.conf");
+    let conf = Document::read(&file, false)
+        .and_then(LockdConf::read)
+        .map_err(|e| Error::new(ErrorCode::ConfSyntax, ErrorDomain::Qemu, e.to_string()))?;
+    let socket = paths.run.join("virtlockd-sock");
+    Ok(Leases::Lockd(Lockd::new(socket, conf)))
 }
 
 fn driver_config(paths: &Paths, folders: &Folders, conf: &QemuConf) -> DriverConfig {

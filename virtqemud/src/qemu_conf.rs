@@ -16,6 +16,8 @@ use crate::save::Format as SaveFormat;
 /// What `qemu.conf` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QemuConf {
+    /// `lock_manager`: virtlockd is asked for leases before a guest's processors run.
+    pub lockd: bool,
     /// Where VNC servers listen unless the guest says otherwise.
     pub vnc_listen: String,
     /// VNC on a UNIX socket of our own unless the guest says otherwise.
@@ -165,8 +167,9 @@ impl QemuConf {
             }
         }
         refuse_unless_none(&mut file, "security_driver")?;
-        refuse_unless_none(&mut file, "lock_manager")?;
+        let lockd = lock_manager(&mut file)?;
         let mut conf = Self {
+            lockd,
             vnc_listen: file
                 .text("vnc_listen")?
                 .unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -218,6 +221,19 @@ fn refuse_unless_none(file: &mut Document, key: &str) -> Result<(), ConfError> {
         Some(name) => Err(file.error(
             line,
             format!("'{key}': \"{name}\" is not supported yet; remove the key or set \"none\""),
+        )),
+    }
+}
+
+/// Whether virtlockd is asked for leases.
+fn lock_manager(file: &mut Document) -> Result<bool, ConfError> {
+    let line = file.line("lock_manager");
+    match file.text("lock_manager")?.as_deref() {
+        None | Some("nop") => Ok(false),
+        Some("lockd") => Ok(true),
+        Some(name) => Err(file.error(
+            line,
+            format!("'lock_manager': \"{name}\" is not supported; \"lockd\" and \"nop\" are"),
         )),
     }
 }
@@ -321,7 +337,8 @@ mod tests {
 
     #[test]
     fn a_protection_we_do_not_have_is_refused() {
-        assert!(read("lock_manager = \"lockd\"\n").is_err());
+        assert!(read("lock_manager = \"sanlock\"\n").is_err());
+        assert!(read("lock_manager = \"lockd\"\n").unwrap().lockd);
         assert!(read("security_driver = [ \"selinux\", \"apparmor\" ]\n").is_err());
         assert!(read("security_driver = \"none\"\n").is_ok());
         assert!(read("vnc_tls = 1\n").is_err());

@@ -8,6 +8,7 @@ pub mod events;
 mod filter;
 mod guest;
 pub mod identity;
+pub mod leases;
 pub mod network_ports;
 mod registry;
 pub mod secondary;

@@ -118,6 +118,11 @@ pub enum State {
 }
 
 impl State {
+    /// Whether its processors may write to its disks, so that it must hold its leases.
+    pub const fn holds_leases(self) -> bool {
+        !matches!(self, Self::Paused(_) | Self::Shutoff(_) | Self::Crashed(_))
+    }
+
     /// The state's number on the wire.
     pub const fn number(self) -> i32 {
         match self {

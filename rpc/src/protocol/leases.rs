@@ -1,5 +1,5 @@
-//! Program 0x7669_6c73, our own: who holds which lease, and taking one away from its holder
-//! (virtlockd). Served beside the lock program on the same socket.
+//! Program 0x7669_6c73, our own: who holds which lease, taking one away from its holder, and whether
+//! one could be had (virtlockd). Served beside the lock program on the same socket.
 
 use virt_rpc_derive::procedures;
 
@@ -53,10 +53,17 @@ procedures! {
         low own allow []
         (#[xdr(max = STRING_MAX)] space: String, #[xdr(max = STRING_MAX)] name: String)
         -> (lease: Lease);
+
+    3 CHECK Check
+        low own allow []
+        (
+            #[xdr(max = STRING_MAX)] space: String, #[xdr(max = STRING_MAX)] name: String,
+            shared: i32,
+        );
 }
 
 /// Every procedure, in the order of their numbers, which start at 1.
-pub static TABLE: &[&Row] = &table::merge::<2>(&[ROWS]);
+pub static TABLE: &[&Row] = &table::merge::<3>(&[ROWS]);
 
 /// Shows the type of every procedure to `visitor`.
 pub fn visit_all<V: Visitor + ?Sized>(visitor: &mut V) {

@@ -296,8 +296,12 @@ impl Body {
     }
 
     pub(super) async fn follow(&mut self, after: After) {
+        let ran = self.guest.snapshot().state.holds_leases();
         if let Some(state) = after.state {
             self.change(|snapshot| snapshot.state = state);
+            if ran && !state.holds_leases() {
+                self.give_leases_back().await;
+            }
         }
         for event in after.events {
             self.emit(event);
@@ -333,6 +337,12 @@ impl Body {
         };
         running.expected = Some(State::Running(reason));
         let monitor = running.qemu.monitor.clone();
+        if !self.guest.snapshot().state.holds_leases()
+            && let Err(error) = self.take_leases().await
+        {
+            tracing::error!(guest = %self.name(), %error, "the guest can't be restarted; it is ended");
+            return self.end_qemu(Shutoff::Failed);
+        }
         let (reset, cont) = (monitor.system_reset(), monitor.cont());
         let done = async { reset.await.and(cont.await) };
         // Not `attend`: that would call back here. What QEMU tells meanwhile waits in its queue.
@@ -350,8 +360,14 @@ impl Body {
 
     /// Lets the processors run for that reason.
     pub(crate) async fn start_cpus(&mut self, reason: RunReason) -> Result<()> {
-        self.command(State::Running(reason), |monitor| monitor.cont())
-            .await
+        self.take_leases().await?;
+        let started = self
+            .command(State::Running(reason), |monitor| monitor.cont())
+            .await;
+        if started.is_err() {
+            self.give_leases_back().await;
+        }
+        started
     }
 
     async fn command(

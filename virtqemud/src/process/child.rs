@@ -1,6 +1,7 @@
 //! Starting a program so that it lives on its own: in a session of its own, with exactly the
 //! descriptors it is given, unharmed by what happens to the daemon.
 
+use super::registration;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -73,6 +74,8 @@ pub struct Program {
     pub pid_file: Option<PathBuf>,
     /// Who it runs as; `None` = as the daemon.
     pub account: Option<Account>,
+    /// What it says to virtlockd, of itself, before it becomes the program.
+    pub registration: Option<virt_driver::leases::Registration>,
     /// It is killed when the thread that starts it ends, however that ends: for a program that only
     /// answers the daemon. Start such a program from a thread that lives as long as the daemon.
     pub ends_with_us: bool,
@@ -92,6 +95,7 @@ impl Program {
             descriptors: Vec::new(),
             pid_file: None,
             account: None,
+            registration: None,
             ends_with_us: false,
             place: None,
         }
@@ -147,7 +151,18 @@ impl Program {
                 (Some(gate), Some((place, ours)))
             }
         };
-        in_child::prepare(&mut command, moves, gate, account, self.ends_with_us);
+        let registering = self
+            .registration
+            .map(registration::Prepared::new)
+            .transpose()?;
+        in_child::prepare(
+            &mut command,
+            moves,
+            gate,
+            account,
+            registering,
+            self.ends_with_us,
+        );
         let child = match ours {
             None => command.spawn(),
             Some((place, ours)) => spawn_placed(command, place, ours),
@@ -256,7 +271,7 @@ mod in_child {
         reason = "the steps between fork and exec have no safe interface in the standard library"
     )]
 
-    use super::{AsRawFd, Command, CommandExt, Credentials, Gate, Mode, Moves, io};
+    use super::{AsRawFd, Command, CommandExt, Credentials, Gate, Mode, Moves, io, registration};
 
     /// Appends the steps that run in the child.
     pub(super) fn prepare(
@@ -264,6 +279,7 @@ mod in_child {
         moves: Moves,
         gate: Option<Gate>,
         credentials: Option<Credentials>,
+        mut registering: Option<registration::Prepared>,
         ends_with_us: bool,
     ) {
         let us = rustix::process::getpid();
@@ -291,6 +307,10 @@ mod in_child {
                 }
                 if let Some(gate) = &gate {
                     wait_for_turn(gate)?;
+                }
+                // As the daemon's own user, whom virtlockd trusts.
+                if let Some(registering) = &mut registering {
+                    registering.say()?;
                 }
                 if let Some(credentials) = &credentials {
                     // The child has one thread, so the thread's identity is the process's. Groups

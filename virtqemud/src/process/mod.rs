@@ -6,6 +6,7 @@
 pub mod child;
 pub mod handle;
 pub mod log;
+mod registration;
 
 pub use child::{Place, Program, Stdio};
 pub use handle::Process;

@@ -49,6 +49,10 @@ impl Body {
     /// start is left behind then.
     pub(crate) async fn boot(&mut self, plan: Plan) -> Result<()> {
         let driver = Arc::clone(self.driver());
+        if !plan.paused {
+            let resources = driver.leases.of(&plan.domain).await?;
+            driver.leases.check(&resources).await?;
+        }
         let id = driver.registry.next_id();
         let (caps, domain) = (Arc::clone(&plan.caps), plan.domain);
         let (origin, reset) = (plan.origin, plan.reset_nvram);

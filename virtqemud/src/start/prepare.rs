@@ -203,6 +203,8 @@ pub(super) fn fork(
     program.descriptors = opened.take();
     program.pid_file = Some(pid_file);
     program.account = ownership.map(|ownership| ownership.account().clone());
+    let owner = crate::guest::owner(&domain, id);
+    program.registration = driver.leases.registration(&owner)?;
     let (process, groups) = start_placed(driver, program, &domain, &mut belongings)?;
 
     let kept = Kept {
