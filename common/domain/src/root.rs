@@ -7,7 +7,7 @@ use crate::lifecycle::LifecycleAction;
 use crate::namespace::{LXC_NAMESPACE, QEMU_NAMESPACE};
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{Element, Node, Tag, Value, Writer};
+use virt_xml::{Element, Node, Tag, Tree, Value, Writer};
 
 fn error(code: ErrorCode, text: impl Into<String>) -> Error {
     Error::new(code, ErrorDomain::Domain, text)
@@ -53,6 +53,13 @@ fn uuid(node: &mut Node<'_>, element: &str) -> Result<Option<Uuid>> {
     })
 }
 
+/// What others keep, with the declarations that it needs.
+fn metadata(node: &mut Node<'_>) -> Option<Tree> {
+    let mut metadata = node.raw("metadata")?;
+    metadata.declare_used(&node.tree().attributes);
+    Some(metadata)
+}
+
 impl Element for Domain {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         let virt_type = virt_type(node)?;
@@ -74,7 +81,7 @@ impl Element for Domain {
             genid,
             title,
             description: node.child_text("description")?,
-            metadata: node.raw("metadata"),
+            metadata: metadata(node),
             max_memory: node.child("maxMemory")?,
             memory: memory.unwrap_or_default(),
             current_memory: current_memory.unwrap_or_default(),

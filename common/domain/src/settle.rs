@@ -13,6 +13,7 @@ use crate::scaled::KiB;
 use crate::seclabel::{Seclabel, SeclabelType};
 use crate::sysinfo::{BiosKey, Sysinfo, SystemKey};
 use crate::vcpu::{IothreadIds, Placement};
+use std::collections::HashSet;
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Content, Tree, Value};
@@ -48,6 +49,8 @@ impl Domain {
         if let Some(features) = &mut self.features {
             features.settle();
         }
+        // What holds nothing says nothing.
+        self.metadata = self.metadata.take().filter(|m| m.elements().next().is_some());
         if let Some(cpu) = &mut self.cpu {
             cpu.forget_unnamed();
         }
@@ -272,7 +275,7 @@ fn is_bios_date(text: &str) -> bool {
 /// Of elements of one namespace the first is kept; one without a namespace belongs to nobody.
 fn keep_one_of_each(metadata: &mut Tree) {
     let outer = metadata.attributes.clone();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     metadata.content.retain(|content| {
         let Content::Element(tree) = content else {
             return true;
@@ -281,15 +284,9 @@ fn keep_one_of_each(metadata: &mut Tree) {
             let (prefix, _) = tree.name.split_once(':')?;
             let name = format!("xmlns:{prefix}");
             let found = outer.iter().find(|(key, _)| *key == name);
-            Some(found.map_or_else(|| prefix.to_owned(), |(_, value)| value.clone()))
+            found.map(|(_, value)| value.clone())
         });
-        match declared {
-            Some(namespace) if !seen.contains(&namespace) => {
-                seen.push(namespace);
-                true
-            }
-            _ => false,
-        }
+        declared.is_some_and(|namespace| seen.insert(namespace))
     });
 }
 

@@ -123,10 +123,15 @@ impl<'t> Node<'t> {
         let Some(text) = self.attr_text(name) else {
             return Ok(None);
         };
-        match T::from_text(text) {
-            Some(value) => Ok(Some(value)),
-            None => Err(self.bad_attr(name, text, &T::allowed())),
-        }
+        T::from_text(text).map(Some).ok_or_else(|| {
+            let detail = invalid_attribute(name, self.name(), text);
+            let expected = T::expected().map_or_else(String::new, |e| format!(" {e}."));
+            self.error(format!(
+                "{detail}{expected} Allowed in {}: {}",
+                self.path(),
+                T::allowed()
+            ))
+        })
     }
 
     /// Takes an attribute that has to be there.
@@ -196,7 +201,7 @@ impl<'t> Node<'t> {
         })
     }
 
-    /// Takes the next child of that name.
+    /// Takes the first child of that name.
     fn take(&mut self, name: &str) -> Option<&'t Tree> {
         let at = self.position(name)?;
         self.taken_content[at] = true;
@@ -204,6 +209,21 @@ impl<'t> Node<'t> {
             Content::Element(tree) => Some(tree),
             Content::Text(_) => None,
         }
+    }
+
+    /// Takes all children of that name, in one pass however many there are.
+    fn take_all(&mut self, name: &str) -> Vec<&'t Tree> {
+        let mut all = Vec::new();
+        for (content, taken) in self.tree.content.iter().zip(&mut self.taken_content) {
+            if let Content::Element(tree) = content
+                && !*taken
+                && tree.name == name
+            {
+                *taken = true;
+                all.push(tree);
+            }
+        }
+        all
     }
 
     fn enter<T>(
@@ -274,9 +294,10 @@ impl<'t> Node<'t> {
         name: &str,
         mut read: impl FnMut(&mut Node<'t>) -> Result<T>,
     ) -> Result<Vec<T>> {
-        let mut all = Vec::new();
-        while let Some(tree) = self.take(name) {
-            all.push(self.enter(tree, all.len() + 1, &mut read)?);
+        let trees = self.take_all(name);
+        let mut all = Vec::with_capacity(trees.len());
+        for (tree, number) in trees.into_iter().zip(1..) {
+            all.push(self.enter(tree, number, &mut read)?);
         }
         Ok(all)
     }
@@ -319,7 +340,7 @@ impl<'t> Node<'t> {
 
     /// Takes all children of that name as they are.
     pub fn raws(&mut self, name: &str) -> Vec<Tree> {
-        std::iter::from_fn(|| self.raw(name)).collect()
+        self.take_all(name).into_iter().cloned().collect()
     }
 
     /// Reports what was not taken.

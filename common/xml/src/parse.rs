@@ -13,6 +13,13 @@ pub const MAX_DEPTH: usize = 256;
 /// Most elements in one document.
 pub const MAX_ELEMENTS: usize = 100_000;
 
+/// Longest document, in bytes: twice what fits into a call, for what was accepted grows by what is
+/// filled in.
+pub const MAX_LENGTH: usize = 8 << 20;
+
+/// Most attributes of one element; that none is there twice is checked one by one.
+pub const MAX_ATTRIBUTES: usize = 256;
+
 /// Namespaces whose prefix is made the customary one.
 const KNOWN_NAMESPACES: &[(&str, &str)] = &[
     ("http://libvirt.org/schemas/domain/qemu/1.0", "qemu"),
@@ -24,6 +31,12 @@ const KNOWN_NAMESPACES: &[(&str, &str)] = &[
 /// # Errors
 /// `XML_DETAIL` with line, cause and place when it is not well-formed, too deep or too large.
 pub fn parse(text: &str) -> Result<Tree> {
+    if text.len() > MAX_LENGTH {
+        return Err(detail(format!(
+            "a document of {} bytes is not accepted; at most {MAX_LENGTH} are",
+            text.len()
+        )));
+    }
     if text.trim().is_empty() {
         return Err(detail("at line 1: Document is empty\n(null)\n^".to_owned()));
     }
@@ -33,6 +46,7 @@ pub fn parse(text: &str) -> Result<Tree> {
         open: Vec::new(),
         elements: 0,
         scopes: Vec::new(),
+        verbatim: None,
     };
     parser.reader.config_mut().expand_empty_elements = false;
     parser.run()
@@ -48,9 +62,11 @@ struct Parser<'t> {
     /// Elements that are not closed yet, with the place of their start tag.
     open: Vec<(Tree, usize)>,
     elements: usize,
-    /// Declared prefixes of known namespaces with the depth they hold from; an empty prefix is that
-    /// of names without one, which a namespace that is not known may have too.
+    /// Declared prefixes with the depth they hold from and, of known namespaces, the customary prefix.
+    /// No prefix is the default namespace.
     scopes: Vec<(usize, String, Option<&'static str>)>,
+    /// Depth of the element whose content is somebody else's and keeps its names.
+    verbatim: Option<usize>,
 }
 
 impl Parser<'_> {
@@ -147,22 +163,31 @@ impl Parser<'_> {
                 .normalized_value(quick_xml::XmlVersion::Implicit1_0)
                 .map_err(|e| self.error_at(at, &e.to_string()))?;
             let name = attribute.key.as_ref();
+            if attributes.len() == MAX_ATTRIBUTES {
+                let what = format!("more than {MAX_ATTRIBUTES} attributes in an element");
+                return Err(self.error_at(at, &what));
+            }
             let declared = match name {
-                // Names without a prefix belong to it.
                 "xmlns" => Some(""),
-                _ => name.strip_prefix("xmlns:"),
+                name => name.strip_prefix("xmlns:"),
             };
             if let Some(prefix) = declared {
                 let known = KNOWN_NAMESPACES.iter().find(|(uri, _)| *uri == value);
-                let known = known.map(|(_, known)| *known);
-                if known.is_some() || prefix.is_empty() {
-                    self.scopes.push((depth, prefix.to_owned(), known));
+                let known = known.map(|(_, customary)| *customary);
+                if self.scopes.len() == MAX_ATTRIBUTES {
+                    let what = format!("more than {MAX_ATTRIBUTES} namespaces at one place");
+                    return Err(self.error_at(at, &what));
                 }
+                self.scopes.push((depth, prefix.to_owned(), known));
             }
             attributes.push((name.to_owned(), value.into_owned()));
         }
+        let name = self.customary(start.name().as_ref());
+        if name == "metadata" {
+            self.verbatim.get_or_insert(depth);
+        }
         Ok(Tree {
-            name: self.customary(start.name().as_ref()),
+            name,
             attributes,
             content: Vec::new(),
         })
@@ -172,7 +197,7 @@ impl Parser<'_> {
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         let scope = self.scopes.iter().rev().find(|(_, p, _)| p == prefix);
         match scope {
-            Some((.., Some(known))) => format!("{known}:{local}"),
+            Some((.., Some(known))) if self.verbatim.is_none() => format!("{known}:{local}"),
             _ => name.to_owned(),
         }
     }
@@ -182,6 +207,7 @@ impl Parser<'_> {
         while self.scopes.last().is_some_and(|(at, ..)| *at >= depth) {
             self.scopes.pop();
         }
+        self.verbatim = self.verbatim.filter(|at| *at < depth);
     }
 
     fn close(&mut self, tree: Tree, root: &mut Option<Tree>) {
@@ -315,6 +341,10 @@ mod tests {
         assert!(message(&"<a>".repeat(300)).contains("deeper"));
         let many = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
         assert!(message(&many).contains("elements"));
+        let attributes: String = (0..=MAX_ATTRIBUTES).map(|n| format!(" a{n}=''")).collect();
+        assert!(message(&format!("<a{attributes}/>")).contains("attributes"));
+        let long = format!("<a>{}</a>", " ".repeat(MAX_LENGTH));
+        assert!(message(&long).contains("bytes is not accepted"));
     }
 
     #[test]
@@ -326,14 +356,17 @@ mod tests {
         let names: Vec<_> = tree.elements().map(|t| t.name.as_str()).collect();
         assert_eq!(names, ["qemu:a", "o:b"]);
         let tree = parse(
-            "<d><a xmlns='http://libvirt.org/schemas/domain/qemu/1.0'><b/><c xmlns='urn:o'/></a><a/></d>",
+            "<d><c xmlns='http://libvirt.org/schemas/domain/qemu/1.0'><a/><b xmlns=''/></c><e/></d>",
         )
         .unwrap();
         let names: Vec<_> = tree.elements().map(|t| t.name.as_str()).collect();
-        assert_eq!(names, ["qemu:a", "a"]);
-        let first = tree.elements().next().unwrap();
-        let names: Vec<_> = first.elements().map(|t| t.name.as_str()).collect();
-        assert_eq!(names, ["qemu:b", "c"]);
+        assert_eq!(names, ["qemu:c", "e"]);
+        let inner = tree.element("qemu:c").unwrap().elements();
+        let names: Vec<_> = inner.map(|t| t.name.as_str()).collect();
+        assert_eq!(names, ["qemu:a", "b"]);
+        let own = "<metadata xmlns:q=\"http://libvirt.org/schemas/domain/qemu/1.0\">\n  <q:a/>\n\
+                   </metadata>\n";
+        assert_eq!(parse(own).unwrap().to_xml(0), own);
     }
 
     proptest::proptest! {

@@ -70,6 +70,38 @@ impl Tree {
         }
     }
 
+    /// Declares here the prefixes that are used in the element but declared outside of it, by the
+    /// declarations among `outer`, so that the element can stand alone.
+    pub fn declare_used(&mut self, outer: &[(String, String)]) {
+        let mut missing = Vec::new();
+        self.find_undeclared(&mut Vec::new(), &mut missing);
+        for prefix in missing {
+            let name = format!("xmlns:{prefix}");
+            if let Some((_, uri)) = outer.iter().find(|(key, _)| *key == name) {
+                self.attributes.push((name, uri.clone()));
+            }
+        }
+    }
+
+    fn find_undeclared<'t>(&'t self, declared: &mut Vec<&'t str>, missing: &mut Vec<String>) {
+        let outside = declared.len();
+        let names = self.attributes.iter().map(|(name, _)| name.as_str());
+        declared.extend(names.clone().filter_map(|name| name.strip_prefix("xmlns:")));
+        for name in std::iter::once(self.name.as_str()).chain(names) {
+            let Some((prefix, _)) = name.split_once(':') else {
+                continue;
+            };
+            let reserved = matches!(prefix, "xml" | "xmlns");
+            if !reserved && !declared.contains(&prefix) && !missing.iter().any(|m| m == prefix) {
+                missing.push(prefix.to_owned());
+            }
+        }
+        for tree in self.elements() {
+            tree.find_undeclared(declared, missing);
+        }
+        declared.truncate(outside);
+    }
+
     /// The document as text, starting at column `indent`; attributes in double quotes and elements
     /// on lines of their own unless text stands beside them.
     pub fn to_xml(&self, indent: usize) -> String {

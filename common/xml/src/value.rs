@@ -12,6 +12,11 @@ pub trait Value: Sized {
 
     /// What may be written, for messages: `'ide', 'scsi'` or `a number from 0 to 255`.
     fn allowed() -> String;
+
+    /// What the stock library says it expected, for values of which it says that.
+    fn expected() -> Option<&'static str> {
+        None
+    }
 }
 
 impl Value for String {
@@ -42,6 +47,14 @@ macro_rules! numbers {
             fn allowed() -> String {
                 format!("a number from {} to {}", Self::MIN, Self::MAX)
             }
+
+            fn expected() -> Option<&'static str> {
+                Some(if Self::MIN < Self::default() {
+                    "Expected integer value"
+                } else {
+                    "Expected non-negative integer value"
+                })
+            }
         }
     )*};
 }
@@ -59,6 +72,10 @@ impl<T: Value> Value for Box<T> {
 
     fn allowed() -> String {
         T::allowed()
+    }
+
+    fn expected() -> Option<&'static str> {
+        T::expected()
     }
 }
 
