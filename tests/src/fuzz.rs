@@ -2,6 +2,8 @@
 //! a finding. The targets in `tests/fuzz` call these, and so does a test with random input, for
 //! machines without a fuzzer.
 
+pub mod pipeline;
+
 use virt_domain::{Domain, View};
 use virt_rpc::framing::{BODY_MAX, PacketReader, append};
 use virt_rpc::protocol::{

@@ -45,3 +45,22 @@ pub fn cpu_nanoseconds(pid: u32) -> u64 {
         .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
         .sum()
 }
+
+/// Makes the kernel forget the largest size that this process had; see [`peak_kib`].
+///
+/// # Panics
+/// When the kernel refuses.
+pub fn forget_peak() {
+    fs::write("/proc/self/clear_refs", "5").expect("/proc/self/clear_refs");
+}
+
+/// The largest resident memory of this process since [`forget_peak`], in KiB.
+///
+/// # Panics
+/// When the kernel doesn't say.
+pub fn peak_kib() -> u64 {
+    let text = fs::read_to_string("/proc/self/status").expect("/proc/self/status");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    number.expect("VmHWM")
+}

@@ -20,6 +20,7 @@ use crate::sysinfo::Sysinfo;
 use crate::vcpu::{DefaultIothread, Iothread, IothreadIds, Vcpu, Vcpus};
 use crate::view::View;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Tree, Unknown};
@@ -188,22 +189,16 @@ impl Domain {
 
     /// All I/O threads: those that are named, then as many more as are counted.
     pub fn iothread_ids(&self) -> Vec<Iothread> {
-        let mut threads: Vec<Iothread> = self
-            .iothreadids
-            .iter()
-            .flat_map(|ids| ids.list.iter().cloned())
-            .collect();
+        let named = self.iothreadids.iter().flat_map(|ids| &ids.list);
+        let mut threads: Vec<Iothread> = named.cloned().collect();
+        let taken: HashSet<u32> = threads.iter().map(|thread| thread.id).collect();
         let count = self.iothreads.unwrap_or(0) as usize;
-        let mut id = 1;
-        while threads.len() < count {
-            if threads.iter().all(|t| t.id != id) {
-                threads.push(Iothread {
-                    id,
-                    ..Iothread::default()
-                });
-            }
-            id += 1;
-        }
+        let missing = count.saturating_sub(threads.len());
+        let free = (1..=u32::MAX).filter(|id| !taken.contains(id));
+        threads.extend(free.take(missing).map(|id| Iothread {
+            id,
+            ..Iothread::default()
+        }));
         threads
     }
 

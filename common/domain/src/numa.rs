@@ -2,7 +2,9 @@
 
 use crate::memory::MemAccess;
 use crate::number_set::NumberSet;
+use crate::refusal::xml;
 use crate::scaled::{KIB, KiB, amount_attr};
+use std::collections::HashMap;
 use virt_error::Result;
 use virt_xml::{Element, Node, Tag, Words, Writer, YesNo};
 
@@ -37,19 +39,16 @@ impl Element for Numa {
             }
         }
         let cells: Vec<NumaCell> = sorted.into_iter().flatten().collect();
+        let mut owners: HashMap<u32, usize> = HashMap::new();
         for (index, cell) in cells.iter().enumerate() {
-            let Some(cpus) = &cell.cpus else { continue };
-            for (other_index, other) in cells.iter().enumerate().take(index) {
-                if other
-                    .cpus
-                    .as_ref()
-                    .is_some_and(|other| other.overlaps(cpus))
-                {
+            for vcpu in cell.cpus.iter().flat_map(NumberSet::iter) {
+                if let Some(other) = owners.insert(vcpu, index) {
                     return Err(node.error(format!(
-                        "NUMA cells {index} and {other_index} have overlapping vCPU ids"
+                        "NUMA cells {index} and {other} have overlapping vCPU ids"
                     )));
                 }
             }
+            cell.check(count)?;
         }
         Ok(Self {
             cells,
@@ -118,6 +117,60 @@ impl Element for NumaCell {
         }
     }
 }
+
+impl NumaCell {
+    /// Checks distances and caches, in a guest of `count` nodes.
+    fn check(&self, count: usize) -> Result<()> {
+        let own = self.id.unwrap_or_default();
+        if let Some(distances) = &self.distances {
+            if distances.siblings.is_empty() {
+                return Err(xml("NUMA distances defined without siblings"));
+            }
+            for sibling in &distances.siblings {
+                if sibling.id as usize >= count {
+                    return Err(xml(format!(
+                        "'sibling_id {}' does not refer to a valid cell within NUMA 'cell id {own}'",
+                        sibling.id
+                    )));
+                }
+                // 10 is the node itself and nothing else.
+                let local = sibling.value == LOCAL_DISTANCE;
+                if !(LOCAL_DISTANCE..=UNREACHABLE).contains(&sibling.value)
+                    || local != (sibling.id == own)
+                {
+                    return Err(xml(format!(
+                        "'value {}' is invalid for 'sibling id {}' under NUMA 'cell id {own}'",
+                        sibling.value, sibling.id
+                    )));
+                }
+            }
+        }
+        let mut levels = [false; MAX_CACHE_LEVEL + 1];
+        for cache in &self.caches {
+            if cache.level == 0 {
+                return Err(xml(
+                    "Invalid value for attribute 'level' in element 'cache': Zero is not permitted",
+                ));
+            }
+            let Some(level) = levels.get_mut(cache.level as usize) else {
+                return Err(xml("Ain't nobody heard of that much cache level"));
+            };
+            if std::mem::replace(level, true) {
+                return Err(xml(format!("Cache level '{}' already defined", cache.level)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The highest level of a node's caches.
+const MAX_CACHE_LEVEL: usize = 3;
+
+/// How far a node is from itself.
+const LOCAL_DISTANCE: u32 = 10;
+
+/// How far a node is that can't be reached.
+const UNREACHABLE: u32 = 255;
 
 /// `<distances>`.
 #[derive(Debug, Clone, Default, PartialEq, Element)]

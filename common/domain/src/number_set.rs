@@ -22,6 +22,11 @@ impl NumberSet {
     /// Reads the list format: numbers, ranges and, with a `^`, numbers taken out again. `None` when
     /// it is malformed, empty or has a number above 16383.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::parse_any(text).filter(|set| !set.is_empty())
+    }
+
+    /// As [`NumberSet::parse`], but everything may be taken out again.
+    pub(crate) fn parse_any(text: &str) -> Option<Self> {
         let mut set = Self::new();
         for part in text.split(',').map(str::trim) {
             if let Some(out) = part.strip_prefix('^') {
@@ -35,9 +40,27 @@ impl NumberSet {
             if first > last {
                 return None;
             }
-            (first..=last).for_each(|n| set.insert(n));
+            set.insert_range(first, last);
         }
         Some(set)
+    }
+
+    /// Adds all numbers from `first` to `last`, neither above 16383, a word at a time.
+    fn insert_range(&mut self, first: u32, last: u32) {
+        let (from, to) = (first as usize / 64, last as usize / 64);
+        if to >= self.0.len() {
+            self.0.resize(to + 1, 0);
+        }
+        for word in from..=to {
+            let mut bits = u64::MAX;
+            if word == from {
+                bits &= u64::MAX << (first % 64);
+            }
+            if word == to {
+                bits &= u64::MAX >> (63 - last % 64);
+            }
+            self.0[word] |= bits;
+        }
     }
 
     /// Adds a number; one above 16383 is ignored.

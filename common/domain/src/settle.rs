@@ -1,22 +1,26 @@
 //! What every driver fills in and checks when a definition was read.
 
 use crate::arch::OsKind;
+use crate::blkiotune::ThrottleGroups;
 use crate::cpu::Cpu;
 use crate::cputune::{Cputune, Iothreadsched, Vcpusched};
 use crate::domain::Domain;
 use crate::memory::{Memtune, UNLIMITED_KIB};
-use crate::numa::{Numa, NumaCell};
+use crate::numa::Numa;
 use crate::numatune::{NumaMemory, NumaMode};
 use crate::number_set::NumberSet;
 use crate::os::{Boot, BootDev};
 use crate::scaled::KiB;
 use crate::seclabel::{Seclabel, SeclabelType};
 use crate::sysinfo::{BiosKey, Sysinfo, SystemKey};
-use crate::vcpu::{IothreadIds, Placement};
+use crate::vcpu::{DefaultIothread, IothreadIds, Placement};
 use std::collections::HashSet;
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Content, Tree, Value};
+
+/// Most I/O threads of a guest: as many as a set of them can name.
+const MAX_IOTHREADS: u32 = 16383;
 
 fn xml_error(text: impl Into<String>) -> Error {
     Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text)
@@ -35,6 +39,15 @@ impl Domain {
         self.settle_placement()?;
         self.check_identity()?;
         self.settle_tuning()?;
+        if self.iothreads.is_some_and(|count| count > MAX_IOTHREADS) {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                format!("more than {MAX_IOTHREADS} threads in <iothreads>"),
+            ));
+        }
+        self.forget_empty();
+        self.check_keywrap()?;
         if self.iothreadids.is_some() {
             let list = self.iothread_ids();
             self.iothreads = u32::try_from(list.len()).ok();
@@ -69,6 +82,34 @@ impl Domain {
         }
         if let Some(memtune) = &mut self.memtune {
             memtune.forget_unlimited();
+        }
+        Ok(())
+    }
+
+    /// Elements that hold nothing say nothing.
+    fn forget_empty(&mut self) {
+        self.vcpus = self.vcpus.take().filter(|v| !v.list.is_empty());
+        self.iothreadids = self.iothreadids.take().filter(|i| !i.list.is_empty());
+        let default = DefaultIothread::default();
+        self.defaultiothread = self.defaultiothread.take().filter(|d| *d != default);
+        let groups = self.throttlegroups.take();
+        self.throttlegroups = groups.filter(|g| *g != ThrottleGroups::default());
+    }
+
+    fn check_keywrap(&self) -> Result<()> {
+        let ciphers = self.keywrap.iter().flat_map(|keywrap| &keywrap.ciphers);
+        let mut seen = HashSet::new();
+        for cipher in ciphers {
+            if !seen.insert(cipher.name.word()) {
+                return Err(Error::new(
+                    ErrorCode::InternalError,
+                    ErrorDomain::Domain,
+                    format!(
+                        "A domain definition can have no more than one cipher node with name {}",
+                        cipher.name
+                    ),
+                ));
+            }
         }
         Ok(())
     }
@@ -185,10 +226,10 @@ impl Domain {
                 }
             }
         }
-        for (index, label) in self.seclabels.iter().enumerate() {
-            let before = &self.seclabels[..index];
+        let mut models = HashSet::new();
+        for label in &self.seclabels {
             if let Some(model) = label.model.as_deref()
-                && before.iter().any(|l| l.model.as_deref() == Some(model))
+                && !models.insert(model)
             {
                 return Err(detail(format!(
                     "seclabel for model {model} is already provided"
@@ -213,8 +254,9 @@ impl Domain {
         let Some(tune) = &mut self.cputune else {
             return Ok(());
         };
-        for (index, pin) in tune.vcpupins.iter().enumerate() {
-            if tune.vcpupins[..index].iter().any(|p| p.vcpu == pin.vcpu) {
+        let mut pinned = HashSet::new();
+        for pin in &tune.vcpupins {
+            if !pinned.insert(pin.vcpu) {
                 return Err(Error::new(
                     ErrorCode::InternalError,
                     ErrorDomain::Domain,
@@ -323,14 +365,13 @@ impl Cputune {
 impl Numa {
     /// Processors that no node names belong to the first one.
     fn take_in_the_rest(&mut self, count: u32) {
-        let mut rest = NumberSet::new();
-        // More than a set can hold are refused by the number of processors.
-        for cpu in 0..count.min(16384) {
-            let named = |cell: &NumaCell| cell.cpus.as_ref().is_some_and(|set| set.contains(cpu));
-            if !self.cells.iter().any(named) {
-                rest.insert(cpu);
-            }
+        let mut named = NumberSet::new();
+        for cpus in self.cells.iter().filter_map(|cell| cell.cpus.as_ref()) {
+            cpus.iter().for_each(|cpu| named.insert(cpu));
         }
+        // More than a set can hold are refused by the number of processors.
+        let all = 0..count.min(16384);
+        let rest: NumberSet = all.filter(|cpu| !named.contains(*cpu)).collect();
         if let Some(first) = self.cells.first_mut().filter(|_| !rest.is_empty()) {
             let cpus = first.cpus.get_or_insert_default();
             rest.iter().for_each(|cpu| cpus.insert(cpu));

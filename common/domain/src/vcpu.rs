@@ -1,6 +1,7 @@
 //! Virtual CPUs and I/O threads.
 
 use crate::number_set::NumberSet;
+use crate::refusal::{invalid_argument, unsupported};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, Tag, Words, Writer, YesNo};
 
@@ -83,13 +84,12 @@ pub(crate) fn cpuset(node: &mut Node<'_>, name: &str) -> Result<Option<NumberSet
     let Some(text) = node.attr_text(name) else {
         return Ok(None);
     };
-    NumberSet::parse(text).map(Some).ok_or_else(|| {
-        Error::new(
-            ErrorCode::InvalidArg,
-            ErrorDomain::Domain,
-            format!("Failed to parse bitmap '{text}'"),
-        )
-    })
+    let set = NumberSet::parse_any(text)
+        .ok_or_else(|| invalid_argument(format!("Failed to parse bitmap '{text}'")))?;
+    if set.is_empty() {
+        return Err(unsupported(format!("Invalid value of '{name}': {text}")));
+    }
+    Ok(Some(set))
 }
 
 /// `<vcpus>`: virtual CPUs one by one.

@@ -13,18 +13,23 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut arguments = arguments;
-        let op = arguments.next().ok_or("say what to do")?;
-        let mut parsed = Self {
-            op,
+    /// No arguments at all.
+    pub(super) fn none() -> Self {
+        Self {
+            op: String::new(),
             caps: None,
             arch: None,
             mode: None,
             settings: None,
             fixtures: None,
             input: PathBuf::new(),
-        };
+        }
+    }
+
+    pub(super) fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut arguments = arguments;
+        let op = arguments.next().ok_or("say what to do")?;
+        let mut parsed = Self { op, ..Self::none() };
         let mut input = None;
         while let Some(argument) = arguments.next() {
             if !argument.starts_with("--") {

@@ -12,9 +12,12 @@ mod host;
 mod moments;
 mod prepare;
 mod qemucaps;
+mod rig;
 mod settings;
 mod storage;
 mod transcript;
+
+pub use rig::Rig;
 
 use crate::aliases;
 use crate::argv::{self, HostNode, Incoming, StartContext};

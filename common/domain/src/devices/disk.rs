@@ -11,6 +11,7 @@ use super::storage::{
     StartupPolicy, StorageFormat, StorageKind, StorageSource, write_source,
 };
 use super::virtio::{VirtioModel, VirtioOptions};
+use std::collections::{HashMap, HashSet};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Words, Writer, YesNo};
 
@@ -771,19 +772,19 @@ fn strip_backing(backing: Option<&mut BackingStore>) {
 /// # Errors
 /// XML_ERROR for two disks of one name or with one WWN, CONFIG_UNSUPPORTED for one drive address.
 pub fn check_all(disks: &[Disk]) -> Result<()> {
-    for (index, disk) in disks.iter().enumerate() {
-        for earlier in &disks[..index] {
-            if earlier.name() == disk.name() {
-                return Err(wrong(format!(
-                    "target '{}' duplicated for disk sources '{}' and '{}'",
-                    disk.name(),
-                    earlier.shown_source(),
-                    disk.shown_source()
-                )));
-            }
-            if disk.wwn.is_some() && disk.wwn == earlier.wwn {
-                return Err(wrong("Disks have identical WWN"));
-            }
+    let mut names: HashMap<&str, &Disk> = HashMap::new();
+    let mut wwns: HashSet<&str> = HashSet::new();
+    for disk in disks {
+        if let Some(earlier) = names.insert(disk.name(), disk) {
+            return Err(wrong(format!(
+                "target '{}' duplicated for disk sources '{}' and '{}'",
+                disk.name(),
+                earlier.shown_source(),
+                disk.shown_source()
+            )));
+        }
+        if disk.wwn.as_deref().is_some_and(|wwn| !wwns.insert(wwn)) {
+            return Err(wrong("Disks have identical WWN"));
         }
     }
     Ok(())

@@ -192,6 +192,9 @@ fn port(node: &mut Node<'_>) -> Result<Option<u32>> {
 /// The terminal's path, which old documents have as an attribute of the device.
 fn take_tty(node: &mut Node<'_>, source: &mut CharSource) -> Result<()> {
     let tty = node.attr::<String>("tty")?;
+    if source.kind() == CharType::Spicevmc {
+        return Err(spicevmc_elsewhere());
+    }
     if let CharBackend::Pty { path } = &mut source.backend
         && path.is_none()
     {
@@ -200,14 +203,15 @@ fn take_tty(node: &mut Node<'_>, source: &mut CharSource) -> Result<()> {
     Ok(())
 }
 
+fn spicevmc_elsewhere() -> virt_error::Error {
+    unsupported("spicevmc device type only supports virtio")
+}
+
 impl Element for Serial {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         let mut source = CharSource::read(node)?;
         take_tty(node, &mut source)?;
         let target = node.child::<SerialTarget>("target")?.unwrap_or_default();
-        if source.kind() == CharType::Spicevmc {
-            return Err(spicevmc_elsewhere());
-        }
         Ok(Self {
             source,
             target,
@@ -224,10 +228,6 @@ impl Element for Serial {
         out.element("target", &self.target);
         self.info.content(out);
     }
-}
-
-fn spicevmc_elsewhere() -> virt_error::Error {
-    unsupported("spicevmc device type only supports virtio")
 }
 
 impl Element for SerialTarget {
