@@ -156,7 +156,10 @@ impl NumaCell {
                 return Err(xml("Ain't nobody heard of that much cache level"));
             };
             if std::mem::replace(level, true) {
-                return Err(xml(format!("Cache level '{}' already defined", cache.level)));
+                return Err(xml(format!(
+                    "Cache level '{}' already defined",
+                    cache.level
+                )));
             }
         }
         Ok(())

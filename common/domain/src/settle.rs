@@ -63,7 +63,10 @@ impl Domain {
             features.settle();
         }
         // What holds nothing says nothing.
-        self.metadata = self.metadata.take().filter(|m| m.elements().next().is_some());
+        self.metadata = self
+            .metadata
+            .take()
+            .filter(|m| m.elements().next().is_some());
         if let Some(cpu) = &mut self.cpu {
             cpu.forget_unnamed();
         }

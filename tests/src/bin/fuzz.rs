@@ -45,7 +45,10 @@ fn main() {
         run(&pipeline, pipeline.with_numbers().zip(0..))
     } else {
         let numbers = from..from + guests;
-        run(&pipeline, numbers.map(|number| (pipeline.guest(number), number)))
+        run(
+            &pipeline,
+            numbers.map(|number| (pipeline.guest(number), number)),
+        )
     };
     if findings > 0 {
         std::process::exit(1);
@@ -64,7 +67,7 @@ fn run(pipeline: &Pipeline, guests: impl Iterator<Item = (Tree, u64)>) -> u64 {
             println!("FINDING: guest {number}");
             findings += 1;
         }
-        let grown = peak_kib() - at_first;
+        let grown = peak_kib().saturating_sub(at_first);
         let spent = (cpu_nanoseconds(std::process::id()) - before) / 1_000_000_000;
         if spent >= SLOW || grown >= LARGE {
             println!("COSTLY: guest {number}: {spent} s, {grown} KiB\n{text}");

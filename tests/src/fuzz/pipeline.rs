@@ -65,9 +65,7 @@ impl Pipeline {
     /// Every guest with each of its numbers, one at a time, made a treacherous one.
     pub fn with_numbers(&self) -> impl Iterator<Item = Tree> {
         let guests = self.guests.iter();
-        guests.flat_map(|guest| {
-            (0..).map_while(|place| with_number(guest, place)).flatten()
-        })
+        guests.flat_map(|guest| (0..).map_while(|place| with_number(guest, place)).flatten())
     }
 
     /// Takes a guest through all of it. What is accepted must be accepted again as it is written,

@@ -6,6 +6,7 @@
 use super::Context;
 use crate::board::Board;
 use crate::caps::CapFlag;
+use std::collections::{HashMap, HashSet};
 use virt_domain::Domain;
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::input::InputBus;
@@ -24,24 +25,30 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
 /// Gives each controller without a number the lowest free one of its kind. Companions of a USB 2
 /// controller have its number.
 fn number(controllers: &mut [Controller]) {
-    for at in 0..controllers.len() {
-        if controllers[at].index.is_some() {
-            continue;
+    let numbered = controllers.iter().filter_map(|c| Some((c.kind, c.index?)));
+    let mut taken: HashSet<(ControllerKind, u32)> = numbered.collect();
+    // From where on there may be free numbers.
+    let mut free: HashMap<ControllerKind, u32> = HashMap::new();
+    let mut master = None;
+    for controller in controllers {
+        let kind = controller.kind;
+        if controller.index.is_none() {
+            let companion = controller
+                .model
+                .is_some_and(ControllerModel::is_usb_companion);
+            let index = master.filter(|_| companion).unwrap_or_else(|| {
+                let next = free.entry(kind).or_default();
+                while taken.contains(&(kind, *next)) {
+                    *next += 1;
+                }
+                *next
+            });
+            taken.insert((kind, index));
+            controller.index = Some(index);
         }
-        let kind = controllers[at].kind;
-        let master = controllers[at]
-            .model
-            .is_some_and(ControllerModel::is_usb_companion)
-            .then(|| {
-                controllers[..at]
-                    .iter()
-                    .rev()
-                    .find(|c| c.has_model(ControllerModel::Ich9Ehci1))
-                    .and_then(|c| c.index)
-            })
-            .flatten();
-        let free = (0..).find(|i| !controllers.iter().any(|c| c.is(kind, *i)));
-        controllers[at].index = master.or(free);
+        if controller.has_model(ControllerModel::Ich9Ehci1) {
+            master = controller.index;
+        }
     }
 }
 
@@ -197,15 +204,12 @@ fn check(domain: &Domain, board: Board) -> Result<()> {
             ));
         }
     }
-    for (at, controller) in controllers.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for controller in controllers {
         let index = controller.index();
         let companions = controller.kind == ControllerKind::Usb
             && controller.model.is_some_and(ControllerModel::is_ich9_usb);
-        if !companions
-            && controllers[..at]
-                .iter()
-                .any(|c| c.is(controller.kind, index))
-        {
+        if !seen.insert((controller.kind, index)) && !companions {
             return xml(format!(
                 "Multiple '{}' controllers with index '{index}'",
                 controller.kind
