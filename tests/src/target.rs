@@ -96,3 +96,19 @@ pub fn have(wanted: &[&str]) -> bool {
     }
     missing.is_empty()
 }
+
+/// Whether the stock daemon can be run beside ours; why not is printed.
+pub fn has_stock() -> bool {
+    let program = Target::Stock.program();
+    if !is_root() {
+        skipped("only root runs the stock daemon too");
+        return false;
+    }
+    if !Path::new(&program).exists() {
+        skipped(&format!(
+            "no {program} here (tests/setup --stock installs it)"
+        ));
+        return false;
+    }
+    true
+}

@@ -7,7 +7,8 @@
 //! between runs. Trailing spaces and blank lines at the end are not compared.
 //!
 //! The text is the stock daemon's. Where ours differs on purpose, a line `@ours: reason` follows
-//! and then our text; `@only ours: reason` after a command leaves the stock daemon out.
+//! and then our text; `@only ours: reason` after a command leaves the stock daemon out, and
+//! `@virsh VERSION: reason` every older virsh.
 //! `VIRT_TEST_RECORD=1 VIRT_TEST_TARGET=stock` writes what the stock daemon printed where it
 //! differs from the file.
 
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::guest;
 use crate::host::Host;
-use crate::target::{Target, is_root};
+use crate::target::{Target, is_root, skipped};
 
 /// Shell functions that transcripts use.
 const PRELUDE: &str = r#"
@@ -39,6 +40,16 @@ struct Step {
     stock: Vec<String>,
     ours: Option<(String, Vec<String>)>,
     only_ours: Option<String>,
+    /// The oldest virsh that it is for, and why.
+    virsh: Option<(Version, String)>,
+}
+
+/// Major and minor number.
+type Version = (u32, u32);
+
+fn version(text: &str) -> Option<Version> {
+    let mut numbers = text.trim().split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// Runs `transcripts/NAME.txt` on a host with the daemon under test.
@@ -70,11 +81,17 @@ pub fn play_on(host: &Host, name: &str) {
         )
         .expect("linux.xml");
     }
+    let virsh = host.virsh(&["--version"]).ok();
+    let virsh = version(&virsh).unwrap_or_else(|| panic!("virsh --version: {virsh}"));
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let mut report = String::new();
     let mut recorded = Vec::new();
     for step in parse(&lines) {
         if step.only_ours.is_some() && host.target == Target::Stock {
+            continue;
+        }
+        if let Some((_, why)) = step.virsh.as_ref().filter(|(oldest, _)| virsh < *oldest) {
+            skipped(&format!("`{}` with virsh {virsh:?}: {why}", step.command));
             continue;
         }
         let ran = host.shell(&format!("{PRELUDE}\n{}", step.command));
@@ -136,6 +153,10 @@ fn parse(lines: &[String]) -> Vec<Step> {
             step.ours = Some((reason.to_owned(), Vec::new()));
         } else if let Some(reason) = session.strip_prefix("@only ours: ") {
             step.only_ours = Some(reason.to_owned());
+        } else if let Some(oldest) = session.strip_prefix("@virsh ") {
+            let (oldest, reason) = oldest.split_once(": ").expect("@virsh VERSION: reason");
+            let oldest = version(oldest).expect("@virsh VERSION");
+            step.virsh = Some((oldest, reason.to_owned()));
         } else {
             step.text().push(session.to_owned());
         }
@@ -332,6 +353,14 @@ mod tests {
             steps[0].ours,
             Some(("why".to_owned(), vec!["other".to_owned()]))
         );
+    }
+
+    #[test]
+    fn a_step_may_be_for_newer_clients_alone() {
+        let steps = parse(&lines("  $ one\n  @virsh 11.3: why\n  out\n  $ two\n"));
+        assert_eq!(steps[0].virsh, Some(((11, 3), "why".to_owned())));
+        assert_eq!((&steps[0].stock[0], &steps[1].virsh), (&"out".to_owned(), &None));
+        assert!(version("9.10.0\n") < version("10.0.0"));
     }
 
     #[test]

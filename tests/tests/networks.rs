@@ -13,7 +13,7 @@ use std::os::unix::fs::symlink;
 use nix::sys::signal::Signal;
 use virt_tests::guest;
 use virt_tests::host::{Host, eventually, send};
-use virt_tests::target::{Target, have, is_root, skipped};
+use virt_tests::target::{Target, has_stock, skipped};
 
 /// The host whose daemon clients talk to, and the one whose daemon has the networks; both in the
 /// latter's network. The stock daemon is both itself.
@@ -24,8 +24,7 @@ struct Pair {
 
 impl Pair {
     fn new() -> Option<Self> {
-        if !is_root() || !have(&["/usr/sbin/libvirtd"]) {
-            skipped("needs root and the stock daemon");
+        if !has_stock() {
             return None;
         }
         let mut host = Host::without_daemon();

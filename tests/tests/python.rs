@@ -113,6 +113,7 @@ dom.resume()
 dom.setMetadata(libvirt.VIR_DOMAIN_METADATA_TITLE, "a title", None, None)
 wait_for(("metadata", "loud", libvirt.VIR_DOMAIN_METADATA_TITLE, None))
 dom.reset()
+wait_for(("reboot", "loud"))
 
 conn.domainEventDeregisterAny(one)
 conn.domainEventDeregister(lifecycle)

@@ -11,7 +11,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use virt_tests::host::Host;
-use virt_tests::target::{Target, have, is_root, skipped};
+use virt_tests::target::{Target, has_stock, skipped};
 
 /// The host whose daemon clients talk to, and the other daemon behind it where there is one.
 struct Pair {
@@ -20,8 +20,7 @@ struct Pair {
 }
 
 fn pair() -> Option<Pair> {
-    if !is_root() || !have(&["/usr/sbin/libvirtd"]) {
-        skipped("needs root and the stock daemon");
+    if !has_stock() {
         return None;
     }
     let mut host = Host::without_daemon();

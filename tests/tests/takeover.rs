@@ -12,13 +12,12 @@ use std::fs;
 use nix::sys::signal::Signal;
 use virt_tests::guest;
 use virt_tests::host::Host;
-use virt_tests::target::{Target, have, is_root, skipped};
+use virt_tests::target::{Target, has_stock, skipped};
 
 /// The two daemons on one host, whatever `VIRT_TEST_TARGET` says; the stock one sees the folders
 /// where it expects them.
 fn host() -> Option<Host> {
-    if !is_root() || !have(&["/usr/sbin/libvirtd"]) {
-        skipped("needs root and the stock daemon");
+    if !has_stock() {
         return None;
     }
     if Target::chosen() == Target::Stock {
