@@ -84,6 +84,9 @@ pub fn firmware_only(name: &str, devices: &str) -> String {
 }
 
 /// The small Linux guest, its console on the serial port. `devices` is put inside its `<devices>`.
+///
+/// Linux counts the ticks of an emulated timer at its boot and panics when the host was too busy to
+/// give them, hence `no_timer_check`.
 pub fn linux(name: &str, devices: &str) -> String {
     let folder = linux_folder();
     let folder = folder.display();
@@ -97,7 +100,7 @@ pub fn linux(name: &str, devices: &str) -> String {
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>{folder}/vmlinuz</kernel>
     <initrd>{folder}/initrd</initrd>
-    <cmdline>console=ttyS0 quiet</cmdline>
+    <cmdline>console=ttyS0 quiet no_timer_check</cmdline>
   </os>
   <features>
     <acpi/>

@@ -359,7 +359,10 @@ mod tests {
     fn a_step_may_be_for_newer_clients_alone() {
         let steps = parse(&lines("  $ one\n  @virsh 11.3: why\n  out\n  $ two\n"));
         assert_eq!(steps[0].virsh, Some(((11, 3), "why".to_owned())));
-        assert_eq!((&steps[0].stock[0], &steps[1].virsh), (&"out".to_owned(), &None));
+        assert_eq!(
+            (&steps[0].stock[0], &steps[1].virsh),
+            (&"out".to_owned(), &None)
+        );
         assert!(version("9.10.0\n") < version("10.0.0"));
     }
 

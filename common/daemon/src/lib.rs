@@ -14,7 +14,7 @@ mod handover;
 mod launch;
 pub mod listeners;
 pub mod logging;
-mod memory;
+pub mod memory;
 pub mod notify;
 mod paths;
 mod pid_file;

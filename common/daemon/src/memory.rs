@@ -1,11 +1,11 @@
-//! How the process's allocator (glibc's, mallopt(3)) weighs memory against time.
+//! How the process's allocator (glibc's, mallopt(3), malloc_trim(3)) weighs memory against time.
 
 #![allow(
     unsafe_code,
-    reason = "mallopt has no safe interface; the standard library's allocator is glibc's malloc"
+    reason = "mallopt and malloc_trim have no safe interface; the standard library's allocator is glibc's malloc"
 )]
 
-use nix::libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, c_int, mallopt};
+use nix::libc::{M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, c_int, malloc_trim, mallopt};
 
 /// Larger allocations are mappings of their own and go back to the kernel when they are freed:
 /// documents and replies about thousands of guests.
@@ -28,4 +28,11 @@ pub(crate) fn keep_small() {
         // take leaves the allocator as it was.
         unsafe { mallopt(option, value) };
     }
+}
+
+/// Gives free memory back to the kernel wherever in the heap it is: after something large and rare,
+/// whose pieces would stay the process's for good because something small lies behind them.
+pub fn give_back() {
+    // SAFETY: malloc_trim takes a number, locks what it looks at and moves nothing that is in use.
+    unsafe { malloc_trim(0) };
 }

@@ -423,11 +423,18 @@ impl Body {
             })
             .await;
         let (status, cpus, chardevs, iothreads) = answers.map_err(|error| error.about(&name))?;
-        self.change_live(|live| {
-            back_ends::character_devices(Arc::make_mut(&mut live.domain), &chardevs);
-            live.vcpus = cpus.iter().map(Into::into).collect();
-            live.iothreads = iothreads.iter().filter_map(IothreadThread::of).collect();
-        })?;
+        let noted = self.live()?;
+        let mut told = Live::clone(&noted);
+        back_ends::character_devices(Arc::make_mut(&mut told.domain), &chardevs);
+        told.vcpus = cpus.iter().map(Into::into).collect();
+        told.iothreads = iothreads.iter().filter_map(IothreadThread::of).collect();
+        // Mostly QEMU tells what the file says already; then nobody waits for the disk.
+        let is_news = told.domain != noted.domain
+            || told.vcpus != noted.vcpus
+            || told.iothreads != noted.iothreads;
+        if is_news {
+            self.change_live(|live| *live = told)?;
+        }
         self.catch_up_with(&status.status).await
     }
 

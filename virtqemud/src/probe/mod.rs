@@ -124,9 +124,13 @@ impl Prober {
         let caps = Arc::new(ask::probe(binary).await?);
         if let Some(identity) = identity {
             let (folder, path, caps) = (self.cache.clone(), binary.to_owned(), Arc::clone(&caps));
-            let stored =
-                tokio::task::spawn_blocking(move || cache::store(&folder, &path, identity, &caps))
-                    .await;
+            let stored = tokio::task::spawn_blocking(move || {
+                let stored = cache::store(&folder, &path, identity, &caps);
+                // QEMU's answers took many MiB and are of no more use.
+                virt_daemon::memory::give_back();
+                stored
+            })
+            .await;
             if let Ok(Err(error)) = stored {
                 tracing::warn!(binary = %binary.display(), %error, "capabilities are not cached");
             }
