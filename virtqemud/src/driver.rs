@@ -15,6 +15,7 @@ use virt_host::Host;
 use crate::argv::DriverConfig;
 use crate::folders::Folders;
 use crate::guest::Guest;
+use crate::host_devices::Users;
 use crate::host_state::{HostSettings, HostState};
 use crate::hugepages;
 use crate::ownership::Ownership;
@@ -55,6 +56,8 @@ pub struct Driver {
     pub ports: Mutex<Ports>,
     /// The host's control groups; none in a session, and where the host has none to offer.
     pub cgroups: Option<Arc<virt_cgroup::Host>>,
+    /// Which guest has which PCI device of the host.
+    pub pci_users: Arc<Users>,
     /// Who QEMU runs as; nobody but the daemon's own user in a session.
     pub ownership: Option<Ownership>,
 }
@@ -97,6 +100,7 @@ impl Driver {
             host,
             cgroups: crate::tuning::host::look(&paths, &conf).map(Arc::new),
             ownership,
+            pci_users: Arc::default(),
             ports: Mutex::new(Ports::new(conf.display_ports, conf.websocket_ports)),
             paths,
             folders,

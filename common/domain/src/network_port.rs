@@ -3,6 +3,7 @@
 //!
 //! Facts: libvirt's schema `networkport.rng`; ports of the distribution's daemon.
 
+use crate::devices::address::PciAddress;
 use crate::devices::interface::{
     Bandwidth, DirectMode, Interface, InterfaceSource, MacAddress, MacTableManager, VirtualPort,
     Vlan,
@@ -110,7 +111,7 @@ pub enum PlugType {
 }
 
 /// `<plug>`.
-#[derive(Debug, Clone, PartialEq, Eq, Element)]
+#[derive(Debug, Clone, PartialEq, Element)]
 pub struct Plug {
     /// The kind of connection.
     #[xml(attr = "type")]
@@ -127,6 +128,12 @@ pub struct Plug {
     /// How guests on it see each other.
     #[xml(attr)]
     pub mode: Option<DirectMode>,
+    /// Whether the daemon takes the card from its driver, of type `hostdev-pci`.
+    #[xml(attr)]
+    pub managed: Option<YesNo>,
+    /// Where the card sits, of type `hostdev-pci`.
+    #[xml(child)]
+    pub address: Option<PciAddress>,
 }
 
 impl NetworkPort {

@@ -6,6 +6,7 @@ mod definition;
 pub mod durable;
 pub mod events;
 mod filter;
+pub mod filter_bindings;
 mod guest;
 pub mod identity;
 pub mod leases;

@@ -7,6 +7,7 @@ use virt_domain::Domain;
 use virt_domain::devices::address::{Address, DriveAddress};
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::disk::{Disk, DiskBus, index_of_name};
+use virt_domain::devices::interface::InterfaceSource;
 use virt_domain::devices::memory::MemoryModel;
 use virt_error::Result;
 
@@ -24,7 +25,19 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
     for (index, filesystem) in devices.filesystems.iter_mut().enumerate() {
         filesystem.info.name(|| format!("fs{index}"));
     }
-    super::devices::number("hostdev", devices.hostdevs.iter_mut().map(|d| &mut d.info));
+    // In the order of `host_devices::all`.
+    let (mut cards, mut given) = (Vec::new(), Vec::new());
+    for interface in &mut devices.interfaces {
+        if interface.as_hostdev().is_some() {
+            match interface.source {
+                InterfaceSource::Network(_) => given.push(&mut interface.info),
+                _ => cards.push(&mut interface.info),
+            }
+        }
+    }
+    let others = devices.hostdevs.iter_mut().map(|hostdev| &mut hostdev.info);
+    let all = cards.into_iter().chain(others).chain(given);
+    super::devices::number("hostdev", all);
     // Where a device has a slot, its number is the slot's, so that it stays when others go.
     let mut spare = [0u32; 5];
     for memory in &mut devices.memories {

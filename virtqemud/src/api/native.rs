@@ -156,6 +156,14 @@ impl Descriptors for Numbered {
         Ok(self.next())
     }
 
+    fn vhost_vdpa(&mut self, _: &Path) -> Result<i32> {
+        Ok(self.next())
+    }
+
+    fn vhost_user_gpu(&mut self, _: &str) -> Result<i32> {
+        Ok(self.next())
+    }
+
     fn tpm(&mut self, _: &Path) -> Result<i32> {
         Ok(self.next())
     }

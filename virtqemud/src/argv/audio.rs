@@ -7,7 +7,7 @@ use super::context::StartContext;
 use super::props::Props;
 use virt_domain::Domain;
 use virt_domain::devices::audio::{AudioStream, AudioType};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartContext) -> Result<()> {
@@ -61,6 +61,20 @@ fn stream(stream: &AudioStream) -> Props {
 pub(super) fn of_device(domain: &Domain, named: Option<u8>) -> Option<String> {
     let first = domain.devices.audios.first().map(|audio| audio.id);
     named.or(first).map(|id| format!("audio{id}"))
+}
+
+/// As [`of_device`], where there has to be one.
+///
+/// # Errors
+/// INTERNAL_ERROR when there is none.
+pub(super) fn needed(domain: &Domain, named: Option<u8>) -> Result<String> {
+    of_device(domain, named).ok_or_else(|| {
+        Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Qemu,
+            "unable to find audio backend for sound device",
+        )
+    })
 }
 
 /// What back ends need in QEMU's environment.

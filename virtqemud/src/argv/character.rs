@@ -3,7 +3,7 @@
 //! Facts: qemu-system(1) "Character device options"; `chardev-add` of QEMU 10.0's QMP schema.
 
 use super::command_line::Builder;
-use super::context::{FileUse, StartContext};
+use super::context::{FileUse, StartContext, Tls};
 use super::props::{OptionList, Props};
 use crate::caps::CapFlag;
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use std::path::Path;
 use virt_domain::devices::chardev::{
     CharBackend, CharSource, MouseMode, Reconnect, SourceMode, TcpProtocol,
 };
+use virt_domain::devices::storage::SecretRef;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
@@ -37,8 +38,6 @@ struct Form {
     kind: &'static str,
     list: OptionList,
     data: Props,
-    /// Whether QMP has no words for it, so that it is always an option list.
-    list_only: bool,
 }
 
 impl Form {
@@ -47,7 +46,6 @@ impl Form {
             kind,
             list: OptionList::starting(kind).with("id", id),
             data: Props::new(),
-            list_only: false,
         }
     }
 
@@ -94,7 +92,7 @@ pub(super) fn append(
 }
 
 fn finish(b: &mut Builder, id: &str, form: Form) {
-    if b.caps.has(CapFlag::ChardevJson) && !form.list_only {
+    if b.caps.has(CapFlag::ChardevJson) {
         let backend = json!({ "type": form.kind, "data": Value::from(form.data) });
         let whole = Props::of("id", id).with("backend", backend);
         b.option("-chardev", whole.json());
@@ -150,18 +148,16 @@ fn form(
                     let mut form = plain("socket");
                     form.list.put("fd", fd);
                     form.list.word("server=on,wait=off");
-                    form.list_only = true;
+                    let address = json!({ "type": "fd", "data": { "str": fd.to_string() } });
+                    form.data.put("addr", address);
+                    form.data.put("server", true);
+                    form.data.put("wait", false);
                     form
                 }
                 SourceMode::Connect => connect_unix(b, id, path, *reconnect),
             }
         }
-        CharBackend::Tcp { tls, .. } => {
-            if *tls == Some(YesNo::Yes) && context.config.chardev_tls.is_none() {
-                return Err(no_certificates(alias));
-            }
-            tcp(b, context, &source.backend, id)
-        }
+        CharBackend::Tcp { .. } => tcp(b, context, &source.backend, id)?,
         CharBackend::Udp { connect, bind } => {
             let mut form = plain("udp");
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -201,14 +197,6 @@ fn form(
             ));
         }
     })
-}
-
-fn no_certificates(alias: &str) -> Error {
-    Error::new(
-        ErrorCode::ConfigUnsupported,
-        ErrorDomain::Qemu,
-        format!("tls='yes' of character device '{alias}': the driver has no certificates for it"),
-    )
 }
 
 fn no_path(alias: &str) -> Error {
@@ -260,7 +248,12 @@ fn reconnect(b: &Builder, form: &mut Form, again: Option<Reconnect>) {
     form.data.put(key, value);
 }
 
-fn tcp(b: &mut Builder, context: &StartContext, backend: &CharBackend, id: &str) -> Form {
+fn tcp(
+    b: &mut Builder,
+    context: &mut StartContext,
+    backend: &CharBackend,
+    id: &str,
+) -> Result<Form> {
     let mut form = Form::new("socket", id);
     let CharBackend::Tcp {
         mode,
@@ -272,7 +265,7 @@ fn tcp(b: &mut Builder, context: &StartContext, backend: &CharBackend, id: &str)
         ..
     } = backend
     else {
-        return form;
+        return Ok(form);
     };
     let server = *mode == SourceMode::Bind;
     form.list.put("host", host);
@@ -292,36 +285,59 @@ fn tcp(b: &mut Builder, context: &StartContext, backend: &CharBackend, id: &str)
         form.data.put("wait", false);
     }
     reconnect(b, &mut form, *again);
-    if wants_tls(*tls, context)
-        && let Some(credentials) = tls_credentials(b, context, id, server)
-    {
+    if tls.map_or(context.config.chardev_tls, YesNo::is_yes) {
+        let credentials = tls_credentials(b, context, id, server)?;
         form.list.put("tls-creds", &credentials);
         form.data.put("tls-creds", credentials);
     }
-    form
-}
-
-fn wants_tls(tls: Option<YesNo>, context: &StartContext) -> bool {
-    match tls {
-        Some(tls) => tls.is_yes(),
-        None => context.config.chardev_tls.is_some(),
-    }
+    Ok(form)
 }
 
 /// Appends the certificates of a TCP connection and gives their id.
 fn tls_credentials(
     b: &mut Builder,
-    context: &StartContext,
+    context: &mut StartContext,
     id: &str,
     server: bool,
-) -> Option<String> {
-    let tls = context.config.chardev_tls.as_ref()?;
+) -> Result<String> {
+    let tls = &context.config.chardev_certificates;
     let name = format!("obj{id}_tls0");
     let object = Props::of("qom-type", "tls-creds-x509")
         .with("id", name.clone())
         .with("dir", tls.dir.display().to_string())
         .with("endpoint", if server { "server" } else { "client" })
         .with("verify-peer", if server { tls.verify } else { true });
+    let object = object.maybe("passwordid", key_password(b, context, tls, id)?);
     b.object(&object);
-    Some(name)
+    Ok(name)
+}
+
+/// Appends the secret that opens the key of certificates and gives its id, where there is one.
+///
+/// # Errors
+/// As the look-up of secrets.
+pub(super) fn key_password(
+    b: &mut Builder,
+    context: &mut StartContext,
+    tls: &Tls,
+    user: &str,
+) -> Result<Option<String>> {
+    let Some(uuid) = &tls.secret else {
+        return Ok(None);
+    };
+    let wanted = SecretRef {
+        kind: Some("tls".to_owned()),
+        uuid: uuid.parse().ok(),
+        usage: None,
+    };
+    let sealed = context.secrets.sealed(&wanted)?;
+    let id = format!("{user}-secret0");
+    let secret = Props::of("qom-type", "secret")
+        .with("id", id.clone())
+        .with("data", sealed.data)
+        .with("keyid", "masterKey0")
+        .with("iv", sealed.iv)
+        .with("format", "base64");
+    b.object(&secret);
+    Ok(Some(id))
 }

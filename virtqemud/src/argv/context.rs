@@ -204,16 +204,10 @@ pub trait Descriptors {
     }
 
     /// A vDPA device.
-    fn vhost_vdpa(&mut self, path: &Path) -> Result<i32> {
-        Err(Error::new(
-            ErrorCode::ConfigUnsupported,
-            ErrorDomain::Qemu,
-            format!(
-                "vDPA devices such as '{}' are not supported yet",
-                path.display()
-            ),
-        ))
-    }
+    fn vhost_vdpa(&mut self, path: &Path) -> Result<i32>;
+
+    /// A connection to the process that draws the screen of the graphics card of that alias.
+    fn vhost_user_gpu(&mut self, alias: &str) -> Result<i32>;
 
     /// A TPM device or its cancel file.
     fn tpm(&mut self, path: &Path) -> Result<i32>;
@@ -242,6 +236,8 @@ pub struct DriverConfig {
     pub host_arch: Arch,
     /// Folders with descriptors of firmware, the ones that count most first.
     pub firmware_dirs: Vec<PathBuf>,
+    /// Folders with descriptors of vhost-user programs, the ones that count most first.
+    pub vhost_user_dirs: Vec<PathBuf>,
     /// Firmware without a descriptor: code and what its variables start from.
     pub nvram: Vec<(PathBuf, PathBuf)>,
     /// Folder of the guests' folders, `/var/lib/libvirt/qemu`.
@@ -266,6 +262,8 @@ pub struct DriverConfig {
     pub vnc_tls: Option<Tls>,
     /// `vnc_sasl`.
     pub vnc_sasl: bool,
+    /// `vnc_sasl_dir`: where QEMU looks for SASL's configuration.
+    pub vnc_sasl_dir: Option<PathBuf>,
     /// `vnc_allow_host_audio`.
     pub vnc_allow_host_audio: bool,
     /// `vnc_password` or an empty text where passwords are needed.
@@ -276,14 +274,25 @@ pub struct DriverConfig {
     pub spice_listen: String,
     /// `spice_auto_unix_socket`.
     pub spice_auto_unix_socket: bool,
-    /// `spice_tls` with the folder of its certificates.
-    pub spice_tls: Option<PathBuf>,
+    /// `spice_tls`.
+    pub spice_tls: bool,
+    /// The folder of SPICE's certificates.
+    pub spice_tls_dir: PathBuf,
     /// `spice_password`.
     pub spice_password: Option<String>,
     /// `spice_sasl`.
     pub spice_sasl: bool,
-    /// `chardev_tls` with the folder of its certificates.
-    pub chardev_tls: Option<Tls>,
+    /// `spice_sasl_dir`: where QEMU looks for SASL's configuration.
+    pub spice_sasl_dir: Option<PathBuf>,
+    /// `chardev_tls`: character devices over TCP are encrypted unless they say otherwise.
+    pub chardev_tls: bool,
+    /// The certificates of those that are encrypted.
+    pub chardev_certificates: Tls,
+    /// Whether there is a server of RDP for guests, qemu-rdp(1).
+    pub qemu_rdp: bool,
+    /// The sound system that guests may use where the configuration lets them: `QEMU_AUDIO_DRV` of
+    /// the daemon's environment.
+    pub audio_driver: Option<String>,
     /// `nbd_tls` with the folder of its certificates.
     pub nbd_tls: ClientTls,
     /// What nbdkit can serve, where it is used (`storage_use_nbdkit`) and installed.
@@ -367,6 +376,7 @@ impl DriverConfig {
             privileged: true,
             host_arch: Arch::host(),
             firmware_dirs: crate::firmware::folders(Path::new("/"), None),
+            vhost_user_dirs: crate::vhost_user::folders(Path::new("/")),
             nvram: [
                 ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),
                 ("OVMF/OVMF_CODE.secboot.fd", "OVMF/OVMF_VARS.fd"),
@@ -389,15 +399,25 @@ impl DriverConfig {
             vnc_auto_unix_socket: false,
             vnc_tls: None,
             vnc_sasl: false,
+            vnc_sasl_dir: None,
             vnc_allow_host_audio: false,
             vnc_password: None,
             nographics_allow_host_audio: false,
             spice_listen: "127.0.0.1".to_owned(),
             spice_auto_unix_socket: false,
-            spice_tls: None,
+            spice_tls: false,
+            spice_tls_dir: "/etc/pki/qemu".into(),
             spice_password: None,
             spice_sasl: false,
-            chardev_tls: None,
+            spice_sasl_dir: None,
+            chardev_tls: false,
+            chardev_certificates: Tls {
+                dir: "/etc/pki/qemu".into(),
+                verify: true,
+                secret: None,
+            },
+            qemu_rdp: false,
+            audio_driver: None,
             nbd_tls: ClientTls::default(),
             nbdkit: None,
             dump_guest_core: false,

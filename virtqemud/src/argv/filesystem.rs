@@ -1,20 +1,19 @@
-//! Options of file systems: 9p, which QEMU serves itself, and virtiofs of a server that runs already.
+//! Options of file systems: 9p, which QEMU serves itself, and virtiofs, which another process serves.
 
 use super::command_line::Builder;
 use super::context::StartContext;
 use super::props::{OptionList, Props};
 use super::virtio;
+use crate::vhost_user;
 use virt_domain::Domain;
-use virt_domain::devices::filesystem::{
-    AccessMode, Filesystem, FilesystemDriverKind, Mode, Multidevs,
-};
+use virt_domain::devices::filesystem::{AccessMode, Filesystem, Mode, Multidevs};
 use virt_error::Result;
 
-pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> Result<()> {
+pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
     for filesystem in &domain.devices.filesystems {
         let tag = filesystem.target.as_ref().map(|t| t.dir.clone());
-        let device = if filesystem.driver_kind() == Some(FilesystemDriverKind::Virtiofs) {
-            virtiofs(b, filesystem).maybe("tag", tag)
+        let device = if filesystem.is_virtiofs() {
+            virtiofs(b, filesystem, context).maybe("tag", tag)
         } else {
             plan9(b, filesystem).maybe("mount_tag", tag)
         };
@@ -70,14 +69,18 @@ fn plan9(b: &mut Builder, filesystem: &Filesystem) -> Props {
     base("virtio-9p", filesystem).with("fsdev", id)
 }
 
-fn virtiofs(b: &mut Builder, filesystem: &Filesystem) -> Props {
+fn virtiofs(b: &mut Builder, filesystem: &Filesystem, context: &StartContext) -> Props {
     let chardev = format!("chr-vu-{}", alias(filesystem));
-    let socket = filesystem.source.as_ref().and_then(|s| s.socket.as_ref());
+    let given = filesystem.source.as_ref().and_then(|s| s.socket.clone());
+    let socket = given.unwrap_or_else(|| {
+        let ours = vhost_user::socket_path(&context.guest_dir, alias(filesystem));
+        ours.display().to_string()
+    });
     b.option(
         "-chardev",
         OptionList::starting("socket")
             .with("id", &chardev)
-            .maybe("path", socket)
+            .with("path", socket)
             .finish(),
     );
     base("vhost-user-fs", filesystem)

@@ -3,13 +3,15 @@
 //! Facts: qemu-system(1) "Display options".
 
 use super::audio;
+use super::character;
 use super::command_line::Builder;
 use super::context::{DriverConfig, StartContext, Tls};
 use super::props::{OptionList, Props, escape, on_off};
+use std::path::PathBuf;
 use virt_domain::Domain;
 use virt_domain::devices::chardev::MouseMode;
 use virt_domain::devices::graphics::{
-    Gl, Graphics, GraphicsKind, Listen, Spice, SpiceChannelMode, SpiceSettings, Vnc,
+    Gl, Graphics, GraphicsKind, GraphicsType, Listen, Spice, SpiceChannelMode, SpiceSettings, Vnc,
 };
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{OnOff, YesNo};
@@ -18,7 +20,13 @@ use virt_xml::{OnOff, YesNo};
 const VNC_FIRST_PORT: u16 = 5900;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
+    one_of_each(domain)?;
     for graphics in &domain.devices.graphics {
+        if graphics.listens.len() > 1 {
+            return Err(unsupported(
+                "QEMU does not support multiple listens for one graphics device.",
+            ));
+        }
         match &graphics.kind {
             GraphicsKind::Sdl { fullscreen, gl, .. } => {
                 if fullscreen.is_some_and(YesNo::is_yes) {
@@ -31,7 +39,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
             GraphicsKind::Spice(spice) => append_spice(b, context, graphics, spice)?,
             GraphicsKind::EglHeadless { rendernode } => {
                 let list = OptionList::starting("egl-headless")
-                    .maybe("rendernode", node(context.config, rendernode.as_ref()));
+                    .with("rendernode", node(context.config, rendernode.as_ref())?);
                 b.option("-display", list.finish());
             }
             GraphicsKind::Dbus {
@@ -46,9 +54,9 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
                 } else {
                     list = list.maybe("addr", address.as_ref());
                 }
-                list = with_gl(list, context.config, gl.as_ref());
+                list = with_gl(list, context.config, gl.as_ref())?;
                 if audio.is_some() {
-                    list = list.maybe("audiodev", audio::of_device(domain, *audio));
+                    list.put("audiodev", audio::needed(domain, *audio)?);
                 }
                 b.option("-display", list.finish());
             }
@@ -65,9 +73,17 @@ pub(super) fn is_headless(domain: &Domain) -> bool {
 }
 
 /// What displays need in QEMU's environment.
-pub(super) fn environment(domain: &Domain) -> Vec<(String, String)> {
+pub(super) fn environment(domain: &Domain, config: &DriverConfig) -> Vec<(String, String)> {
     let mut env = Vec::new();
+    let mut sasl = None;
     for graphics in &domain.devices.graphics {
+        match graphics.kind {
+            GraphicsKind::Vnc(_) if config.vnc_sasl => sasl = sasl_dir(&config.vnc_sasl_dir, sasl),
+            GraphicsKind::Spice(_) if config.spice_sasl => {
+                sasl = sasl_dir(&config.spice_sasl_dir, sasl);
+            }
+            _ => {}
+        }
         if let GraphicsKind::Sdl { display, xauth, .. } = &graphics.kind {
             for (name, value) in [("XAUTHORITY", xauth), ("DISPLAY", display)] {
                 if let Some(value) = value {
@@ -76,20 +92,66 @@ pub(super) fn environment(domain: &Domain) -> Vec<(String, String)> {
             }
         }
     }
+    env.extend(sasl.map(|dir| ("SASL_CONF_PATH".to_owned(), dir)));
     env
 }
 
-fn node(config: &DriverConfig, given: Option<&String>) -> Option<String> {
-    given.cloned().or_else(|| config.render_node.clone())
+/// The folder of SASL's configuration, if it is said; there is one for the whole process.
+fn sasl_dir(said: &Option<PathBuf>, before: Option<String>) -> Option<String> {
+    said.as_ref()
+        .map(|dir| dir.display().to_string())
+        .or(before)
 }
 
-fn with_gl(list: OptionList, config: &DriverConfig, gl: Option<&Gl>) -> OptionList {
-    match gl {
+/// QEMU has one display of a kind.
+fn one_of_each(domain: &Domain) -> Result<()> {
+    let all = &domain.devices.graphics;
+    for (at, graphics) in all.iter().enumerate() {
+        if all[..at]
+            .iter()
+            .any(|other| other.kind() == graphics.kind())
+        {
+            return Err(unsupported(
+                "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus, rdp) is \
+                 supported",
+            ));
+        }
+    }
+    let is = |kind: GraphicsType| all.iter().any(|g| g.kind() == kind);
+    let bus = all
+        .iter()
+        .any(|g| matches!(g.kind, GraphicsKind::Dbus { p2p: false, .. }));
+    if is(GraphicsType::Rdp) && !bus {
+        return Err(unsupported(
+            "qemu-rdp support requires a D-Bus bus graphics device.",
+        ));
+    }
+    Ok(())
+}
+
+fn unsupported(text: impl Into<String>) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Qemu, text)
+}
+
+/// The host's node that renders.
+fn node(config: &DriverConfig, given: Option<&String>) -> Result<String> {
+    let node = given.cloned().or_else(|| config.render_node.clone());
+    node.ok_or_else(|| {
+        Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Qemu,
+            "No DRM render nodes available",
+        )
+    })
+}
+
+fn with_gl(list: OptionList, config: &DriverConfig, gl: Option<&Gl>) -> Result<OptionList> {
+    Ok(match gl {
         Some(gl) if gl.enable.is_yes() => list
             .with("gl", "on")
-            .maybe("rendernode", node(config, gl.rendernode.as_ref())),
+            .with("rendernode", node(config, gl.rendernode.as_ref())?),
         _ => list,
-    }
+    })
 }
 
 fn unresolved(kind: &str) -> Error {
@@ -111,7 +173,7 @@ fn address(graphics: &Graphics) -> Option<&str> {
 fn append_vnc(
     b: &mut Builder,
     domain: &Domain,
-    context: &StartContext,
+    context: &mut StartContext,
     graphics: &Graphics,
     vnc: &Vnc,
 ) -> Result<()> {
@@ -125,14 +187,10 @@ fn append_vnc(
         Some(Listen::None) => list.word("none"),
         _ => {
             let address = address(graphics).ok_or_else(|| unresolved("vnc"))?;
-            let port = vnc.port.ok_or_else(|| unresolved("vnc"))?;
-            let display = port.checked_sub(VNC_FIRST_PORT).ok_or_else(|| {
-                Error::new(
-                    ErrorCode::ConfigUnsupported,
-                    ErrorDomain::Qemu,
-                    format!("vnc port must be in range [5900,65535], not {port}"),
-                )
-            })?;
+            let display = vnc
+                .port
+                .and_then(|port| port.checked_sub(VNC_FIRST_PORT))
+                .ok_or_else(|| unsupported("vnc port must be in range [5900,65535]"))?;
             let host = if address.contains(':') {
                 format!("[{address}]")
             } else {
@@ -149,13 +207,13 @@ fn append_vnc(
         list.put("password", "on");
     }
     if let Some(tls) = &config.vnc_tls {
-        append_vnc_tls(b, tls);
+        append_vnc_tls(b, context, tls)?;
         list.put("tls-creds", VNC_CREDENTIALS);
     }
     if config.vnc_sasl {
         list.put("sasl", "on");
     }
-    list = list.maybe("audiodev", audio::of_device(domain, vnc.audio));
+    list.put("audiodev", audio::needed(domain, vnc.audio)?);
     b.option("-vnc", list.finish());
     append_keymap(b, vnc.keymap.as_deref());
     Ok(())
@@ -163,13 +221,16 @@ fn append_vnc(
 
 const VNC_CREDENTIALS: &str = "vnc-tls-creds0";
 
-fn append_vnc_tls(b: &mut Builder, tls: &Tls) {
+fn append_vnc_tls(b: &mut Builder, context: &mut StartContext, tls: &Tls) -> Result<()> {
+    let password = character::key_password(b, context, tls, VNC_CREDENTIALS)?;
     let object = Props::of("qom-type", "tls-creds-x509")
         .with("id", VNC_CREDENTIALS)
         .with("dir", tls.dir.display().to_string())
         .with("endpoint", "server")
-        .with("verify-peer", tls.verify);
+        .with("verify-peer", tls.verify)
+        .maybe("passwordid", password);
     b.object(&object);
+    Ok(())
 }
 
 fn append_keymap(b: &mut Builder, keymap: Option<&str>) {
@@ -193,24 +254,37 @@ fn append_spice(
             list.put("addr", path);
         }
         Some(Listen::None) => list.put("port", 0),
-        _ => append_spice_ports(&mut list, config, graphics, spice)?,
+        _ => append_spice_ports(&mut list, graphics, spice)?,
     }
     if config.spice_sasl {
         list.put("sasl", "on");
+    }
+    if let Some(mouse) = spice.settings.mouse {
+        list.put("agent-mouse", on_off(mouse == MouseMode::Client));
     }
     if spice.auth.is_none() && config.spice_password.is_none() {
         list.put("disable-ticketing", "on");
     }
     append_spice_settings(&mut list, &spice.settings);
-    if spice.tls_port > 0 {
-        if let Some(dir) = &config.spice_tls {
-            list.put("x509-dir", dir.display());
+    let (plain, secure) = (spice.port > 0, spice.tls_port > 0);
+    if secure {
+        list.put("x509-dir", config.spice_tls_dir.display());
+    }
+    let unavailable = |what: &str, missing: &str| {
+        unsupported(format!(
+            "spice {what} requested in XML configuration, but {missing} is not available"
+        ))
+    };
+    match spice.default_mode {
+        SpiceChannelMode::Secure if !secure => {
+            return Err(unavailable("defaultMode secure", "TLS connection"));
         }
-        match spice.default_mode {
-            SpiceChannelMode::Secure => list.put("tls-channel", "default"),
-            SpiceChannelMode::Insecure => list.put("plaintext-channel", "default"),
-            SpiceChannelMode::Any => {}
+        SpiceChannelMode::Insecure if !plain => {
+            return Err(unavailable("defaultMode insecure", "plaintext connection"));
         }
+        SpiceChannelMode::Secure => list.put("tls-channel", "default"),
+        SpiceChannelMode::Insecure => list.put("plaintext-channel", "default"),
+        SpiceChannelMode::Any => {}
     }
     for channel in &spice.settings.channels {
         match channel.mode {
@@ -226,30 +300,18 @@ fn append_spice(
             SpiceChannelMode::Any => {}
         }
     }
-    list = with_gl(list, config, spice.gl.as_ref());
+    list = with_gl(list, config, spice.gl.as_ref())?;
     list.put("seamless-migration", "on");
     b.option("-spice", list.finish());
     append_keymap(b, spice.keymap.as_deref());
     Ok(())
 }
 
-fn append_spice_ports(
-    list: &mut OptionList,
-    config: &DriverConfig,
-    graphics: &Graphics,
-    spice: &Spice,
-) -> Result<()> {
+fn append_spice_ports(list: &mut OptionList, graphics: &Graphics, spice: &Spice) -> Result<()> {
     if spice.port > 0 {
         list.put("port", spice.port);
     }
     if spice.tls_port > 0 {
-        if config.spice_tls.is_none() {
-            return Err(Error::new(
-                ErrorCode::ConfigUnsupported,
-                ErrorDomain::Qemu,
-                "spice TLS port set in XML configuration, but TLS is disabled in qemu.conf",
-            ));
-        }
         list.put("tls-port", spice.tls_port);
     }
     if spice.port <= 0 && spice.tls_port <= 0 {
@@ -261,9 +323,6 @@ fn append_spice_ports(
 }
 
 fn append_spice_settings(list: &mut OptionList, settings: &SpiceSettings) {
-    if let Some(mouse) = settings.mouse {
-        list.put("agent-mouse", on_off(mouse == MouseMode::Client));
-    }
     let mut word = |key: &str, value: Option<&'static str>| {
         if let Some(value) = value {
             list.put(key, value);

@@ -10,7 +10,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{OnOff, YesNo};
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
-    for hostdev in &domain.devices.hostdevs {
+    for hostdev in &crate::host_devices::all(domain) {
         // It is only taken from the host.
         if matches!(
             hostdev.info.address,
@@ -30,11 +30,9 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
                     "failover_pair_id",
                     hostdev.teaming.as_ref().and_then(|t| t.persistent.clone()),
                 ),
-            HostdevSource::Mdev { uuid } if hostdev.model == Some(HostdevModel::VfioPci) => {
-                vfio(hostdev)
-                    .with("id", alias)
-                    .with("sysfsdev", format!("/sys/bus/mdev/devices/{uuid}"))
-            }
+            HostdevSource::Mdev { uuid } => mediated(hostdev)
+                .with("id", alias)
+                .with("sysfsdev", format!("/sys/bus/mdev/devices/{uuid}")),
             HostdevSource::Usb {
                 address,
                 guest_reset,
@@ -86,6 +84,14 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
         b.device(&device);
     }
     Ok(())
+}
+
+fn mediated(hostdev: &Hostdev) -> Props {
+    match hostdev.model {
+        Some(HostdevModel::VfioCcw) => Props::device("vfio-ccw"),
+        Some(HostdevModel::VfioAp) => Props::device("vfio-ap"),
+        _ => vfio(hostdev),
+    }
 }
 
 fn vfio(hostdev: &Hostdev) -> Props {

@@ -29,9 +29,32 @@ const PASST_RECONNECT: u32 = 5;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
     for (place, interface) in domain.devices.interfaces.iter().enumerate() {
-        if matches!(interface.source, InterfaceSource::Hostdev { .. }) {
+        if interface.as_hostdev().is_some() {
             // It is one of the host devices.
+            let tap = interface.backend.as_ref().and_then(|b| b.tap.as_ref());
+            if tap.is_some() {
+                return Err(unsupported(format!(
+                    "interface {} - custom tap device path is not supported for network interfaces \
+                     of type hostdev",
+                    interface.mac_text()
+                )));
+            }
             continue;
+        }
+        let alone = !matches!(
+            interface.source,
+            InterfaceSource::Network(_)
+                | InterfaceSource::Bridge { .. }
+                | InterfaceSource::Direct { .. }
+                | InterfaceSource::Ethernet { .. }
+                | InterfaceSource::Vhostuser(_)
+                | InterfaceSource::Vdpa { .. }
+        );
+        if alone && queues(interface) > 1 {
+            return Err(unsupported(format!(
+                "multiqueue network is not supported for: {}",
+                interface.kind()
+            )));
         }
         let alias = interface.info.alias().unwrap_or_default();
         let id = format!("host{alias}");

@@ -5,6 +5,7 @@ use super::command_line::Builder;
 use super::context::{DriverConfig, Incoming, StartContext};
 use super::props::{OptionList, Props};
 use crate::caps::CapFlag;
+use serde_json::json;
 use virt_domain::Domain;
 use virt_domain::lifecycle::LifecycleAction;
 
@@ -65,7 +66,15 @@ pub(super) fn monitor(b: &mut Builder, context: &StartContext) {
         .with("fd", context.monitor_fd)
         .with("server", "on")
         .with("wait", "off");
-    b.option("-chardev", socket.finish());
+    if b.caps.has(CapFlag::ChardevJson) {
+        let address = json!({ "type": "fd", "data": { "str": context.monitor_fd.to_string() } });
+        let data = json!({ "addr": address, "server": true, "wait": false });
+        let backend = json!({ "type": "socket", "data": data });
+        let whole = Props::of("id", "charmonitor").with("backend", backend);
+        b.option("-chardev", whole.json());
+    } else {
+        b.option("-chardev", socket.finish());
+    }
     let monitor = OptionList::default()
         .with("chardev", "charmonitor")
         .with("id", "monitor")
@@ -171,7 +180,7 @@ pub(super) fn environment(domain: &Domain, context: &StartContext) -> Vec<(Strin
             put(name, value);
         }
     }
-    env.extend(super::graphics::environment(domain));
+    env.extend(super::graphics::environment(domain, context.config));
     env.extend(super::audio::environment(domain, inherited));
     for variable in domain.qemu.commandline.iter().flat_map(|c| &c.env) {
         let value = variable.value.clone().unwrap_or_default();

@@ -26,7 +26,11 @@ pub(super) fn of_beeper(domain: &Domain) -> Option<String> {
 
 fn append_card(b: &mut Builder, domain: &Domain, sound: &Sound) -> Result<()> {
     let alias = sound.info.alias().unwrap_or_default();
-    let audiodev = audio::of_device(domain, sound.audio);
+    let audiodev = match sound.model {
+        // Part of the machine.
+        SoundModel::Pcspk => return Ok(()),
+        _ => Some(audio::needed(domain, sound.audio)?),
+    };
     let simple = |driver: &str| {
         Props::device(driver)
             .with("id", alias)
@@ -34,10 +38,8 @@ fn append_card(b: &mut Builder, domain: &Domain, sound: &Sound) -> Result<()> {
     };
     let mut codecs = None;
     let props = match sound.model {
-        // Part of the machine.
-        SoundModel::Pcspk => return Ok(()),
-        // Refused when it was defined.
-        SoundModel::Ich7 => return Ok(()),
+        // Refused when it was defined, or no device of its own.
+        SoundModel::Pcspk | SoundModel::Ich7 => return Ok(()),
         SoundModel::Sb16 => simple("sb16"),
         SoundModel::Es1370 => simple("ES1370"),
         SoundModel::Ac97 => simple("AC97"),

@@ -94,6 +94,10 @@ impl Descriptors for Invented {
         Ok("/dev/sg0".to_owned())
     }
 
+    fn vhost_user_gpu(&mut self, _alias: &str) -> Result<i32> {
+        Ok(1729)
+    }
+
     fn tpm(&mut self, _path: &Path) -> Result<i32> {
         self.tpm += 1;
         Ok(1729 + self.tpm)

@@ -183,6 +183,7 @@ fn command_line(
     let pools = storage::Pools::of(&settings.fixtures);
     let find = &mut |pool: &str, volume: &str| pools.find(pool, volume);
     volumes::resolve(domain, true, find)?;
+    prepare::networks(domain, settings)?;
     aliases::assign(domain)?;
     prepare::prepare(domain, settings)?;
     let mut descriptors = descriptors::Invented::of(domain, settings);

@@ -4,9 +4,12 @@ use super::settings::Settings;
 use crate::argv;
 use crate::ports::Ports;
 use crate::prepare as paths;
+use crate::start::network_ports;
 use virt_domain::Domain;
 use virt_domain::devices::graphics::Listen;
+use virt_domain::devices::interface::InterfaceSource;
 use virt_domain::devices::tpm::TpmBackend;
+use virt_domain::network_port::NetworkPort;
 use virt_error::Result;
 
 pub(super) fn prepare(domain: &mut Domain, settings: &Settings) -> Result<()> {
@@ -30,7 +33,7 @@ pub(super) fn prepare(domain: &mut Domain, settings: &Settings) -> Result<()> {
         // The made-up host gives this one to VNC alone.
         ports.claim(5900);
     }
-    ports.choose(domain, settings.config.spice_tls.is_some(), |_| true)?;
+    ports.choose(domain, settings.config.spice_tls, |_| true)?;
     for tpm in &mut domain.devices.tpms {
         if let TpmBackend::Emulator(emulator) = &mut tpm.backend {
             emulator.socket = Some("/dev/test".to_owned());
@@ -40,6 +43,24 @@ pub(super) fn prepare(domain: &mut Domain, settings: &Settings) -> Result<()> {
         && vsock.is_auto()
     {
         vsock.cid = Some(42);
+    }
+    Ok(())
+}
+
+/// Connects interfaces to the ports of the fixtures: a network is called `NETWORK;PORT`.
+pub(super) fn networks(domain: &mut Domain, settings: &Settings) -> Result<()> {
+    for interface in &mut domain.devices.interfaces {
+        let InterfaceSource::Network(source) = &interface.source else {
+            continue;
+        };
+        let name = source.port.network.clone();
+        let Some((network, port)) = name.split_once(';') else {
+            continue;
+        };
+        let folder = settings.fixtures.join("network-ports");
+        if let Ok(text) = std::fs::read_to_string(folder.join(format!("{port}.xml"))) {
+            network_ports::connect(interface, network, &NetworkPort::read(&text)?)?;
+        }
     }
     Ok(())
 }

@@ -86,12 +86,18 @@ impl Settings {
             host_arch,
             inactive: flag("inactive"),
             abi_update: flag("abi_update"),
-            config: config(
-                json.get("qemu_conf").unwrap_or(&Value::Null),
-                &fixtures,
-                host_arch,
-                &names("nbdkit_plugins"),
-            ),
+            config: DriverConfig {
+                audio_driver: environment
+                    .iter()
+                    .find(|(name, _)| name == "QEMU_AUDIO_DRV")
+                    .map(|(_, value)| value.clone()),
+                ..config(
+                    json.get("qemu_conf").unwrap_or(&Value::Null),
+                    &fixtures,
+                    host_arch,
+                    &names("nbdkit_plugins"),
+                )
+            },
             environment,
             incoming,
             fixtures,
@@ -191,13 +197,21 @@ fn config(conf: &Value, fixtures: &Path, host_arch: Arch, plugins: &[String]) ->
         secret: secret("vnc_tls_x509_secret_uuid"),
     });
     config.nographics_allow_host_audio = on("nographics_allow_host_audio");
-    config.spice_tls = on("spice_tls").then(|| "/etc/pki/libvirt-spice".into());
+    config.spice_tls = on("spice_tls");
+    config.spice_tls_dir = "/etc/pki/libvirt-spice".into();
+    config.spice_sasl = on("spice_sasl");
+    config.vnc_sasl_dir = Some("/etc/sasl2".into());
+    config.spice_sasl_dir = Some("/etc/sasl2".into());
+    config.vnc_allow_host_audio = on("vnc_allow_host_audio");
+    config.vnc_password = secret("vnc_password");
+    config.qemu_rdp = true;
     config.spice_auto_unix_socket = on("spice_auto_unix_socket");
-    config.chardev_tls = on("chardev_tls").then(|| Tls {
+    config.chardev_tls = on("chardev_tls");
+    config.chardev_certificates = Tls {
         dir: "/etc/pki/libvirt-chardev".into(),
         verify: on("chardev_tls_x509_verify"),
-        secret: None,
-    });
+        secret: secret("chardev_tls_x509_secret_uuid"),
+    };
     config.nbd_tls = ClientTls {
         by_default: on("nbd_tls"),
         dir: secret("nbd_tls_x509_cert_dir")

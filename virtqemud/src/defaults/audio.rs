@@ -6,21 +6,38 @@ use virt_domain::devices::audio::{Audio, AudioType};
 use virt_domain::devices::graphics::GraphicsType;
 use virt_error::Result;
 
-pub(super) fn fill(domain: &mut Domain, _context: &Context) -> Result<()> {
+/// Sound goes where the last picture goes that can carry it, or to the host's sound system where the
+/// configuration lets it; nothing is said where QEMU chooses.
+pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let devices = &mut domain.devices;
     if !devices.audios.is_empty() {
         return Ok(());
     }
-    // Sound goes where the picture goes, if that can carry it; SDL and D-Bus are left to QEMU.
-    let kinds: Vec<_> = devices.graphics.iter().map(|g| g.kind()).collect();
-    let left_to_qemu = |kind: &GraphicsType| matches!(kind, GraphicsType::Sdl | GraphicsType::Dbus);
-    let kind = if kinds.contains(&GraphicsType::Spice) {
-        AudioType::Spice
-    } else if !kinds.is_empty() && kinds.iter().all(left_to_qemu) {
-        return Ok(());
-    } else {
-        AudioType::None
+    let config = context.config;
+    let of_host = || config.audio_driver.as_deref().and_then(by_driver);
+    let mut kind = match devices.graphics.is_empty() {
+        true if config.nographics_allow_host_audio => of_host(),
+        true => Some(AudioType::None),
+        false => None,
     };
-    devices.audios.push(Audio::new(1, kind));
+    for graphics in &devices.graphics {
+        match graphics.kind() {
+            GraphicsType::Vnc if config.vnc_allow_host_audio => kind = of_host(),
+            GraphicsType::Vnc => kind = Some(AudioType::None),
+            GraphicsType::Spice => kind = Some(AudioType::Spice),
+            GraphicsType::Sdl => kind = of_host(),
+            _ => {}
+        }
+    }
+    devices.audios.extend(kind.map(|kind| Audio::new(1, kind)));
     Ok(())
+}
+
+/// The sound system by QEMU's word for it.
+fn by_driver(word: &str) -> Option<AudioType> {
+    match word {
+        "pa" => Some(AudioType::Pulseaudio),
+        "wav" => Some(AudioType::File),
+        word => AudioType::from_word(word),
+    }
 }

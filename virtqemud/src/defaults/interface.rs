@@ -80,6 +80,11 @@ fn fill_one(interface: &mut Interface, arch: Arch, context: &Context) {
             Some(VirtualPortType::Qbg) => {
                 port.parameters.instanceid.get_or_insert_with(random);
             }
+            // Its network says which kind it is.
+            None => {
+                port.parameters.instanceid.get_or_insert_with(random);
+                port.parameters.interfaceid.get_or_insert_with(random);
+            }
             _ => {}
         }
     }

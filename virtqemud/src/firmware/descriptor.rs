@@ -1,13 +1,10 @@
 //! Firmware descriptors as QEMU's interface specification defines them (`docs/interop/firmware.json`
 //! of QEMU), and where they are found.
 
+use crate::described;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use virt_error::{Error, ErrorDomain, Result};
-
-/// The largest descriptor that is read, bytes.
-const MAX_SIZE: u64 = 1 << 20;
+use virt_error::Result;
 
 /// One descriptor, as far as selection looks at it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -117,44 +114,11 @@ pub fn folders(root: &Path, user_config: Option<&Path>) -> Vec<PathBuf> {
 /// # Errors
 /// SYSTEM_ERROR when a folder that exists can't be read.
 pub fn load(folders: &[PathBuf]) -> Result<Vec<Descriptor>> {
-    let mut files = BTreeMap::new();
-    for folder in folders {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(e) => return Err(unreadable(folder, &e)),
-        };
-        for entry in entries {
-            let path = entry.map_err(|e| unreadable(folder, &e))?.path();
-            if let Some(name) = path
-                .file_name()
-                .filter(|_| path.extension().is_some_and(|e| e == "json"))
-            {
-                files.entry(name.to_owned()).or_insert_with(|| path.clone());
-            }
-        }
-    }
-    Ok(files.values().filter_map(|path| read(path)).collect())
-}
-
-fn read(path: &Path) -> Option<Descriptor> {
-    let size = std::fs::metadata(path).ok()?.len();
-    if size == 0 {
-        return None;
-    }
-    let text = (size <= MAX_SIZE)
-        .then(|| std::fs::read(path).ok())
-        .flatten();
-    let parsed = text.and_then(|text| serde_json::from_slice(&text).ok());
-    if parsed.is_none() {
-        tracing::warn!(path = %path.display(), "not a firmware descriptor");
-    }
-    parsed
-}
-
-fn unreadable(folder: &Path, error: &std::io::Error) -> Error {
-    let what = format!("cannot read firmware descriptors in '{}'", folder.display());
-    Error::system(ErrorDomain::Qemu, what, error)
+    let files = described::files(folders)?;
+    Ok(files
+        .iter()
+        .filter_map(|path| described::read(path))
+        .collect())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The few messages of rtnetlink(7) that a guest's interfaces need, built from safe bytes.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
@@ -8,15 +9,44 @@ use rustix::net::{
 };
 
 const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_SETLINK: u16 = 19;
+const RTM_NEWADDR: u16 = 20;
+const RTM_NEWROUTE: u16 = 24;
 const RTM_NEWQDISC: u16 = 36;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_REPLACE: u16 = 0x100;
+const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const NLMSG_ERROR: u16 = 2;
 const IFLA_ADDRESS: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_MACVLAN_MODE: u16 = 1;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+const IFLA_BRPORT_ISOLATED: u16 = 33;
+const IFA_ADDRESS: u16 = 1;
+const IFA_LOCAL: u16 = 2;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const NESTED: u16 = 0x8000;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+const AF_BRIDGE: u8 = 7;
+const RT_TABLE_MAIN: u8 = 254;
+const RTPROT_STATIC: u8 = 4;
+const RT_SCOPE_UNIVERSE: u8 = 0;
+const RTN_UNICAST: u8 = 1;
 const TCA_KIND: u16 = 1;
 const TC_H_ROOT: u32 = 0xffff_ffff;
 const IFF_UP: u32 = 1;
@@ -85,6 +115,127 @@ impl Rtnetlink {
         self.request(message)
     }
 
+    /// Makes a macvtap of that name on the link with that index. `mode` is the kernel's number.
+    pub(super) fn add_macvtap(
+        &self,
+        name: &str,
+        lower: u32,
+        mode: u32,
+        address: [u8; 6],
+    ) -> io::Result<()> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        let mut message = Message::new(RTM_NEWLINK, flags);
+        message.bytes(&[0; 16]); // any family, type, index and flags
+        message.attribute(IFLA_LINK, &lower.to_ne_bytes());
+        message.attribute(IFLA_ADDRESS, &address);
+        message.attribute(IFLA_IFNAME, &ended(name));
+        let mut data = Message::part();
+        data.attribute(IFLA_MACVLAN_MODE, &mode.to_ne_bytes());
+        let mut info = Message::part();
+        info.attribute(IFLA_INFO_KIND, b"macvtap");
+        info.attribute(IFLA_INFO_DATA, &data.0);
+        message.attribute(IFLA_LINKINFO, &info.0);
+        self.request(message)
+    }
+
+    /// Takes the link with that index away.
+    pub(super) fn delete_link(&self, index: u32) -> io::Result<()> {
+        let mut message = Message::new(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK);
+        message.bytes(&[0; 4]);
+        message.u32(index);
+        message.bytes(&[0; 8]);
+        self.request(message)
+    }
+
+    fn bridge_port(kind: u16, index: u32) -> Message {
+        let mut message = Message::new(kind, NLM_F_REQUEST | NLM_F_ACK);
+        message.bytes(&[AF_BRIDGE, 0, 0, 0]);
+        message.u32(index);
+        message.bytes(&[0; 8]);
+        message
+    }
+
+    /// Keeps the port of a bridge from the other isolated ones.
+    pub(super) fn isolate(&self, index: u32) -> io::Result<()> {
+        let mut message = Self::bridge_port(RTM_SETLINK, index);
+        let mut port = Message::part();
+        port.attribute(IFLA_BRPORT_ISOLATED, &[1]);
+        message.attribute(IFLA_PROTINFO | NESTED, &port.0);
+        self.request(message)
+    }
+
+    /// Makes the port of a bridge a member of VLANs: the kernel's flags and the tag of each.
+    pub(super) fn add_vlans(&self, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
+        self.change_vlans(RTM_SETLINK, index, vlans)
+    }
+
+    /// Takes the port of a bridge out of VLANs.
+    pub(super) fn remove_vlans(&self, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
+        self.change_vlans(RTM_DELLINK, index, vlans)
+    }
+
+    fn change_vlans(&self, kind: u16, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
+        let mut message = Self::bridge_port(kind, index);
+        let mut list = Message::part();
+        for (flags, tag) in vlans {
+            let [a, b] = flags.to_ne_bytes();
+            let [c, d] = tag.to_ne_bytes();
+            list.attribute(IFLA_BRIDGE_VLAN_INFO, &[a, b, c, d]);
+        }
+        message.attribute(IFLA_AF_SPEC | NESTED, &list.0);
+        self.request(message)
+    }
+
+    /// Gives the link an address; `peer` is the other end of a point-to-point link.
+    pub(super) fn add_address(
+        &self,
+        index: u32,
+        address: IpAddr,
+        prefix: u8,
+        peer: Option<IpAddr>,
+    ) -> io::Result<()> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        let mut message = Message::new(RTM_NEWADDR, flags);
+        message.bytes(&[family(address), prefix, 0, 0]);
+        message.u32(index);
+        message.attribute(IFA_LOCAL, &octets(address));
+        message.attribute(IFA_ADDRESS, &octets(peer.unwrap_or(address)));
+        self.request(message)
+    }
+
+    /// Adds a route over the link.
+    pub(super) fn add_route(
+        &self,
+        index: u32,
+        network: IpAddr,
+        prefix: u8,
+        gateway: IpAddr,
+        metric: Option<u32>,
+    ) -> io::Result<()> {
+        let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+        let mut message = Message::new(RTM_NEWROUTE, flags);
+        message.bytes(&[
+            family(network),
+            prefix,
+            0,
+            0,
+            RT_TABLE_MAIN,
+            RTPROT_STATIC,
+            RT_SCOPE_UNIVERSE,
+            RTN_UNICAST,
+        ]);
+        message.u32(0); // flags
+        if prefix > 0 {
+            message.attribute(RTA_DST, &octets(network));
+        }
+        message.attribute(RTA_GATEWAY, &octets(gateway));
+        message.attribute(RTA_OIF, &index.to_ne_bytes());
+        if let Some(metric) = metric {
+            message.attribute(RTA_PRIORITY, &metric.to_ne_bytes());
+        }
+        self.request(message)
+    }
+
     fn request(&self, message: Message) -> io::Result<()> {
         send(&self.socket, &message.finish(), SendFlags::empty())?;
         let mut answer = [0u8; 4096];
@@ -108,9 +259,35 @@ fn acknowledged(answer: &[u8]) -> io::Result<()> {
     }
 }
 
+fn family(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => AF_INET,
+        IpAddr::V6(_) => AF_INET6,
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().into(),
+        IpAddr::V6(address) => address.octets().into(),
+    }
+}
+
+/// As the kernel ends a text.
+fn ended(text: &str) -> Vec<u8> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.push(0);
+    bytes
+}
+
 struct Message(Vec<u8>);
 
 impl Message {
+    /// Attributes that go into another one.
+    fn part() -> Self {
+        Self(Vec::new())
+    }
+
     fn new(kind: u16, flags: u16) -> Self {
         let mut message = Self(Vec::with_capacity(96));
         message.u32(0); // length, known at the end
@@ -158,6 +335,21 @@ mod tests {
         assert_eq!(bytes[..4], 28u32.to_ne_bytes());
         assert_eq!(bytes[16..18], 10u16.to_ne_bytes());
         assert_eq!(bytes[26..28], [0, 0]);
+    }
+
+    #[test]
+    fn a_macvtap_names_its_kind_and_mode_inside() {
+        let mut data = Message::part();
+        data.attribute(IFLA_MACVLAN_MODE, &4u32.to_ne_bytes());
+        let mut info = Message::part();
+        info.attribute(IFLA_INFO_KIND, b"macvtap");
+        info.attribute(IFLA_INFO_DATA, &data.0);
+        // 4 + 7 bytes padded to 12, then 4 + 8.
+        assert_eq!(info.0.len(), 12 + 12);
+        assert_eq!(info.0[0..2], 11u16.to_ne_bytes());
+        assert_eq!(info.0[4..11], *b"macvtap");
+        assert_eq!(info.0[12..14], 12u16.to_ne_bytes());
+        assert_eq!(info.0[20..24], 4u32.to_ne_bytes());
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub const MAX_NAME: usize = 15;
 /// What a tap shall be.
 #[derive(Debug, Clone)]
 pub struct TapRequest {
+    /// The node that makes it; `/dev/net/tun` otherwise.
+    pub node: Option<String>,
     /// Its name; a `%d` in it stands for the first free number. `vnet%d` is libvirt's.
     pub name: String,
     /// Queues, at least 1.
@@ -99,14 +101,18 @@ fn host_address(guest: [u8; 6]) -> [u8; 6] {
     host
 }
 
-fn open(request: &TapRequest) -> io::Result<Tap> {
+/// Opens a tap, which is made if it is not there, and changes nothing at it.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn open(request: &TapRequest) -> io::Result<Tap> {
     let mut name = request.name.clone();
     let mut queues = Vec::new();
     for _ in 0..request.queues.max(1) {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .open("/dev/net/tun")?;
+            .open(request.node.as_deref().unwrap_or("/dev/net/tun"))?;
         name = ifreq::queue(
             file.as_fd(),
             &name,
@@ -116,6 +122,21 @@ fn open(request: &TapRequest) -> io::Result<Tap> {
         queues.push(file.into());
     }
     Ok(Tap { name, queues })
+}
+
+/// Makes an open node of a macvtap one of its queues.
+pub(super) fn attach(
+    node: std::os::fd::BorrowedFd<'_>,
+    name: &str,
+    virtio_header: bool,
+    several: bool,
+) -> io::Result<()> {
+    ifreq::queue(node, name, virtio_header, several).map(drop)
+}
+
+/// Sets how many packets are received before the guest is told.
+pub(super) fn coalesce(link: &str, most: u32) -> io::Result<()> {
+    ifreq::coalesce(link, most)
 }
 
 /// The calls that take a `struct ifreq`.
@@ -189,6 +210,49 @@ mod ifreq {
         u32::try_from(mtu).map_err(io::Error::other)
     }
 
+    /// `struct ethtool_coalesce` of linux/ethtool.h: the command, 22 numbers.
+    #[repr(C)]
+    struct Coalesce([u32; 23]);
+
+    const ETHTOOL_GCOALESCE: u32 = 0x0e;
+    const ETHTOOL_SCOALESCE: u32 = 0x0f;
+    /// Where the most packets stand, behind the command and the microseconds.
+    const RX_MAX_FRAMES: usize = 2;
+
+    /// Sets `rx_max_coalesced_frames`, the rest stays.
+    pub(super) fn coalesce(interface: &str, most: u32) -> io::Result<()> {
+        let mut settings = Coalesce([0; 23]);
+        settings.0[0] = ETHTOOL_GCOALESCE;
+        ethtool(interface, &mut settings)?;
+        settings.0[0] = ETHTOOL_SCOALESCE;
+        settings.0[RX_MAX_FRAMES] = most;
+        ethtool(interface, &mut settings)
+    }
+
+    fn ethtool(interface: &str, settings: &mut Coalesce) -> io::Result<()> {
+        let mut request = named(interface)?;
+        request.ifr_ifru.ifru_data = std::ptr::from_mut(settings).cast();
+        let socket = rustix::net::socket_with(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::DGRAM,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )?;
+        // SAFETY: SIOCETHTOOL reads one ifreq and reads and writes the structure that it points to,
+        // as long as these two commands say it is; both live over the call.
+        let result = unsafe {
+            libc::ioctl(
+                socket.as_raw_fd(),
+                libc::SIOCETHTOOL as libc::Ioctl,
+                &raw mut request,
+            )
+        };
+        match result {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     fn named(name: &str) -> io::Result<libc::ifreq> {
         if name.is_empty() || name.len() > super::MAX_NAME || name.contains(['/', '\0']) {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -209,6 +273,7 @@ mod tests {
 
     fn request(bridge: Option<&str>) -> TapRequest {
         TapRequest {
+            node: None,
             name: "vqtest%d".into(),
             queues: 1,
             virtio_header: true,

@@ -4,12 +4,13 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// One descriptor per queue of the kernel's network back end.
+/// One descriptor per queue of the kernel's network back end; `node` is `/dev/vhost-net` otherwise.
 ///
 /// # Errors
-/// When `/dev/vhost-net` is missing or not for us.
-pub fn network(queues: u32) -> io::Result<Vec<OwnedFd>> {
-    (0..queues.max(1)).map(|_| open("/dev/vhost-net")).collect()
+/// When it is missing or not for us.
+pub fn network(node: Option<&str>, queues: u32) -> io::Result<Vec<OwnedFd>> {
+    let node = node.unwrap_or("/dev/vhost-net");
+    (0..queues.max(1)).map(|_| open(node)).collect()
 }
 
 /// The kernel's SCSI back end.

@@ -2,6 +2,7 @@
 //! learnt from QEMU afterwards. Both are written into the live definition.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
@@ -10,23 +11,22 @@ use virt_domain::Domain;
 use virt_domain::devices::chardev::{ChannelState, ChannelTarget, CharBackend, CharSource};
 use virt_domain::devices::graphics::{GraphicsAuth, GraphicsKind};
 use virt_domain::devices::info::DeviceInfo;
-use virt_domain::devices::interface::{InterfaceSource, LinkState};
+use virt_domain::devices::interface::LinkState;
 use virt_domain::devices::memballoon::BalloonModel;
 use virt_domain::devices::tpm::TpmBackend;
+use virt_driver::filter_bindings::{self, Binding};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::{expiry, network_ports};
 use crate::driver::Driver;
 use crate::guest::Belongings;
-use crate::net::TapRequest;
+use crate::net::HostEnd;
 use crate::qmp::machine::Chardev;
 use crate::qmp::{Monitor, Pending};
-use crate::{passt, ports, swtpm};
+use crate::{passt, ports, swtpm, vhost_user};
 
-/// Name of a tap that the definition does not name.
-const ANY_TAP: &str = "vnet%d";
-
-/// Chooses ports and sockets, asks networks for theirs and starts helper programs. Blocks.
+/// Chooses ports and sockets, asks networks for theirs and starts helper programs; QEMU's ends of
+/// connections with those that draw screens, by alias. Blocks.
 ///
 /// # Errors
 /// What can't be had, by name. What was had by then is in `belongings`.
@@ -37,20 +37,66 @@ pub(super) fn before(
     folder: &Path,
     incoming: bool,
     belongings: &mut Belongings,
-) -> Result<()> {
+) -> Result<HashMap<String, OwnedFd>> {
     crate::prepare::prepare(domain, &driver.config, short_name, folder);
     let mut taken = driver.ports.lock().unwrap_or_else(PoisonError::into_inner);
-    taken.choose(domain, driver.config.spice_tls.is_some(), ports::is_free)?;
+    taken.choose(domain, driver.config.spice_tls, ports::is_free)?;
     drop(taken);
-    let asked = network_ports::ask(driver, domain);
-    belong(driver, domain, short_name, belongings);
-    asked?;
-    helpers(driver, domain, short_name, incoming)
+    belong_here(driver, domain, short_name, belongings);
+    helpers(driver, domain, short_name, incoming)?;
+    let places = vhost_user_places(driver, short_name, folder);
+    let account = driver.ownership.as_ref().map(|owner| owner.account());
+    vhost_user::start(domain, &places, account)
 }
 
-/// What goes with the guest, whatever became of it: ports of displays and of networks, helper
-/// programs.
+fn vhost_user_places<'a>(
+    driver: &'a Driver,
+    short_name: &'a str,
+    folder: &'a Path,
+) -> vhost_user::Places<'a> {
+    vhost_user::Places {
+        short_name,
+        guest_dir: folder,
+        state: &driver.folders.state,
+        logs: &driver.folders.log,
+        descriptors: &driver.config.vhost_user_dirs,
+    }
+}
+
+/// Asks networks for ports, before devices get their names: a network makes one a host device.
+///
+/// # Errors
+/// What the networks say. What was had by then is in `belongings`.
+pub(super) fn networks(
+    driver: &Arc<Driver>,
+    domain: &mut Domain,
+    belongings: &mut Belongings,
+) -> Result<()> {
+    let asked = network_ports::ask(driver, domain);
+    network_ports::belong(driver, domain, belongings);
+    asked
+}
+
+/// What goes with a guest that was found running: ports of displays and of networks, host devices,
+/// helper programs, links.
 pub(crate) fn belong(
+    driver: &Arc<Driver>,
+    domain: &Domain,
+    short_name: &str,
+    belongings: &mut Belongings,
+) {
+    network_ports::belong(driver, domain, belongings);
+    let lent = driver.pci_users.found(domain, &driver.paths.root);
+    belongings.at_end(move || drop(lent));
+    belong_here(driver, domain, short_name, belongings);
+    filters_belong(driver, domain, belongings);
+    for end in crate::net::host_end::ends(domain) {
+        belongings.at_end(move || end.undo());
+    }
+}
+
+/// What of that is chosen and started here.
+fn belong_here(
     driver: &Arc<Driver>,
     domain: &Domain,
     short_name: &str,
@@ -67,19 +113,22 @@ pub(crate) fn belong(
             taken.release(&own);
         });
     }
-    network_ports::belong(driver, domain, belongings);
     if needs_helpers(domain) {
         let (driver, domain) = (Arc::clone(driver), domain.clone());
         let short_name = short_name.to_owned();
         belongings.at_end(move || {
             passt::stop(&domain, &driver.folders.state, &short_name);
             swtpm::stop(&domain, &tpm_folders(&driver), &short_name);
+            let folder = driver.folders.guest(&short_name);
+            vhost_user::stop(&domain, &vhost_user_places(&driver, &short_name, &folder));
         });
     }
 }
 
 fn needs_helpers(domain: &Domain) -> bool {
-    !domain.devices.tpms.is_empty() || domain.devices.interfaces.iter().any(|i| i.uses_passt())
+    !domain.devices.tpms.is_empty()
+        || domain.devices.interfaces.iter().any(|i| i.uses_passt())
+        || vhost_user::any(domain)
 }
 
 fn tpm_folders(driver: &Driver) -> swtpm::Folders {
@@ -121,48 +170,62 @@ fn helpers(
     Ok(())
 }
 
-/// The taps that interfaces need, by alias.
+/// The host's ends that interfaces need, by alias.
 ///
 /// # Errors
 /// What can't be connected, by name.
-pub(super) fn taps(domain: &Domain) -> Result<HashMap<String, TapRequest>> {
+pub(super) fn taps(domain: &Domain) -> Result<HashMap<String, HostEnd>> {
     let mut taps = HashMap::new();
     for interface in &domain.devices.interfaces {
-        let bridge = match &interface.source {
-            InterfaceSource::Bridge { .. } => interface.bridge(),
-            InterfaceSource::Ethernet { .. } => None,
-            InterfaceSource::Network(source) => {
-                let bridge = interface.bridge().ok_or_else(|| {
-                    Error::new(
-                        ErrorCode::InternalError,
-                        ErrorDomain::Qemu,
-                        format!("there is no port of network '{}' yet", source.port.network),
-                    )
-                })?;
-                Some(bridge)
-            }
-            InterfaceSource::Direct { .. } => {
-                return Err(Error::new(
-                    ErrorCode::ConfigUnsupported,
-                    ErrorDomain::Qemu,
-                    "interfaces of type 'direct' are not supported yet; use type 'bridge'",
-                ));
-            }
-            _ => continue,
-        };
-        let request = TapRequest {
-            name: interface.target_dev().unwrap_or(ANY_TAP).to_owned(),
-            queues: 1,
-            virtio_header: interface.is_virtio(),
-            guest_mac: interface.mac.as_ref().map_or([0; 6], |mac| mac.address.0),
-            bridge: bridge.map(str::to_owned),
-            mtu: interface.mtu,
-            up: true,
-        };
-        let alias = interface.info.alias().unwrap_or_default();
-        taps.insert(alias.to_owned(), request);
+        if let Some(end) = HostEnd::of(interface, domain.uuid)? {
+            let alias = interface.info.alias().unwrap_or_default();
+            taps.insert(alias.to_owned(), end);
+        }
     }
     Ok(taps)
+}
+
+/// Ties the packet filters of the guest's interfaces to their links. Blocks.
+///
+/// # Errors
+/// What the daemon that has the filters says. What was tied by then is in `belongings`.
+pub(super) fn filters(
+    driver: &Arc<Driver>,
+    domain: &Domain,
+    belongings: &mut Belongings,
+) -> Result<()> {
+    filters_belong(driver, domain, belongings);
+    let runtime = tokio::runtime::Handle::current();
+    for binding in bindings(domain) {
+        runtime.block_on(filter_bindings::create(&driver.neighbours, &binding))?;
+    }
+    Ok(())
+}
+
+fn bindings(domain: &Domain) -> Vec<Binding> {
+    let interfaces = domain.devices.interfaces.iter();
+    interfaces
+        .filter_map(|interface| {
+            let link = interface.target_dev()?;
+            Binding::of(&interface.resolved(), link, &domain.name, domain.uuid)
+        })
+        .collect()
+}
+
+/// The filters are untied at the guest's end.
+fn filters_belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
+    let links: Vec<String> = bindings(domain).into_iter().map(|b| b.link).collect();
+    if links.is_empty() {
+        return;
+    }
+    let (driver, name) = (Arc::clone(driver), domain.name.clone());
+    belongings.at_end(move || {
+        let runtime = tokio::runtime::Handle::current();
+        let untied = runtime.block_on(filter_bindings::delete(&driver.neighbours, &links));
+        if let Err(error) = untied {
+            tracing::warn!(guest = %name, %error, "filters of links may be left: {}", links.join(", "));
+        }
+    });
 }
 
 /// Writes the names of the taps that were made into the guest.
@@ -330,9 +393,7 @@ mod tests {
         let mut domain = guest();
         let taps = taps(&domain).unwrap();
         assert_eq!(taps.len(), 1);
-        let tap = &taps["net0"];
-        assert_eq!((tap.name.as_str(), tap.mtu), ("vnet%d", Some(1400)));
-        assert!(tap.virtio_header);
+        assert!(taps.contains_key("net0"));
         taps_made(&mut domain, &[("net0".into(), "vnet7".into())]);
         assert_eq!(domain.devices.interfaces[0].target_dev(), Some("vnet7"));
         assert_eq!(domain.devices.interfaces[1].target_dev(), None);

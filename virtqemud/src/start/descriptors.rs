@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use crate::argv::{Descriptors, FileUse, TapFds, VhostNet};
-use crate::net::{TapRequest, tap, vhost};
+use crate::net::{End, HostEnd, vhost};
 
 /// The first number in QEMU; those below are its standard streams.
 const FIRST: RawFd = 3;
@@ -21,19 +21,28 @@ const FIRST: RawFd = 3;
 pub(super) struct Opened {
     descriptors: Vec<(RawFd, OwnedFd)>,
     /// What is known of each interface that gets a tap, by alias.
-    taps: HashMap<String, TapRequest>,
+    taps: HashMap<String, HostEnd>,
     /// The taps that were made: alias and the interface's name.
     pub(super) names: Vec<(String, String)>,
+    /// What undoes them where they don't go by themselves.
+    pub(super) ends: Vec<End>,
     /// Below this folders for sockets are made; elsewhere they are the user's to make.
     channels: PathBuf,
+    /// QEMU's ends of connections with the processes that draw its screens, by alias.
+    screens: HashMap<String, OwnedFd>,
     /// Sockets that were made.
     pub(super) sockets: Vec<PathBuf>,
 }
 
 impl Opened {
-    pub(super) fn new(taps: HashMap<String, TapRequest>, channels: PathBuf) -> Self {
+    pub(super) fn new(
+        taps: HashMap<String, HostEnd>,
+        screens: HashMap<String, OwnedFd>,
+        channels: PathBuf,
+    ) -> Self {
         Self {
             taps,
+            screens,
             channels,
             ..Self::default()
         }
@@ -104,23 +113,22 @@ impl Descriptors for Opened {
         Ok(self.add(file.into()))
     }
 
-    fn tap(&mut self, alias: &str, queues: u32, vhost: VhostNet) -> Result<TapFds> {
-        let Some(request) = self.taps.get(alias) else {
+    fn tap(&mut self, alias: &str, queues: u32, wanted: VhostNet) -> Result<TapFds> {
+        let Some(end) = self.taps.get(alias) else {
             return Err(Error::new(
                 ErrorCode::InternalError,
                 ErrorDomain::Qemu,
                 format!("no tap is known for interface '{alias}'"),
             ));
         };
-        let tap = tap::create(&TapRequest {
-            queues,
-            ..request.clone()
-        })?;
+        let tap = end.make(queues, &mut self.ends)?;
+        let vhost = match wanted {
+            VhostNet::No => Ok(Vec::new()),
+            _ => vhost::network(end.vhost_node(), queues),
+        };
         self.names.push((alias.to_owned(), tap.name));
-        let vhost = match (vhost, vhost::network(queues)) {
-            (VhostNet::No, _) => Vec::new(),
+        let vhost = match (wanted, vhost) {
             (_, Ok(queues)) => queues,
-            (VhostNet::IfAvailable, Err(_)) => Vec::new(),
             (VhostNet::Required, Err(cause)) => {
                 return Err(Error::system(
                     ErrorDomain::Qemu,
@@ -128,6 +136,7 @@ impl Descriptors for Opened {
                     &cause,
                 ));
             }
+            (_, Err(_)) => Vec::new(),
         };
         Ok(TapFds {
             tap: tap.queues.into_iter().map(|fd| self.add(fd)).collect(),
@@ -148,6 +157,23 @@ impl Descriptors for Opened {
             Error::system(ErrorDomain::Qemu, "Cannot open '/dev/vhost-scsi'", &cause)
         })?;
         Ok(self.add(device))
+    }
+
+    fn vhost_user_gpu(&mut self, alias: &str) -> Result<i32> {
+        let connection = self.screens.remove(alias).ok_or_else(|| {
+            let text = format!("no process was started that draws the screen of '{alias}'");
+            Error::new(ErrorCode::InternalError, ErrorDomain::Qemu, text)
+        })?;
+        Ok(self.add(connection))
+    }
+
+    fn vhost_vdpa(&mut self, path: &Path) -> Result<i32> {
+        let device = OpenOptions::new().read(true).write(true).open(path);
+        let device = device.map_err(|cause| {
+            let what = format!("Unable to open '{}' for vdpa device", path.display());
+            Error::system(ErrorDomain::Qemu, what, &cause)
+        })?;
+        Ok(self.add(device.into()))
     }
 
     fn tpm(&mut self, path: &Path) -> Result<i32> {

@@ -13,7 +13,7 @@ mod firmware_variables;
 mod local_time;
 mod master_key;
 pub(crate) mod memory_devices;
-mod network_ports;
+pub(crate) mod network_ports;
 mod prepare;
 pub(crate) mod secrets;
 

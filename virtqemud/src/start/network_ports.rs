@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use virt_domain::Domain;
-use virt_domain::devices::interface::{Interface, InterfaceSource, MacTableManager};
+use virt_domain::devices::interface::{
+    Interface, InterfaceSource, MacTableManager, Made, MadeParts, VirtualPortType,
+};
 use virt_domain::network_port::{NetworkPort, PlugType, PortOwner};
 use virt_driver::network_ports::{self, Network};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -54,7 +56,7 @@ fn ask_for_one(driver: &Driver, interface: &mut Interface, owner: PortOwner) -> 
     let network = runtime.block_on(Network::find(&driver.neighbours, &name))?;
     source.port.portid = Some(id);
     match runtime.block_on(network.create_port(&wanted)) {
-        Ok(port) => connect(interface, &name, &port),
+        Ok(port) => served(&name, &port).and_then(|()| connect(interface, &name, &port)),
         Err(error) => {
             // Nobody knows of one whose answer was lost; one that was refused is not there.
             if error.domain_number() != ErrorDomain::Rpc.number() {
@@ -65,58 +67,75 @@ fn ask_for_one(driver: &Driver, interface: &mut Interface, owner: PortOwner) -> 
     }
 }
 
-/// Notes what the port is connected to.
-fn connect(interface: &mut Interface, network: &str, port: &NetworkPort) -> Result<()> {
-    let unmet = [
-        ("<virtualport>", port.virtualport.is_some()),
-        ("<vlan>", port.vlan.is_some()),
-        ("<bandwidth>", port.bandwidth.is_some()),
+/// Refuses what can't be given to guests yet.
+fn served(network: &str, port: &NetworkPort) -> Result<()> {
+    let kind = port.plug.as_ref().map(|plug| plug.kind);
+    let direct = kind == Some(PlugType::Direct);
+    let switch = port.virtualport.as_ref().and_then(|port| port.kind);
+    for (what, asked) in [
+        ("type 'hostdev-pci'", kind == Some(PlugType::HostdevPci)),
         (
-            "<port isolated='yes'>",
-            port.port.as_ref().and_then(|p| p.isolated) == Some(YesNo::Yes),
+            "<virtualport>",
+            switch.is_some_and(|kind| direct || kind != VirtualPortType::Openvswitch),
         ),
+        ("<vlan>", port.vlan.is_some() && direct),
         (
             "trustGuestRxFilters='yes'",
             port.rxfilters.as_ref().map(|r| r.trust_guest) == Some(YesNo::Yes),
         ),
-        (
-            "macTableManager='libvirt'",
-            port.plug.as_ref().and_then(|plug| plug.mac_table_manager)
-                == Some(MacTableManager::Libvirt),
-        ),
-    ];
-    if let Some((what, _)) = unmet.iter().find(|(_, asked)| *asked) {
-        return Err(unsupported(format!(
-            "{what} of network '{network}' is not supported yet for guests; use a network without \
-             it"
-        )));
+    ] {
+        if asked {
+            return Err(unsupported(format!(
+                "{what} of network '{network}' is not supported yet for guests; use a network without \
+                 it"
+            )));
+        }
     }
+    Ok(())
+}
+
+/// Notes what the port is connected to.
+///
+/// # Errors
+/// INTERNAL_ERROR for a port that is connected to nothing, CONFIG_UNSUPPORTED for one that can't be
+/// served.
+pub(crate) fn connect(interface: &mut Interface, network: &str, port: &NetworkPort) -> Result<()> {
     let Some(plug) = &port.plug else {
         return Err(fault(&format!(
             "the port of network '{network}' is connected to nothing"
         )));
     };
-    let of_the_host = match plug.kind {
-        PlugType::Network => false,
-        PlugType::Bridge => true,
-        PlugType::Direct | PlugType::HostdevPci => {
-            let what = match plug.kind {
-                PlugType::Direct => "interfaces",
-                _ => "network cards",
-            };
-            return Err(unsupported(format!(
-                "network '{network}' connects guests to {what} of the host directly \
-                 (type '{}'), which is not supported yet; use a network with a bridge",
-                plug.kind
-            )));
-        }
-    };
-    let Some(bridge) = &plug.bridge else {
-        return Err(fault(&format!(
-            "the port of network '{network}' names no bridge"
+    if plug.mac_table_manager == Some(MacTableManager::Libvirt) {
+        return Err(unsupported(format!(
+            "macTableManager='libvirt' of network '{network}' is not supported yet for guests; use a \
+             network without it"
         )));
+    }
+    let lacks = |what: &str| {
+        let text = format!("the port of network '{network}' names no {what}");
+        fault(&text)
     };
-    interface.plug_into(bridge, of_the_host);
+    let bridge = || plug.bridge.clone().ok_or_else(|| lacks("bridge"));
+    let made = match plug.kind {
+        PlugType::Network => Made::Network { bridge: bridge()? },
+        PlugType::Bridge => Made::Bridge { bridge: bridge()? },
+        PlugType::Direct => Made::Direct {
+            dev: plug.dev.clone().ok_or_else(|| lacks("interface"))?,
+            mode: plug.mode.unwrap_or_default(),
+        },
+        PlugType::HostdevPci => Made::Card {
+            address: plug.address.ok_or_else(|| lacks("device"))?,
+            managed: plug.managed == Some(YesNo::Yes),
+        },
+    };
+    let parts = MadeParts {
+        virtualport: port.virtualport.clone(),
+        vlan: port.vlan.clone(),
+        bandwidth: port.bandwidth.clone(),
+        isolated: port.port.as_ref().and_then(|p| p.isolated) == Some(YesNo::Yes),
+        trusted: port.rxfilters.as_ref().map(|r| r.trust_guest) == Some(YesNo::Yes),
+    };
+    interface.plug_into(&made, &parts);
     Ok(())
 }
 
@@ -191,15 +210,10 @@ mod tests {
     #[test]
     fn what_is_not_served_is_refused_by_name() {
         for (inside, named) in [
-            ("<plug type='direct' dev='eth0' mode='bridge'/>", "'direct'"),
+            ("<plug type='direct'/>", "names no interface"),
             (
-                "<plug type='hostdev-pci' managed='yes'><address domain='0' bus='1' slot='0' \
-                 function='0'/></plug>",
-                "'hostdev-pci'",
-            ),
-            (
-                "<bandwidth><inbound average='5'/></bandwidth><plug type='network' bridge='b'/>",
-                "<bandwidth>",
+                "<plug type='hostdev-pci' managed='yes'/>",
+                "names no device",
             ),
             (
                 "<plug type='network' bridge='b' macTableManager='libvirt'/>",

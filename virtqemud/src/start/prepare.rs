@@ -120,8 +120,10 @@ pub(super) fn fork(
     if driver.paths.is_system() {
         belongs_to_host(&mut domain, user, group);
     }
+    back_ends::networks(driver, &mut domain, &mut belongings)?;
     aliases::assign(&mut domain)?;
-    back_ends::before(
+    host_devices(driver, &domain, &mut belongings)?;
+    let screens = back_ends::before(
         driver,
         &mut domain,
         &short_name,
@@ -131,7 +133,11 @@ pub(super) fn fork(
     )?;
 
     let socket = folder.join("monitor.sock");
-    let mut opened = Opened::new(back_ends::taps(&domain)?, driver.folders.channel.clone());
+    let mut opened = Opened::new(
+        back_ends::taps(&domain)?,
+        screens,
+        driver.folders.channel.clone(),
+    );
     let (listener, monitor) = monitor(&socket).map_err(failed(format!(
         "failed to create socket '{}'",
         socket.display()
@@ -170,9 +176,13 @@ pub(super) fn fork(
     for socket in std::mem::take(&mut opened.sockets) {
         belongings.file(socket);
     }
+    for end in std::mem::take(&mut opened.ends) {
+        belongings.at_end(move || end.undo());
+    }
     let line = built?;
     make_memory_folders(driver, &line, &mut belongings)?;
     back_ends::taps_made(&mut domain, &opened.names);
+    back_ends::filters(driver, &domain, &mut belongings)?;
 
     let log_path = driver.folders.guest_log(&domain.name);
     let mut log = GuestLog::open(&log_path).map_err(failed(format!(
@@ -273,6 +283,19 @@ fn start_placed(
         None => failed(format!("Failed to execute '{}'", binary.display()))(error),
     })?;
     Ok((process, groups))
+}
+
+/// Takes the guest's PCI devices from the host and gives their nodes to QEMU's user.
+fn host_devices(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Provisional) -> Result<()> {
+    let lent = driver.pci_users.take(domain, &driver.paths.root)?;
+    let nodes = lent.nodes();
+    belongings.at_end(move || drop(lent));
+    if let Some(ownership) = &driver.ownership {
+        for node in nodes {
+            ownership.hand_over(&node)?;
+        }
+    }
+    Ok(())
 }
 
 /// The guest's own folder, which only QEMU's user may enter. One that a guest of an earlier life of

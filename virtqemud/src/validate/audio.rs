@@ -1,9 +1,11 @@
 //! Checks of what sound cards are connected to.
 
 use super::Context;
-use super::refusal::xml_error;
+use super::refusal::{unsupported, xml_error};
 use std::collections::HashSet;
 use virt_domain::Domain;
+use virt_domain::devices::audio::AudioType;
+use virt_domain::devices::graphics::GraphicsType;
 use virt_error::Result;
 
 pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
@@ -14,6 +16,13 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
                 "audio ID {} is used multiple times",
                 audio.id
             )));
+        }
+        let spice = domain.devices.graphics.iter();
+        let mut spice = spice.filter(|graphics| graphics.kind() == GraphicsType::Spice);
+        if audio.kind == AudioType::Spice && spice.next().is_none() {
+            return Err(unsupported(
+                "Spice audio is not supported without spice graphics",
+            ));
         }
     }
     Ok(())

@@ -9,31 +9,30 @@ use virt_domain::devices::chardev::{
 use virt_domain::devices::rng::RngBackend;
 use virt_domain::devices::smartcard::SmartcardMode;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::YesNo;
 
-pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
+pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     let devices = &domain.devices;
     let serials = devices.serials.iter().map(|d| &d.source);
     let parallels = devices.parallels.iter().map(|d| &d.source);
     let consoles = devices.consoles.iter().map(|d| &d.source);
     let redirdevs = devices.redirdevs.iter().map(|d| &d.source);
     for source in serials.chain(parallels).chain(consoles).chain(redirdevs) {
-        back_end(source, context)?;
+        back_end(source)?;
     }
     for channel in &devices.channels {
-        back_end(&channel.source, context)?;
+        back_end(&channel.source)?;
         if matches!(channel.target, ChannelTarget::Xen { .. }) {
             return Err(unsupported("QEMU has no channels of type 'xen'"));
         }
     }
     for card in &devices.smartcards {
         if let SmartcardMode::Passthrough(source) = &card.kind {
-            back_end(source, context)?;
+            back_end(source)?;
         }
     }
     for rng in &devices.rngs {
         if let RngBackend::Egd(source) = &rng.backend {
-            back_end(source, context)?;
+            back_end(source)?;
         }
     }
     for console in &devices.consoles {
@@ -52,7 +51,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn back_end(source: &CharSource, context: &Context) -> Result<()> {
+fn back_end(source: &CharSource) -> Result<()> {
     match &source.backend {
         CharBackend::Unix {
             path: None,
@@ -66,17 +65,11 @@ fn back_end(source: &CharSource, context: &Context) -> Result<()> {
             }
             Ok(())
         }
-        CharBackend::Tcp { protocol, tls, .. } => {
+        CharBackend::Tcp { protocol, .. } => {
             if matches!(protocol, TcpProtocol::Tls | TcpProtocol::Telnets) {
                 return Err(unsupported(format!(
                     "tcp chardev protocol '{protocol}' not supported"
                 )));
-            }
-            if *tls == Some(YesNo::Yes) && context.config.chardev_tls.is_none() {
-                return Err(unsupported(
-                    "tls='yes' of a character device is not supported yet: the driver has no \
-                     certificates for it",
-                ));
             }
             Ok(())
         }

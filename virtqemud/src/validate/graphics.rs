@@ -48,20 +48,17 @@ fn one(graphics: &Graphics, context: &Context) -> Result<()> {
         GraphicsType::Dbus => Some(CapFlag::DisplayDbus),
         GraphicsType::Rdp | GraphicsType::Desktop => None,
     };
-    match flag {
+    let there = match flag {
+        Some(flag) => context.caps.has(flag),
         None => {
-            return Err(unsupported(format!("unsupported graphics type '{kind}'")));
+            kind == GraphicsType::Rdp
+                && context.config.qemu_rdp
+                && context.caps.has(CapFlag::DisplayDbus)
         }
-        Some(flag) if !context.caps.has(flag) => {
-            return Err(unsupported(format!(
-                "this QEMU binary has no graphics of type '{kind}'"
-            )));
-        }
-        Some(_) => {}
-    }
-    if graphics.listens.len() > 1 {
+    };
+    if !there {
         return Err(unsupported(format!(
-            "qemu supports only one listen element for graphics type '{kind}'"
+            "{kind} graphics are not supported with this QEMU"
         )));
     }
     if let Some(Listen::Network { network, .. }) = graphics.listens.first()
@@ -74,9 +71,6 @@ fn one(graphics: &Graphics, context: &Context) -> Result<()> {
     }
     match &graphics.kind {
         GraphicsKind::Vnc(vnc) => {
-            if vnc.port.is_some_and(|port| port < 5900) {
-                return Err(unsupported("vnc port must be in range [5900,65535]"));
-            }
             let password = vnc.auth.as_ref().and_then(|auth| auth.passwd.as_ref());
             match password.map(String::len) {
                 Some(length) if length > VNC_PASSWORD => Err(unsupported(format!(
@@ -85,14 +79,11 @@ fn one(graphics: &Graphics, context: &Context) -> Result<()> {
                 _ => Ok(()),
             }
         }
-        GraphicsKind::Dbus {
-            p2p: false,
-            address: None,
-            ..
-        } if !context.config.takes_unmet => Err(unsupported(
-            "graphics of type 'dbus' on a bus of the guest's own are not supported yet; use \
-             p2p='yes' or give the address of a bus",
-        )),
+        GraphicsKind::Spice(spice) if spice.tls_port > 0 && !context.config.spice_tls => {
+            Err(unsupported(
+                "spice TLS port set in XML configuration, but TLS is disabled in qemu.conf",
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -2,10 +2,9 @@
 
 use super::{Context, scsi_hostdev};
 use virt_domain::Domain;
-use virt_domain::devices::address::Address;
 use virt_domain::devices::hostdev::{Hostdev, HostdevMode, HostdevModel, HostdevSource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{OnOff, YesNo};
+use virt_xml::OnOff;
 
 pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     let hostdevs = &domain.devices.hostdevs;
@@ -27,14 +26,7 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
                 "booting from assigned devices is not supported by vhost SCSI devices",
             ));
         }
-        let taken = matches!(hostdev.info.address, Some(Address::Unassigned));
         match &hostdev.source {
-            HostdevSource::Pci { .. } if taken || hostdev.managed == Some(YesNo::Yes) => {
-                return Err(not_yet(
-                    "PCI host devices with managed='yes'; bind the device to vfio-pci and use \
-                     managed='no'",
-                ));
-            }
             HostdevSource::Pci { .. } | HostdevSource::ScsiHost { .. } => {}
             HostdevSource::Mdev { .. } if hostdev.model == Some(HostdevModel::VfioPci) => {}
             HostdevSource::Mdev { .. } => {

@@ -1,20 +1,32 @@
 //! Checks of interfaces against what QEMU and this driver can do.
 
 use super::Context;
+use super::input::has_usb;
 use super::refusal::unsupported;
+use super::shared_memory;
 use virt_domain::Domain;
 use virt_domain::devices::interface::{
-    Interface, InterfaceDriver, InterfaceSource, InterfaceType, VhostUserMode,
+    Family, Interface, InterfaceDriver, InterfaceSource, InterfaceType, VhostUserMode,
+    VirtualPortType,
 };
 use virt_error::Result;
 use virt_xml::YesNo;
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     for interface in &domain.devices.interfaces {
+        not_ours(interface)?;
         if !context.config.takes_unmet {
             not_yet(interface)?;
         }
         kind(interface)?;
+        if matches!(interface.source, InterfaceSource::Vhostuser(_)) {
+            shared_memory::required(domain, "interface")?;
+        }
+        if interface.model.as_deref() == Some("usb-net") && !has_usb(domain) {
+            return Err(unsupported(
+                "USB is disabled for this domain, but USB devices are present in the domain XML",
+            ));
+        }
         if let Some(driver) = &interface.driver {
             queues(interface, driver)?;
         }
@@ -22,59 +34,62 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// What this driver can't do yet.
-fn not_yet(interface: &Interface) -> Result<()> {
-    let driver_can_not = [
-        ("<virtualport>", interface.virtualport.is_some()),
-        ("<vlan>", interface.vlan.is_some()),
-        ("<bandwidth>", interface.bandwidth.is_some()),
-        ("<filterref>", interface.filterref.is_some()),
-        ("<coalesce>", interface.coalesce_rx.is_some()),
-        (
-            "<port isolated='yes'>",
-            interface.isolated == Some(YesNo::Yes),
-        ),
-        ("<script>", interface.script.is_some()),
-        ("<downscript>", interface.downscript.is_some()),
+/// What other drivers have, and what this one can't do yet.
+fn not_ours(interface: &Interface) -> Result<()> {
+    let foreign = [
         ("<guest>", interface.guest.is_some()),
         ("<backenddomain>", interface.backenddomain.is_some()),
+    ];
+    if let Some((what, _)) = foreign.iter().find(|(_, said)| *said) {
+        return Err(unsupported(format!(
+            "{what} of interface {} is not QEMU's; remove it",
+            interface.mac_text()
+        )));
+    }
+    Ok(())
+}
+
+/// What this driver can't do yet.
+fn not_yet(interface: &Interface) -> Result<()> {
+    let kind = interface.kind();
+    let refused = |what: &str| {
+        Err(unsupported(format!(
+            "{what} of interface {} of type '{kind}' is not supported yet; remove it",
+            interface.mac_text()
+        )))
+    };
+    let on_a_link = matches!(
+        kind,
+        InterfaceType::Network
+            | InterfaceType::Bridge
+            | InterfaceType::Ethernet
+            | InterfaceType::Direct
+    );
+    let on_a_bridge = matches!(kind, InterfaceType::Network | InterfaceType::Bridge);
+    match interface.virtualport.as_ref().and_then(|port| port.kind) {
+        Some(VirtualPortType::Openvswitch) if on_a_bridge => {}
+        Some(switch) => return refused(&format!("<virtualport type='{switch}'>")),
+        None => {}
+    }
+    for (what, asked) in [
+        ("<vlan>", interface.vlan.is_some() && !on_a_bridge),
+        ("<bandwidth>", interface.bandwidth.is_some() && !on_a_link),
         (
             "trustGuestRxFilters='yes'",
             interface.trust_guest_rx_filters == Some(YesNo::Yes),
         ),
-        (
-            "<target managed='no'>",
-            interface.target.as_ref().and_then(|t| t.managed) == Some(YesNo::No),
-        ),
-        (
-            "the path of a device in <backend>",
-            interface
-                .backend
-                .as_ref()
-                .is_some_and(|b| b.tap.is_some() || b.vhost.is_some()),
-        ),
-    ];
-    if let Some((what, _)) = driver_can_not.iter().find(|(_, asked)| *asked) {
-        return Err(unsupported(format!(
-            "{what} of interface {} is not supported yet; remove it",
-            interface.mac_text()
-        )));
-    }
-    match &interface.source {
-        InterfaceSource::Ethernet { ips, routes } if !ips.is_empty() || !routes.is_empty() => {
-            Err(unsupported(format!(
-                "addresses of the host's end of interface {} are not supported yet; remove them",
-                interface.mac_text()
-            )))
+    ] {
+        if asked {
+            return refused(what);
         }
-        InterfaceSource::Direct { .. }
-        | InterfaceSource::Hostdev { .. }
-        | InterfaceSource::Vdpa { .. } => Err(unsupported(format!(
-            "interfaces of type '{}' are not supported yet",
-            interface.kind()
-        ))),
-        _ => Ok(()),
     }
+    if kind == InterfaceType::Hostdev {
+        return Err(unsupported(
+            "interfaces of type 'hostdev' are not supported yet: their hardware address is not set; \
+             use <hostdev>",
+        ));
+    }
+    Ok(())
 }
 
 /// What can't be with that kind of connection.
@@ -86,6 +101,48 @@ fn kind(interface: &Interface) -> Result<()> {
     ) {
         return Err(unsupported(format!(
             "QEMU has no network interface of type '{kind}'"
+        )));
+    }
+    let many = |family: Family| {
+        interface
+            .ips
+            .iter()
+            .filter(|ip| ip.family() == family)
+            .count()
+            > 1
+    };
+    for (family, name) in [(Family::Ipv4, "IPv4"), (Family::Ipv6, "IPv6")] {
+        if kind == InterfaceType::User && many(family) {
+            return Err(unsupported(format!(
+                "Only one {name} address per interface is allowed"
+            )));
+        }
+    }
+    let on_a_tap = matches!(
+        kind,
+        InterfaceType::Network | InterfaceType::Bridge | InterfaceType::Ethernet
+    );
+    let sized = on_a_tap || kind == InterfaceType::Vhostuser || interface.uses_passt();
+    if interface.mtu.is_some() && !sized {
+        return Err(unsupported(format!(
+            "setting MTU on interface type {kind} is not supported yet"
+        )));
+    }
+    if interface.coalesce_rx.is_some() && !(on_a_tap || kind == InterfaceType::Direct) {
+        return Err(unsupported(format!(
+            "coalesce settings on interface type {kind} are not supported"
+        )));
+    }
+    let switched = matches!(
+        kind,
+        InterfaceType::Network
+            | InterfaceType::Bridge
+            | InterfaceType::Direct
+            | InterfaceType::Hostdev
+    );
+    if interface.virtualport.is_some() && !switched {
+        return Err(unsupported(format!(
+            "<virtualport> element unsupported for <interface type='{kind}'>"
         )));
     }
     let guests_own = matches!(kind, InterfaceType::User | InterfaceType::Vhostuser);
@@ -146,6 +203,7 @@ fn queues(interface: &Interface, driver: &InterfaceDriver) -> Result<()> {
             | InterfaceType::Ethernet
             | InterfaceType::Vhostuser
             | InterfaceType::Vdpa
+            | InterfaceType::User
     );
     if several && !can {
         return Err(unsupported(format!(

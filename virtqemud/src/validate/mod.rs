@@ -26,6 +26,7 @@ mod redirdev;
 mod refusal;
 mod rng;
 mod scsi_hostdev;
+mod shared_memory;
 mod shmem;
 mod smartcard;
 mod sound;

@@ -53,15 +53,15 @@ pub struct Filesystem {
     /// virtiofsd.
     #[xml(child)]
     pub binary: Option<Binary>,
+    /// Users and groups of virtiofs.
+    #[xml(child)]
+    pub idmap: Option<IdMap>,
     /// What.
     #[xml(child)]
     pub source: Option<FilesystemSource>,
     /// Where.
     #[xml(child)]
     pub target: Option<FilesystemTarget>,
-    /// Users and groups of virtiofs.
-    #[xml(child)]
-    pub idmap: Option<IdMap>,
     /// The guest can't write.
     #[xml(flag)]
     pub readonly: bool,
@@ -338,6 +338,11 @@ impl Filesystem {
     /// Takes away what only a running guest has.
     pub fn inactive(&mut self) {
         self.info.inactive();
+    }
+
+    /// Whether a vhost-user process serves it.
+    pub fn is_virtiofs(&self) -> bool {
+        self.driver_kind() == Some(FilesystemDriverKind::Virtiofs)
     }
 
     /// How it is done.

@@ -498,12 +498,12 @@ impl Element for Hostdev {
 
     fn content(&self, out: &mut Writer) {
         out.maybe("driver", self.driver.as_ref());
-        out.maybe("teaming", self.teaming.as_ref());
         out.open(
             "source",
             |tag| self.source.attrs(tag),
             |out| self.source.content(out),
         );
+        out.maybe("teaming", self.teaming.as_ref());
         for tree in &self.network {
             out.tree(tree);
         }

@@ -58,6 +58,14 @@ impl Descriptors for Invented {
     fn vhost_scsi(&mut self) -> Result<i32> {
         Ok(3)
     }
+    fn vhost_vdpa(&mut self, _: &Path) -> Result<i32> {
+        Ok(0)
+    }
+
+    fn vhost_user_gpu(&mut self, _: &str) -> Result<i32> {
+        Ok(0)
+    }
+
     fn tpm(&mut self, _: &Path) -> Result<i32> {
         Ok(3)
     }

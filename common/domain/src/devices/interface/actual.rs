@@ -3,28 +3,129 @@
 //!
 //! Facts: status files and live documents of the distribution's daemon.
 
-use super::{Interface, InterfaceSource, InterfaceType, MacTableManager};
-use virt_xml::{Content, Element, Tree};
+use super::{
+    Bandwidth, DirectMode, Interface, InterfaceSource, InterfaceType, MacTableManager, VirtualPort,
+    Vlan,
+};
+use crate::devices::address::PciAddress;
+use virt_xml::{Content, Element, Tree, YesNo};
+
+/// What a network made of an interface.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Made {
+    /// A port of the network's own bridge.
+    Network {
+        /// The bridge.
+        bridge: String,
+    },
+    /// A port of a bridge of the host that the network stands for.
+    Bridge {
+        /// The bridge.
+        bridge: String,
+    },
+    /// A macvtap on an interface of the host.
+    Direct {
+        /// The interface.
+        dev: String,
+        /// How guests on it see each other.
+        mode: DirectMode,
+    },
+    /// A network card of the host.
+    Card {
+        /// Where it sits on PCI.
+        address: PciAddress,
+        /// Whether the daemon takes it from its driver.
+        managed: bool,
+    },
+}
+
+/// What its network says of an interface besides its connection.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MadeParts {
+    /// Port of a switch.
+    pub virtualport: Option<VirtualPort>,
+    /// VLAN tags.
+    pub vlan: Option<Vlan>,
+    /// Limits.
+    pub bandwidth: Option<Bandwidth>,
+    /// Whether it can't reach the other isolated ports of its bridge.
+    pub isolated: bool,
+    /// Whether the host's filters follow what the guest asks its card for.
+    pub trusted: bool,
+}
 
 impl Interface {
-    /// Notes that its network has it on a bridge: one of the network's own (`type` network), or
-    /// one of the host's that the network stands for (`type` bridge). Nothing for other interfaces.
-    pub fn plug_into(&mut self, bridge: &str, of_the_host: bool) {
+    /// Notes what its network made of it. Nothing for other interfaces.
+    pub fn plug_into(&mut self, made: &Made, parts: &MadeParts) {
         if !matches!(self.source, InterfaceSource::Network(_)) {
             return;
         }
-        let kind = match of_the_host {
-            true => InterfaceType::Bridge,
-            false => InterfaceType::Network,
+        let kind = match made {
+            Made::Network { .. } => InterfaceType::Network,
+            Made::Bridge { .. } => InterfaceType::Bridge,
+            Made::Direct { .. } => InterfaceType::Direct,
+            Made::Card { .. } => InterfaceType::Hostdev,
         };
-        let with = |name: &str, attribute: &str, value: &str| Tree {
-            attributes: vec![(attribute.to_owned(), value.to_owned())],
+        let with = |name: &str, attributes: &[(&str, &str)]| Tree {
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             ..Tree::new(name)
         };
-        let mut actual = with("actual", "type", kind.word());
-        let source = with("source", "bridge", bridge);
+        let mut actual = with("actual", &[("type", kind.word())]);
+        let mut attribute = |name: &str, value: &str| {
+            actual.attributes.push((name.to_owned(), value.to_owned()));
+        };
+        if let Made::Card { managed: true, .. } = made {
+            attribute("managed", "yes");
+        }
+        if parts.trusted {
+            attribute("trustGuestRxFilters", "yes");
+        }
+        let source = match made {
+            Made::Network { bridge } | Made::Bridge { bridge } => {
+                with("source", &[("bridge", bridge)])
+            }
+            Made::Direct { dev, mode } => with("source", &[("dev", dev), ("mode", mode.word())]),
+            Made::Card { address, .. } => {
+                let mut source = Tree::new("source");
+                source.content.extend(tree("address", Some(address)));
+                source
+            }
+        };
         actual.content.push(Content::Element(source));
+        actual
+            .content
+            .extend(tree("virtualport", parts.virtualport.as_ref()));
+        actual.content.extend(tree("vlan", parts.vlan.as_ref()));
+        actual
+            .content
+            .extend(tree("bandwidth", parts.bandwidth.as_ref()));
+        if parts.isolated {
+            let port = with("port", &[("isolated", "yes")]);
+            actual.content.push(Content::Element(port));
+        }
         self.actual = Some(actual);
+    }
+
+    /// The host's card that its network made it, and whether the daemon takes it from its driver.
+    pub(super) fn actual_card(&self) -> Option<(PciAddress, YesNo)> {
+        let actual = self.actual.as_ref()?;
+        if actual.attribute("type") != Some(InterfaceType::Hostdev.word()) {
+            return None;
+        }
+        let text = self.actual_source()?.element("address")?.to_xml(0);
+        let (address, _) = virt_xml::read_named::<PciAddress>("address", &text).ok()?;
+        let managed = YesNo::from(actual.attribute("managed") == Some("yes"));
+        Some((address, managed))
+    }
+
+    /// What it is connected to in the end: as its network made it, else as it is defined.
+    pub fn resolved(&self) -> Self {
+        let mut resolved = self.clone();
+        resolved.show_actual();
+        resolved
     }
 
     /// The bridge that its host's end is a port of.
@@ -81,7 +182,21 @@ impl Interface {
         replace(&mut self.vlan, &actual, "vlan");
         replace(&mut self.virtualport, &actual, "virtualport");
         replace(&mut self.bandwidth, &actual, "bandwidth");
+        let isolated = actual.element("port").and_then(|p| p.attribute("isolated"));
+        if isolated == Some("yes") {
+            self.isolated = Some(YesNo::Yes);
+        }
+        if actual.attribute("trustGuestRxFilters") == Some("yes") {
+            self.trust_guest_rx_filters = Some(YesNo::Yes);
+        }
     }
+}
+
+/// A part as it stands in a document.
+fn tree<E: Element>(name: &str, part: Option<&E>) -> Option<Content> {
+    let text = virt_xml::write(name, part?);
+    // What was just written can be read.
+    virt_xml::parse(&text).ok().map(Content::Element)
 }
 
 /// Takes a part over from what the network made, if it is there.
@@ -114,7 +229,10 @@ mod tests {
     fn status_files_and_clients_see_the_distributions_forms() {
         let mut interface = defined();
         assert_eq!(interface.bridge(), None);
-        interface.plug_into("virbr7", false);
+        let made = Made::Network {
+            bridge: "virbr7".to_owned(),
+        };
+        interface.plug_into(&made, &MadeParts::default());
         assert_eq!(interface.bridge(), Some("virbr7"));
         let kept = write("interface", &interface);
         assert!(
@@ -138,7 +256,10 @@ mod tests {
     #[test]
     fn a_bridge_of_the_host_is_shown_as_one_and_defined_as_the_network() {
         let mut interface = defined();
-        interface.plug_into("br0", true);
+        let made = Made::Bridge {
+            bridge: "br0".to_owned(),
+        };
+        interface.plug_into(&made, &MadeParts::default());
         let seen = shown(&interface);
         assert!(
             seen.starts_with("<interface type='bridge'>")
@@ -153,6 +274,41 @@ mod tests {
             stored.starts_with("<interface type='network'>")
                 && stored.contains("<source network='n1'/>"),
             "{stored}"
+        );
+    }
+
+    #[test]
+    fn a_card_and_a_macvtap_are_noted_with_their_parts() {
+        let mut interface = defined();
+        let address = PciAddress {
+            bus: 2,
+            slot: 3,
+            function: 4,
+            ..PciAddress::default()
+        };
+        let card = Made::Card {
+            address,
+            managed: true,
+        };
+        interface.plug_into(&card, &MadeParts::default());
+        let hostdev = interface.as_hostdev().unwrap();
+        assert_eq!(hostdev.managed, Some(YesNo::Yes));
+        assert!(write("hostdev", &hostdev).contains("bus='0x02' slot='0x03' function='0x4'"));
+        let direct = Made::Direct {
+            dev: "eth0".to_owned(),
+            mode: DirectMode::Bridge,
+        };
+        let parts = MadeParts {
+            bandwidth: Some(Bandwidth::default()),
+            isolated: true,
+            ..MadeParts::default()
+        };
+        interface.plug_into(&direct, &parts);
+        assert!(interface.as_hostdev().is_none());
+        let seen = shown(&interface);
+        assert!(
+            seen.contains("dev='eth0' mode='bridge'") && seen.contains("<port isolated='yes'/>"),
+            "{seen}"
         );
     }
 }

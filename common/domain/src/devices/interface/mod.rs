@@ -9,6 +9,7 @@ mod mac;
 mod options;
 mod source;
 
+pub use actual::{Made, MadeParts};
 pub use address::{Family, ForwardProtocol, ForwardRange, Ip, PortForward, Route};
 pub use mac::{Mac, MacAddress, MacType};
 pub use options::{
@@ -22,6 +23,7 @@ pub use source::{
 };
 
 use super::chardev::switch;
+use super::hostdev::{self, Hostdev, HostdevDriver, HostdevKind, HostdevMode, TeamingKind};
 use super::info::DeviceInfo;
 use crate::refusal::{invalid_argument, unsupported, xml};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -139,6 +141,61 @@ impl Interface {
         self.target.as_ref().and_then(|t| t.dev.as_deref())
     }
 
+    /// The host's card that the guest gets as this interface, if it is one: defined so, or made so
+    /// by its network. `info` is the interface's own.
+    pub fn as_hostdev(&self) -> Option<Hostdev> {
+        let (address, managed, driver) = match &self.source {
+            InterfaceSource::Hostdev {
+                managed,
+                driver,
+                source,
+            } => match &source.address {
+                HostAddress::Pci(address) => (*address, *managed, driver.clone()),
+                HostAddress::Usb { .. } => return None,
+            },
+            InterfaceSource::Network(_) => {
+                let (address, managed) = self.actual_card()?;
+                (address, Some(managed), None)
+            }
+            _ => return None,
+        };
+        let driver = driver.map(|driver| HostdevDriver {
+            model: driver.model,
+            ..HostdevDriver::default()
+        });
+        Some(Hostdev {
+            mode: HostdevMode::Subsystem,
+            kind: HostdevKind::Pci,
+            managed,
+            sgio: None,
+            rawio: None,
+            model: None,
+            display: None,
+            ramfb: None,
+            driver,
+            teaming: match &self.teaming {
+                None => None,
+                Some(Teaming::Persistent) => Some(hostdev::Teaming {
+                    kind: TeamingKind::Persistent,
+                    persistent: None,
+                }),
+                Some(Teaming::Transient { persistent }) => Some(hostdev::Teaming {
+                    kind: TeamingKind::Transient,
+                    persistent: Some(persistent.clone()),
+                }),
+            },
+            source: hostdev::HostdevSource::Pci {
+                address,
+                write_filtering: None,
+                startup_policy: None,
+            },
+            readonly: false,
+            shareable: false,
+            network: Vec::new(),
+            info: self.info.clone(),
+        })
+    }
+
     /// Whether passt makes its network.
     pub fn uses_passt(&self) -> bool {
         let kind = self.backend.as_ref().and_then(|b| b.kind);
@@ -174,6 +231,42 @@ impl Interface {
         self.actual = None;
         self.source.inactive();
         self.info.inactive();
+    }
+
+    /// Parts that say nothing with this card or connection are not kept.
+    fn forget_idle_parts(&mut self) {
+        let virtio = self
+            .model
+            .as_deref()
+            .is_some_and(|model| model.to_ascii_lowercase().starts_with("virtio"));
+        if !virtio {
+            self.driver = None;
+            if let Some(backend) = &mut self.backend {
+                backend.vhost = None;
+            }
+        }
+        if let Some(driver) = &mut self.driver {
+            driver.queues = driver.queues.filter(|queues| *queues > 1);
+        }
+        self.driver = self
+            .driver
+            .take_if(|driver| *driver != InterfaceDriver::default());
+        self.backend = self
+            .backend
+            .take_if(|backend| *backend != InterfaceBackend::default());
+        let passt = self.uses_passt();
+        if let InterfaceSource::User { dev } = &mut self.source
+            && !passt
+        {
+            *dev = None;
+        }
+        let filtered = matches!(
+            self.kind(),
+            InterfaceType::Network | InterfaceType::Bridge | InterfaceType::Ethernet
+        );
+        if !filtered {
+            self.filterref = None;
+        }
     }
 
     fn check(&self) -> Result<()> {
@@ -281,7 +374,11 @@ impl Element for Interface {
                 }
             }
         })?;
-        let mut driver: Option<InterfaceDriver> = node.child("driver")?;
+        let card = source.kind() == InterfaceType::Hostdev;
+        let mut driver: Option<InterfaceDriver> = match card {
+            true => None,
+            false => node.child("driver")?,
+        };
         if let Some(driver) = &mut driver {
             driver.queues = driver.queues.filter(|queues| *queues > 0);
             driver.rx_queue_size = driver.rx_queue_size.filter(|size| *size > 0);
@@ -322,6 +419,8 @@ impl Element for Interface {
             source,
             info: DeviceInfo::read(node)?,
         };
+        let mut interface = interface;
+        interface.forget_idle_parts();
         interface.check()?;
         Ok(interface)
     }

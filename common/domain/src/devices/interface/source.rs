@@ -321,7 +321,7 @@ impl Element for InterfaceSource {
             InterfaceType::Hostdev => {
                 return Ok(Self::Hostdev {
                     managed: node.attr("managed")?,
-                    driver: node.child("driver")?,
+                    driver: node.child_with("driver", read_card_driver)?.flatten(),
                     source: node.child("source")?.ok_or_else(|| {
                         unsupported("unknown host device source address type '(null)'")
                     })?,
@@ -453,6 +453,29 @@ fn read_source(node: &mut Node<'_>, kind: InterfaceType) -> Result<InterfaceSour
         },
         InterfaceType::Hostdev | InterfaceType::Null => S::Null,
     })
+}
+
+/// The host's part of `<driver>`; the card's part says nothing of a card that is the host's own.
+fn read_card_driver(node: &mut Node<'_>) -> Result<Option<CardDriver>> {
+    for name in [
+        "queues",
+        "txmode",
+        "ioeventfd",
+        "event_idx",
+        "rx_queue_size",
+        "tx_queue_size",
+        "rss",
+        "rss_hash_report",
+        "iommu",
+        "ats",
+        "packed",
+        "page_per_vq",
+    ] {
+        node.attr::<String>(name)?;
+    }
+    let driver = CardDriver::read(node)?;
+    let says = driver.name.is_some() || driver.model.is_some();
+    Ok(says.then_some(driver))
 }
 
 impl InterfaceSource {
