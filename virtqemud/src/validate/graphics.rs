@@ -79,6 +79,14 @@ fn one(graphics: &Graphics, context: &Context) -> Result<()> {
                 _ => Ok(()),
             }
         }
+        GraphicsKind::Dbus {
+            p2p: false,
+            address: None,
+            ..
+        } if !context.config.takes_unmet => Err(unsupported(
+            "graphics of type 'dbus' on a bus of the guest's own are not supported yet; use \
+             p2p='yes' or give the address of a bus",
+        )),
         GraphicsKind::Spice(spice) if spice.tls_port > 0 && !context.config.spice_tls => {
             Err(unsupported(
                 "spice TLS port set in XML configuration, but TLS is disabled in qemu.conf",
