@@ -123,6 +123,18 @@ fn leases(paths: &Paths, conf: &QemuConf) -> Result<Leases> {
     Ok(Leases::Lockd(Lockd::new(socket, conf)))
 }
 
+/// Width of the host's physical addresses (`address sizes` of `/proc/cpuinfo`); 0 where it isn't told.
+fn host_phys_bits() -> u32 {
+    let text = virt_host::sysfs::read_text(Path::new("/proc/cpuinfo")).unwrap_or_default();
+    let sizes = text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == "address sizes").then_some(value)
+    });
+    sizes
+        .and_then(|value| value.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0)
+}
+
 fn driver_config(paths: &Paths, folders: &Folders, conf: &QemuConf) -> DriverConfig {
     DriverConfig {
         privileged: paths.is_system(),
@@ -130,6 +142,8 @@ fn driver_config(paths: &Paths, folders: &Folders, conf: &QemuConf) -> DriverCon
         channel_target_dir: folders.channel.clone(),
         nvram_dir: folders.nvram.clone(),
         memory_backing_dir: conf.memory_backing_dir.clone(),
+        host_phys_bits: host_phys_bits(),
+        host_cpu: Some(Arc::new(virt_host::cpu::cpuid::read())),
         hugetlbfs: hugepages::mounts(conf.hugetlbfs_mount.as_deref(), Path::new("/proc")),
         state_dir: folders.state.clone(),
         vnc_listen: conf.vnc_listen.clone(),

@@ -132,7 +132,17 @@ impl Element for Clock {
                 },
                 basis: node.attr("basis")?.unwrap_or_default(),
             },
-            OffsetWord::Timezone => Offset::Timezone(node.attr("timezone")?),
+            OffsetWord::Timezone => {
+                let timezone: Option<String> = node.attr("timezone")?;
+                if timezone.is_none() {
+                    return Err(Error::new(
+                        ErrorCode::InternalError,
+                        ErrorDomain::Domain,
+                        "missing 'timezone' attribute for clock with offset='timezone'",
+                    ));
+                }
+                Offset::Timezone(timezone)
+            }
             OffsetWord::Absolute => Offset::Absolute(node.attr("start")?.ok_or_else(|| {
                 Error::new(
                     ErrorCode::InternalError,
@@ -259,6 +269,18 @@ pub enum TimerMode {
     Paravirt,
     /// Emulated, in order between CPUs.
     Smpsafe,
+}
+
+impl Clock {
+    /// Forgets what says nothing.
+    pub(crate) fn settle(&mut self) {
+        for timer in &mut self.timers {
+            timer.catchup = timer
+                .catchup
+                .take()
+                .filter(|catchup| *catchup != Catchup::default());
+        }
+    }
 }
 
 /// `<catchup/>`.

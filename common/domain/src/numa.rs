@@ -1,5 +1,7 @@
 //! `<numa>` of `<cpu>`: the guest's nodes, their distances and caches.
 
+mod settle;
+
 use crate::memory::MemAccess;
 use crate::number_set::NumberSet;
 use crate::refusal::xml;
@@ -43,7 +45,7 @@ impl Element for Numa {
         for (index, cell) in cells.iter().enumerate() {
             for vcpu in cell.cpus.iter().flat_map(NumberSet::iter) {
                 if let Some(other) = owners.insert(vcpu, index) {
-                    return Err(node.error(format!(
+                    return Err(crate::refusal::unsupported(format!(
                         "NUMA cells {index} and {other} have overlapping vCPU ids"
                     )));
                 }

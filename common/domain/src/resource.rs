@@ -57,6 +57,15 @@ pub struct Pm {
     pub suspend_to_disk: Option<PmState>,
 }
 
+impl Pm {
+    /// A state that nothing is said of is not there.
+    pub(crate) fn settle(&mut self) {
+        let is_said = |state: &PmState| state.enabled.is_some();
+        self.suspend_to_mem = self.suspend_to_mem.take().filter(is_said);
+        self.suspend_to_disk = self.suspend_to_disk.take().filter(is_said);
+    }
+}
+
 /// A sleep state.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
 pub struct PmState {

@@ -2,7 +2,7 @@
 
 use crate::arch::OsKind;
 use crate::blkiotune::ThrottleGroups;
-use crate::cpu::Cpu;
+use crate::cpu::{Cpu, CpuMode};
 use crate::cputune::{Cputune, Iothreadsched, Vcpusched};
 use crate::domain::Domain;
 use crate::memory::{Memtune, UNLIMITED_KIB};
@@ -13,7 +13,7 @@ use crate::os::{Boot, BootDev};
 use crate::scaled::KiB;
 use crate::seclabel::{Seclabel, SeclabelType};
 use crate::sysinfo::{BiosKey, Sysinfo, SystemKey};
-use crate::vcpu::{DefaultIothread, IothreadIds, Placement};
+use crate::vcpu::{DefaultIothread, Iothread, IothreadIds, Placement};
 use std::collections::HashSet;
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -51,7 +51,13 @@ impl Domain {
         if self.iothreadids.is_some() {
             let list = self.iothread_ids();
             self.iothreads = u32::try_from(list.len()).ok();
+            check_iothreads(&list)?;
             self.iothreadids = Some(IothreadIds { list });
+        }
+        self.iothreads = self.iothreads.filter(|count| *count > 0);
+        self.clock.settle();
+        if let Some(pm) = &mut self.pm {
+            pm.settle();
         }
         if let Some(cputune) = &mut self.cputune {
             cputune.one_by_one();
@@ -68,6 +74,7 @@ impl Domain {
             .take()
             .filter(|m| m.elements().next().is_some());
         if let Some(cpu) = &mut self.cpu {
+            cpu.check_features()?;
             cpu.forget_unnamed();
         }
         crate::devices::disk::check_all(&self.devices.disks)?;
@@ -121,6 +128,7 @@ impl Domain {
         let max = self.vcpu.max;
         if let Some(numa) = self.cpu.as_mut().and_then(|cpu| cpu.numa.as_mut()) {
             numa.take_in_the_rest(max);
+            numa.settle()?;
         }
         // What is said counts until the guest starts; its nodes say it where nothing else does.
         if self.memory.size.0 == 0 {
@@ -149,6 +157,13 @@ impl Domain {
     fn check_vcpus(&mut self) -> Result<()> {
         let max = self.vcpu.max;
         let numa = self.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
+        if numa.is_some_and(|numa| numa.cpu_count() > max as usize) {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Domain,
+                "Number of CPUs in <numa> exceeds the <vcpu> count",
+            ));
+        }
         let last = numa.and_then(|numa| numa.last_cpu());
         if max == 0 || last.is_some_and(|last| last >= max) {
             return Err(Error::new(
@@ -382,7 +397,44 @@ impl Numa {
     }
 }
 
+/// Each has a number of its own, from 1 on.
+fn check_iothreads(list: &[Iothread]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for thread in list {
+        if thread.id == 0 {
+            return Err(xml_error(
+                "Invalid value for attribute 'id' in element 'iothread': Zero is not permitted",
+            ));
+        }
+        if !seen.insert(thread.id) {
+            return Err(xml_error(format!(
+                "duplicate iothread id '{}' found",
+                thread.id
+            )));
+        }
+    }
+    Ok(())
+}
+
 impl Cpu {
+    /// Features are said of a model, each once.
+    fn check_features(&self) -> Result<()> {
+        let is_given = matches!(self.mode, None | Some(CpuMode::Custom));
+        if !self.features.is_empty() && is_given && self.model_name().is_none() {
+            return Err(xml_error(
+                "Non-empty feature list specified without CPU model",
+            ));
+        }
+        let mut seen = HashSet::new();
+        match self.features.iter().find(|f| !seen.insert(f.name.as_str())) {
+            None => Ok(()),
+            Some(feature) => Err(xml_error(format!(
+                "CPU feature '{}' specified more than once",
+                feature.name
+            ))),
+        }
+    }
+
     /// Only a given CPU has a model; without a name there is none to fall back from.
     fn forget_unnamed(&mut self) {
         let nameless = self

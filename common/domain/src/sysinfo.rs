@@ -42,7 +42,19 @@ impl Element for Sysinfo {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         Ok(match node.required("type")? {
             SysinfoType::Smbios => Self::Smbios(Box::new(SmbiosInfo::read(node)?)),
-            SysinfoType::Fwcfg => Self::Fwcfg(node.children("entry")?),
+            SysinfoType::Fwcfg => {
+                let mut entries: Vec<FwcfgEntry> = node.children("entry")?;
+                for entry in &mut entries {
+                    if entry.file.is_some() {
+                        entry.value = None;
+                    } else if entry.value.as_ref().is_none_or(String::is_empty) {
+                        return Err(
+                            node.error("Firmware entry must have either value or 'file' attribute")
+                        );
+                    }
+                }
+                Self::Fwcfg(entries)
+            }
         })
     }
 

@@ -3,8 +3,10 @@
 //! Pure: a definition in, the same definition with addresses out. Given addresses are reserved
 //! before any is chosen. Facts: WIRE.md section 29.
 
+mod ccw;
 mod implicit;
 mod pci;
+mod spapr_vio;
 mod usb;
 mod virtio_serial;
 
@@ -24,6 +26,8 @@ pub fn assign(domain: &mut Domain, context: &Context) -> Result<()> {
     implicit::add(domain, context)?;
     virtio_serial::assign(domain)?;
     implicit::place_smartcards(domain);
+    ccw::assign(domain)?;
+    spapr_vio::assign(domain)?;
     pci::assign(domain, context)?;
     if context.origin == Origin::New {
         usb::assign(domain)?;

@@ -40,6 +40,7 @@ pub(super) fn rtc(b: &mut Builder, domain: &Domain, context: &StartContext) -> R
     if let Some(rtc) = rtc {
         match rtc.track {
             Some(TimerTrack::Guest) => list.put("clock", "vm"),
+            Some(TimerTrack::Wall) => list.put("clock", "host"),
             Some(TimerTrack::Realtime) => list.put("clock", "rt"),
             _ => {}
         }
@@ -55,9 +56,10 @@ pub(super) fn rtc(b: &mut Builder, domain: &Domain, context: &StartContext) -> R
 pub(super) fn timers(b: &mut Builder, domain: &Domain) {
     for timer in &domain.clock.timers {
         match (timer.name, timer.tickpolicy) {
-            (TimerName::Pit, Some(policy @ (TickPolicy::Delay | TickPolicy::Discard)))
+            (TimerName::Pit, None | Some(TickPolicy::Delay | TickPolicy::Discard))
                 if b.caps.has(CapFlag::KvmPitLostTickPolicy) =>
             {
+                let policy = timer.tickpolicy.unwrap_or(TickPolicy::Delay);
                 b.option("-global", format!("kvm-pit.lost_tick_policy={policy}"));
             }
             (TimerName::Hpet, _)

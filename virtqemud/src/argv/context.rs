@@ -2,10 +2,12 @@
 
 use crate::secrets::Secrets;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use virt_domain::devices::storage::SecretRef;
 use virt_domain::sysinfo::SmbiosInfo;
 use virt_domain::{Arch, NumberSet};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_host::cpu::CpuData;
 
 /// What the command line of one start needs besides the guest's definition and the binary's
 /// capabilities. The starter fills it; a dry run (`domxml-to-native`) and the tests fill it with
@@ -309,6 +311,8 @@ pub struct DriverConfig {
     pub set_process_name: bool,
     /// Largest physical address of the host in bits, for `<maxphysaddr mode='passthrough'/>`.
     pub host_phys_bits: u32,
+    /// What the host's own CPU says of itself; none where nothing is started.
+    pub host_cpu: Option<Arc<CpuData>>,
     /// The node that renders for guests which name none.
     pub render_node: Option<String>,
 }
@@ -426,6 +430,7 @@ impl DriverConfig {
             deprecation_behavior: None,
             set_process_name: false,
             host_phys_bits: 0,
+            host_cpu: None,
             render_node: None,
         }
     }

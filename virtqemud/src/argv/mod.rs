@@ -101,6 +101,7 @@ pub fn build(domain: &Domain, caps: &QemuCaps, context: &mut StartContext) -> Re
     throttle::append(b, domain);
     numa::append(b, domain, context)?;
     smbios::append(b, domain, context.host_smbios.as_deref())?;
+    smbios::blobs(b, domain);
     if graphics::is_headless(domain) {
         b.option("-display", "none");
     }
@@ -135,7 +136,6 @@ pub fn build(domain: &Domain, caps: &QemuCaps, context: &mut StartContext) -> Re
     process::incoming(b, context);
     memballoon::append(b, domain, context)?;
     rng::append(b, domain, context)?;
-    smbios::blobs(b, domain);
     launch_security::vmcoreinfo(b, domain);
     launch_security::append(b, domain, context);
     process::custom(b, domain);

@@ -37,7 +37,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &StartContext) -
         parts.push(backend(b, domain, context, cell)?);
     }
     // Old machine types can take sizes; all nodes do it the same way.
-    let plain = by_size && parts.iter().flatten().all(|part| part.is_plain);
+    let plain = by_size && !is_hmat(numa) && parts.iter().flatten().all(|part| part.is_plain);
     if plain && parts.iter().flatten().any(|part| part.wants_all) {
         b.flag("-mem-prealloc");
     }
@@ -65,11 +65,15 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &StartContext) -
         b.option("-numa", list.finish());
     }
     for cell in &numa.cells {
-        for sibling in cell.distances.iter().flat_map(|d| &d.siblings) {
+        let from = cell.id.unwrap_or_default();
+        for to in numa.cells.iter().filter_map(|cell| cell.id) {
+            let Some(value) = numa.distance(from, to) else {
+                continue;
+            };
             let list = OptionList::starting("dist")
-                .with("src", cell.id.unwrap_or_default())
-                .with("dst", sibling.id)
-                .with("val", sibling.value);
+                .with("src", from)
+                .with("dst", to)
+                .with("val", value);
             b.option("-numa", list.finish());
         }
     }

@@ -7,7 +7,7 @@ use virt_domain::os::SmbiosMode;
 use virt_domain::sysinfo::{
     BaseBoardKey, BiosKey, ChassisKey, SmbiosInfo, Sysinfo, SystemKey, Table,
 };
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// The options.
 pub(super) fn append(b: &mut Builder, domain: &Domain, host: Option<&SmbiosInfo>) -> Result<()> {
@@ -15,13 +15,27 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, host: Option<&SmbiosInfo>
     match domain.os.smbios.as_ref().map(|s| s.mode) {
         None | Some(SmbiosMode::Emulate) => {}
         Some(SmbiosMode::Host) => match host {
-            Some(info) => tables(b, info, true),
-            None => return Err(super::unsupported("SMBIOS data of the host")),
+            Some(info) => tables(b, info, true)?,
+            None => {
+                return Err(Error::new(
+                    ErrorCode::ConfigUnsupported,
+                    ErrorDomain::Qemu,
+                    "Host SMBIOS information is not available",
+                ));
+            }
         },
         Some(SmbiosMode::Sysinfo) => {
+            let mut all = domain.sysinfo.iter();
+            if !all.any(|info| matches!(info, Sysinfo::Smbios(_))) {
+                return Err(Error::new(
+                    ErrorCode::XmlError,
+                    ErrorDomain::Qemu,
+                    format!("Domain '{}' sysinfo are not available", domain.name),
+                ));
+            }
             for info in &domain.sysinfo {
                 if let Sysinfo::Smbios(info) = info {
-                    tables(b, info, false);
+                    tables(b, info, false)?;
                 }
             }
         }
@@ -54,7 +68,7 @@ pub(super) fn blobs(b: &mut Builder, domain: &Domain) {
     }
 }
 
-fn tables(b: &mut Builder, info: &SmbiosInfo, of_host: bool) {
+fn tables(b: &mut Builder, info: &SmbiosInfo, of_host: bool) -> Result<()> {
     if let Some(bios) = &info.bios {
         table(
             b,
@@ -84,7 +98,14 @@ fn tables(b: &mut Builder, info: &SmbiosInfo, of_host: bool) {
         }
         table(b, 1, system, &keys);
     }
-    for board in &info.base_boards {
+    if info.base_boards.len() > 1 && !of_host {
+        return Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Qemu,
+            "qemu does not support more than one entry to Type 2 in SMBIOS table",
+        ));
+    }
+    for board in info.base_boards.iter().take(1) {
         table(
             b,
             2,
@@ -120,6 +141,7 @@ fn tables(b: &mut Builder, info: &SmbiosInfo, of_host: bool) {
         }
         b.option("-smbios", list.finish());
     }
+    Ok(())
 }
 
 fn table<K: PartialEq + Copy>(b: &mut Builder, number: u8, table: &Table<K>, keys: &[(K, &str)]) {

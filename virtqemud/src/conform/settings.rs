@@ -3,7 +3,7 @@
 use super::arguments::Arguments;
 use super::transcript;
 use crate::argv::{ClientTls, DiskGroup, DriverConfig, Nbdkit, Tls};
-use crate::caps::{CapFlag, CpuProperty, CpuValue, HostCpu, QemuCaps};
+use crate::caps::{CapFlag, CpuProperty, CpuValue, Gic, HostCpu, QemuCaps};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ pub(super) struct Settings {
     strip_aliases: bool,
     /// The definition that stands for the host's CPU instead of what the transcript says.
     host_cpu: Option<String>,
+    gic: Option<Vec<u32>>,
     caps_add: Vec<String>,
     caps_del: Vec<String>,
 }
@@ -115,6 +116,12 @@ impl Settings {
                 .filter(|name| *name != "default" && host_arch.is_x86())
                 .map(str::to_owned),
             strip_aliases: flag("strip_machine_aliases"),
+            gic: match json.get("gic").and_then(Value::as_str) {
+                Some("v2") => Some(vec![2]),
+                Some("v3") => Some(vec![3]),
+                Some("both") => Some(vec![2, 3]),
+                _ => None,
+            },
             caps_add: names("caps_add"),
             caps_del: names("caps_del"),
             json,
@@ -147,6 +154,16 @@ impl Settings {
             for accel in &mut caps.accels {
                 accel.host_cpu = Some(host.clone());
             }
+        }
+        if let Some(versions) = &self.gic {
+            caps.gic = versions
+                .iter()
+                .map(|version| Gic {
+                    version: *version,
+                    kernel: true,
+                    emulated: true,
+                })
+                .collect();
         }
         if self.strip_aliases {
             caps.forget_machine_aliases();

@@ -85,7 +85,9 @@ fn add_board_controllers(domain: &mut Domain, board: Board, context: &Context) {
         insert_controller(&mut domain.devices.controllers, sata);
     }
     let root = match board {
-        Board::I440fx | Board::Xenfv | Board::Pseries => Some(ControllerModel::PciRoot),
+        Board::I440fx | Board::Xenfv | Board::Pseries | Board::S390Ccw => {
+            Some(ControllerModel::PciRoot)
+        }
         board if board.has_pcie_root() => Some(ControllerModel::PcieRoot),
         _ => None,
     };
@@ -123,6 +125,10 @@ fn model(controller: &mut Controller, board: Board, context: &Context) {
                 Board::I440fx | Board::Q35 | Board::Xenfv | Board::Isapc | Board::Other => {
                     has(CapFlag::Piix3UsbUhci).then_some(ControllerModel::Piix3Uhci)
                 }
+                // What a stored definition does not say is what it always was.
+                Board::Pseries if !context.is_new() => {
+                    has(CapFlag::PciOhci).then_some(ControllerModel::PciOhci)
+                }
                 Board::Pseries => [
                     (CapFlag::QemuXhci, ControllerModel::QemuXhci),
                     (CapFlag::NecUsbXhci, ControllerModel::NecXhci),
@@ -138,7 +144,9 @@ fn model(controller: &mut Controller, board: Board, context: &Context) {
                 .into_iter()
                 .find(|(flag, _)| has(*flag))
                 .map(|(_, model)| model),
-                Board::Microvm | Board::S390Ccw => None,
+                // It has no USB unless a model is named.
+                Board::S390Ccw => Some(ControllerModel::None),
+                Board::Microvm => None,
             };
         }
         (ControllerKind::Scsi, None | Some(ControllerModel::Auto)) => {

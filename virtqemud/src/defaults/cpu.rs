@@ -10,10 +10,9 @@ use virt_xml::OnOff;
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let arch = domain.os.kind.arch.unwrap_or_default();
-    let unnamed = domain
-        .cpu
-        .as_ref()
-        .is_none_or(|cpu| cpu.mode.is_none() && cpu.model.is_none());
+    let unnamed = domain.cpu.as_ref().is_none_or(|cpu| {
+        matches!(cpu.mode, None | Some(CpuMode::Custom)) && cpu.model_name().is_none()
+    });
     if unnamed && let Some(name) = default_model(domain, context) {
         let cpu = domain.cpu.get_or_insert_with(Cpu::default);
         if name == "host" {
@@ -82,6 +81,8 @@ fn default_model(domain: &Domain, context: &Context) -> Option<String> {
     match model.name.as_str() {
         "host" | "max" if arch.is_x86() => None,
         "max" if domain.virt_type == VirtType::Kvm => Some("host".to_owned()),
+        // Of QEMU's spellings libvirt takes the one in capitals.
+        name if arch.is_ppc64() && name.starts_with("power") => Some(name.to_uppercase()),
         name => Some(name.to_owned()),
     }
 }

@@ -14,7 +14,17 @@ const WITHOUT_EXTENSION: u32 = 255;
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let many = domain.vcpu.max > WITHOUT_EXTENSION;
-    if !many || !context.is_new() || Board::of(domain) != Board::Q35 {
+    if !context.is_new() || Board::of(domain) != Board::Q35 {
+        return Ok(());
+    }
+    if !many {
+        let iommu = domain.devices.iommu.as_ref();
+        let remaps = iommu.is_some_and(|iommu| {
+            iommu.model == IommuModel::Intel && iommu.driver.intremap == Some(OnOff::On)
+        });
+        if remaps {
+            emulate_ioapic(domain);
+        }
         return Ok(());
     }
     let iommu = domain
@@ -24,11 +34,15 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     if iommu.model == IommuModel::Intel {
         iommu.driver.intremap.get_or_insert(OnOff::On);
         iommu.driver.eim.get_or_insert(OnOff::On);
-        // Interrupts can be remapped only where QEMU has the I/O APIC.
-        let features = domain.features.get_or_insert_default();
-        features.ioapic.get_or_insert(Ioapic {
-            driver: IoapicDriver::Qemu,
-        });
+        emulate_ioapic(domain);
     }
     Ok(())
+}
+
+/// Interrupts can be remapped only where QEMU has the I/O APIC.
+fn emulate_ioapic(domain: &mut Domain) {
+    let features = domain.features.get_or_insert_default();
+    features.ioapic.get_or_insert(Ioapic {
+        driver: IoapicDriver::Qemu,
+    });
 }

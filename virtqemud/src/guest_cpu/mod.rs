@@ -3,6 +3,7 @@
 //!
 //! Facts: formatdomain "CPU model and topology"; checked against the stock daemon's command lines.
 
+mod check;
 mod translate;
 mod update;
 
@@ -11,7 +12,7 @@ pub use update::{custom, take_hosts};
 
 use std::sync::Arc;
 
-use virt_domain::cpu::{Cpu, CpuFeature, CpuMatch, CpuMode, Fallback, FeaturePolicy};
+use virt_domain::cpu::{Cpu, CpuCheck, CpuFeature, CpuMatch, CpuMode, Fallback, FeaturePolicy};
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_host::cpu::map::{CpuMap, X86};
@@ -102,6 +103,11 @@ pub fn resolve(domain: &mut Domain, context: &Context, models: Models) -> Result
         .as_ref()
         .map(|host| host_model::described(&map.x86, host, LeftOut::default()).features)
         .unwrap_or_default();
+    check::known(cpu, &map.x86)?;
+    if kind == Accel::Kvm && cpu.check == Some(CpuCheck::Partial) {
+        let own = context.config.host_cpu.as_deref();
+        check::partial(cpu, arch, &map.x86, caps, own)?;
+    }
     update::custom(cpu, host, &described, &map.x86);
     let offered: Vec<&str> = caps.cpus.iter().map(|model| model.name.as_str()).collect();
     translate::translate(cpu, &map.x86, &offered)?;
@@ -143,10 +149,12 @@ const MADE_UP: &[&str] = &["qemu64", "qemu32", "kvm64", "kvm32"];
 
 /// Whether a custom CPU can't be given as it is written.
 fn depends_on_map(cpu: &Cpu, arch: Arch) -> bool {
-    let optional = |f: &CpuFeature| f.policy == FeaturePolicy::Optional;
     let real = cpu
         .model_name()
         .is_some_and(|name| !MADE_UP.contains(&name));
     arch.is_x86()
-        && (real || cpu.matching == Some(CpuMatch::Minimum) || cpu.features.iter().any(optional))
+        && (real
+            || cpu.matching == Some(CpuMatch::Minimum)
+            || !cpu.features.is_empty()
+            || cpu.check == Some(CpuCheck::Partial))
 }

@@ -16,6 +16,7 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
 fn check_timer(domain: &Domain, timer: &Timer) -> Result<()> {
     let arch = domain.os.kind.arch.unwrap_or_default();
     let name = timer.name;
+    options(timer)?;
     let here = match name {
         TimerName::Platform => {
             return Err(unsupported(format!(
@@ -37,18 +38,6 @@ fn check_timer(domain: &Domain, timer: &Timer) -> Result<()> {
             domain.os.kind.machine.as_deref().unwrap_or_default()
         )));
     }
-    if let Some(track) = timer.track {
-        let known = name == TimerName::Rtc
-            && matches!(
-                track,
-                TimerTrack::Guest | TimerTrack::Wall | TimerTrack::Realtime
-            );
-        if !known {
-            return Err(unsupported(format!(
-                "unsupported {name} timer track '{track}'"
-            )));
-        }
-    }
     let Some(policy) = timer.tickpolicy else {
         return Ok(());
     };
@@ -56,19 +45,47 @@ fn check_timer(domain: &Domain, timer: &Timer) -> Result<()> {
         TimerName::Rtc => matches!(policy, TickPolicy::Delay | TickPolicy::Catchup),
         TimerName::Pit => policy != TickPolicy::Merge,
         TimerName::Armvtimer => matches!(policy, TickPolicy::Delay | TickPolicy::Discard),
-        TimerName::Kvmclock | TimerName::Hypervclock => {
-            return Err(unsupported(format!(
-                "timer {name} doesn't support setting of timer tickpolicy"
-            )));
-        }
         // QEMU has no choice to offer for these; the word has no effect in the stock driver either.
-        TimerName::Hpet | TimerName::Tsc | TimerName::Platform => true,
+        _ => true,
     };
     if known {
         Ok(())
     } else {
+        let timer = if name == TimerName::Rtc { " timer" } else { "" };
         Err(unsupported(format!(
-            "unsupported {name} tickpolicy '{policy}'"
+            "unsupported {name}{timer} tickpolicy '{policy}'"
         )))
+    }
+}
+
+/// Which timers have which options.
+fn options(timer: &Timer) -> Result<()> {
+    use TimerName as T;
+    let name = timer.name;
+    let has_track = matches!(name, T::Platform | T::Rtc);
+    let has_policy = !matches!(name, T::Kvmclock | T::Hypervclock);
+    for (option, is_said, exists) in [
+        ("tickpolicy", timer.tickpolicy.is_some(), has_policy),
+        ("track", timer.track.is_some(), has_track),
+        ("frequency", timer.frequency.is_some(), name == T::Tsc),
+        ("mode", timer.mode.is_some(), name == T::Tsc),
+    ] {
+        if is_said && !exists {
+            return Err(unsupported(format!(
+                "timer {name} doesn't support setting of timer {option}"
+            )));
+        }
+    }
+    let track = timer.track.filter(|track| {
+        !matches!(
+            track,
+            TimerTrack::Guest | TimerTrack::Wall | TimerTrack::Realtime
+        )
+    });
+    match track.filter(|_| name == T::Rtc) {
+        Some(track) => Err(unsupported(format!(
+            "unsupported {name} timer track '{track}'"
+        ))),
+        None => Ok(()),
     }
 }

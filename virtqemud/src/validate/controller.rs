@@ -15,7 +15,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         match controller.kind {
             ControllerKind::Usb => usb(controller)?,
             ControllerKind::Scsi => scsi(domain, controller, context)?,
-            ControllerKind::Pci => pci(controller, context)?,
+            ControllerKind::Pci => pci(controller, Board::of(domain), context)?,
             ControllerKind::Ide if controller.index() > 0 || !board.has_builtin_ide() => {
                 return Err(unsupported(if board.has_builtin_ide() {
                     "Only a single IDE controller is supported for this machine type"
@@ -123,7 +123,7 @@ fn scsi(domain: &Domain, controller: &Controller, context: &Context) -> Result<(
     Ok(())
 }
 
-fn pci(controller: &Controller, context: &Context) -> Result<()> {
+fn pci(controller: &Controller, board: Board, context: &Context) -> Result<()> {
     use ControllerModel as M;
     let Some(model) = controller.model else {
         return Err(Error::new(
@@ -135,7 +135,9 @@ fn pci(controller: &Controller, context: &Context) -> Result<()> {
             ),
         ));
     };
-    if matches!(model, M::PciRoot | M::PcieRoot) && controller.index() > 0 {
+    // pSeries guests may have several host bridges.
+    let is_only = matches!(model, M::PciRoot | M::PcieRoot) && board != Board::Pseries;
+    if is_only && controller.index() > 0 {
         return Err(unsupported(format!(
             "Index for '{model}' controllers must be 0"
         )));

@@ -27,6 +27,9 @@ fn cache(cpu: &Cpu) -> Result<()> {
     let Some(cache) = cpu.cache else {
         return Ok(());
     };
+    if cache.level.is_some_and(|level| !(1..=3).contains(&level)) {
+        return Err(xml_error("invalid CPU cache level, must be in range [1,3]"));
+    }
     match cache.mode {
         CpuCacheMode::Emulate if cache.level != Some(3) => Err(unsupported(
             "CPU cache mode 'emulate' can only be used with level='3'",
@@ -56,7 +59,7 @@ fn width(cpu: &Cpu) -> Result<()> {
             "if using CPU maximum physical address mode='emulate', bits= must be specified too",
         )),
         MaxPhysAddrMode::Emulate if width.limit.is_some() => Err(unsupported(
-            "CPU maximum physical address bits limit specification cannot be used with mode='emulate'",
+            "attribute 'limit' is only supported for maxphysaddr mode 'passthrough'",
         )),
         _ => Ok(()),
     }

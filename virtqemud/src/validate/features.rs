@@ -140,6 +140,9 @@ fn launch_security(domain: &Domain, context: &Context) -> Result<()> {
     let Some(security) = &domain.launch_security else {
         return Ok(());
     };
+    if security.kind == LaunchSecurityType::Sev && security.policy.is_none() {
+        return Err(xml_error("failed to get launch security policy"));
+    }
     let flag = match security.kind {
         LaunchSecurityType::Sev => CapFlag::SevGuest,
         LaunchSecurityType::SevSnp => CapFlag::SevSnpGuest,

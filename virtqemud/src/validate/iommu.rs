@@ -8,12 +8,18 @@ use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::iommu::IommuModel;
 use virt_error::Result;
+use virt_xml::OnOff;
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     let Some(iommu) = &domain.devices.iommu else {
         return Ok(());
     };
     let model = iommu.model;
+    if model != IommuModel::Virtio && iommu.info.address.is_some() {
+        return Err(xml_error(format!(
+            "iommu model '{model}' can't have address"
+        )));
+    }
     let board = Board::of(domain);
     let flag = match model {
         IommuModel::Intel => {
@@ -41,6 +47,9 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
             if !matches!(iommu.info.address, None | Some(Address::Pci(_))) {
                 return Err(unsupported("IOMMU device: 'virtio' needs a PCI address"));
             }
+            if !domain.features.as_ref().is_some_and(|f| f.acpi) {
+                return Err(unsupported("IOMMU device: 'virtio' requires ACPI"));
+            }
             CapFlag::VirtioIommuPci
         }
     };
@@ -49,10 +58,11 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
             "IOMMU device: '{model}' is not supported with this QEMU binary"
         )));
     }
-    if model != IommuModel::Virtio && iommu.info.address.is_some() {
-        return Err(xml_error(format!(
-            "iommu model '{model}' can't have address"
-        )));
+    let is_on = |state: Option<OnOff>| state.is_some_and(OnOff::is_on);
+    if is_on(iommu.driver.eim) && !is_on(iommu.driver.intremap) {
+        return Err(unsupported(
+            "IOMMU eim requires interrupt remapping to be enabled",
+        ));
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use super::Context;
 use super::refusal::{plain, unsupported, xml_error};
 use crate::define::accel;
-use virt_domain::os::{FirmwareKind, LoaderType};
+use virt_domain::os::{AcpiTableType, FirmwareKind, LoaderType};
+use virt_domain::sysinfo::Sysinfo;
 use virt_domain::{Arch, Domain, VirtType};
 use virt_error::Result;
 use virt_xml::YesNo;
@@ -21,6 +22,8 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     containers_only(domain)?;
     firmware(domain)?;
     acpi(domain, context)?;
+    acpi_tables(domain)?;
+    firmware_blobs(domain)?;
     let bios = domain.os.bios.as_ref();
     if bios.is_some_and(|bios| bios.useserial == Some(YesNo::Yes))
         && domain.devices.serials.is_empty()
@@ -88,6 +91,44 @@ fn firmware(domain: &Domain) -> Result<()> {
             }
             if stateless && nvram.is_some() {
                 return Err(plain("NVRAM is not permitted when loader is stateless"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A guest has each kind of licence once.
+fn acpi_tables(domain: &Domain) -> Result<()> {
+    let tables = domain.os.acpi.as_ref().map_or(&[][..], |acpi| &acpi.tables);
+    for (index, table) in tables.iter().enumerate() {
+        let kind = table.kind;
+        if kind == AcpiTableType::Rawset {
+            return Err(unsupported(format!(
+                "ACPI table type '{kind}' is not supported"
+            )));
+        }
+        let mut earlier = tables.iter().take(index);
+        if kind != AcpiTableType::Raw && earlier.any(|other| other.kind == kind) {
+            return Err(xml_error(format!(
+                "ACPI table type '{kind}' may only appear once"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// QEMU leaves names below `opt/` to users, except for those of firmware and of its own.
+fn firmware_blobs(domain: &Domain) -> Result<()> {
+    for info in &domain.sysinfo {
+        let Sysinfo::Fwcfg(entries) = info else {
+            continue;
+        };
+        for entry in entries {
+            let Some(name) = entry.name.strip_prefix("opt/") else {
+                return Err(unsupported("Invalid firmware name"));
+            };
+            if name.starts_with("ovmf/") || name.starts_with("org.qemu/") {
+                return Err(unsupported("That firmware name is reserved"));
             }
         }
     }

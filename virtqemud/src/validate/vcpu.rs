@@ -1,7 +1,7 @@
 //! Checks of virtual CPUs and I/O threads.
 
 use super::Context;
-use super::refusal::unsupported;
+use super::refusal::{unsupported, xml_error};
 use crate::define::accel;
 use virt_domain::Domain;
 use virt_error::Result;
@@ -23,9 +23,12 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     if topology.is_some_and(|topology| topology.count() != Some(domain.vcpu.max)) {
         return Err(unsupported("CPU topology doesn't match maximum vcpu count"));
     }
+    if domain.vcpu.current == Some(0) {
+        return Err(unsupported("vcpu 0 can't be offline"));
+    }
     for vcpu in domain.vcpus.iter().flat_map(|vcpus| &vcpus.list) {
         if vcpu.id >= domain.vcpu.max {
-            return Err(unsupported(format!(
+            return Err(xml_error(format!(
                 "vcpu id '{}' is out of range of maximum vcpu count",
                 vcpu.id
             )));
@@ -35,6 +38,9 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         }
         if vcpu.id == 0 && vcpu.hotpluggable == YesNo::Yes {
             return Err(unsupported("vcpu0 can't be hotpluggable"));
+        }
+        if vcpu.id == 0 && vcpu.order.is_some_and(|order| order != 1) {
+            return Err(unsupported("vcpu0 must be enabled first"));
         }
         if vcpu.enabled == YesNo::No && vcpu.hotpluggable == YesNo::No {
             return Err(unsupported(format!(

@@ -91,6 +91,7 @@ pub fn baseline(
         own.retain(|name| !named.missing.contains(name));
         own.sort();
         named.extra.extend(own);
+        named.extra.sort();
     }
     Ok(Baseline {
         cpu: named,
@@ -166,7 +167,7 @@ mod tests {
             migratable: true,
         };
         let all = with(&[small], manner);
-        assert_eq!(all.cpu.extra, ["c", "a"]);
+        assert_eq!(all.cpu.extra, ["a", "c"]);
     }
 
     #[test]

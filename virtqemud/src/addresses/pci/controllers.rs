@@ -70,8 +70,11 @@ pub(super) fn fill_gaps(domain: &mut Domain, board: Board) -> Result<()> {
 }
 
 /// Fills in what follows from a controller's number and place.
-pub(super) fn complete(domain: &mut Domain, _board: Board, context: &Context) -> Result<()> {
+pub(super) fn complete(domain: &mut Domain, board: Board, context: &Context) -> Result<()> {
     let bus_numbers = bus_numbers(domain);
+    if board == Board::Pseries {
+        number_host_bridges(domain);
+    }
     for controller in &mut domain.devices.controllers {
         if controller.kind != ControllerKind::Pci {
             continue;
@@ -82,7 +85,7 @@ pub(super) fn complete(domain: &mut Domain, _board: Board, context: &Context) ->
         let index = controller.index();
         let byte = u8::try_from(index).unwrap_or(u8::MAX);
         let place = controller.info.pci().copied();
-        if let Some(name) = model_name(model, context) {
+        if let Some(name) = model_name(model, board, context) {
             controller.model_name.get_or_insert(ModelName { name });
         }
         match model {
@@ -115,6 +118,26 @@ pub(super) fn complete(domain: &mut Domain, _board: Board, context: &Context) ->
         }
     }
     Ok(())
+}
+
+/// Each host bridge of a pSeries guest has an index of its own; the first one's is 0.
+fn number_host_bridges(domain: &mut Domain) {
+    let bridges = domain.devices.controllers.iter_mut();
+    let mut bridges: Vec<&mut Controller> = bridges
+        .filter(|controller| controller.has_model(ControllerModel::PciRoot))
+        .collect();
+    let index = |bridge: &Controller| bridge.target.as_ref().and_then(|target| target.index);
+    let mut taken: Vec<u8> = bridges.iter().filter_map(|bridge| index(bridge)).collect();
+    for bridge in &mut bridges {
+        if index(bridge).is_some() {
+            continue;
+        }
+        let from = u8::from(bridge.index() > 0);
+        if let Some(free) = (from..=30).find(|number| !taken.contains(number)) {
+            taken.push(free);
+            bridge.target_mut().index = Some(free);
+        }
+    }
 }
 
 /// First bus behind each expander: counted down from 254, with room for what is behind it.
@@ -151,8 +174,9 @@ fn bus_numbers(domain: &Domain) -> Vec<(u32, u8)> {
     numbers
 }
 
-fn model_name(model: ControllerModel, context: &Context) -> Option<PciModelName> {
+fn model_name(model: ControllerModel, board: Board, context: &Context) -> Option<PciModelName> {
     Some(match model {
+        ControllerModel::PciRoot if board == Board::Pseries => PciModelName::SpaprPciHostBridge,
         ControllerModel::PciBridge => PciModelName::PciBridge,
         ControllerModel::DmiToPciBridge => PciModelName::I82801b11Bridge,
         ControllerModel::PcieToPciBridge => PciModelName::PciePciBridge,

@@ -129,6 +129,11 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
         let elsewhere = info
             .and_then(|i| i.address.as_ref())
             .is_some_and(|a| !matches!(a, Address::Pci(_)));
+        // A mainframe's PCI is for devices that say so.
+        let open = info.is_some_and(|i| i.address.is_none());
+        if board == Board::S390Ccw && open {
+            return;
+        }
         if !elsewhere {
             all.push(Wanted { device, flags });
         }

@@ -1,0 +1,93 @@
+//! Registers on the virtual I/O bus of pSeries guests.
+//!
+//! Each kind of device has a range that it counts in from, in steps of 0x1000 (SPAPR's `reg`
+//! properties as QEMU has them).
+
+use crate::board::Board;
+use std::collections::HashSet;
+use virt_domain::Domain;
+use virt_domain::devices::address::{Address, SpaprVioAddress};
+use virt_domain::devices::chardev::SerialType;
+use virt_domain::devices::controller::{ControllerKind, ControllerModel};
+use virt_domain::devices::info::DeviceInfo;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+const INTERFACES: u64 = 0x1000;
+const DISKS: u64 = 0x2000;
+const NVRAM: u64 = 0x3000;
+const SERIALS: u64 = 0x3000_0000;
+const STEP: u64 = 0x1000;
+
+/// Gives every device on that bus a register that has none.
+///
+/// # Errors
+/// XML_ERROR where two devices have the same one.
+pub(super) fn assign(domain: &mut Domain) -> Result<()> {
+    if Board::of(domain) != Board::Pseries {
+        return Ok(());
+    }
+    let mut taken = HashSet::new();
+    for (info, _) in infos(domain) {
+        if let Some(Address::SpaprVio(SpaprVioAddress { reg: Some(reg) })) = info.address
+            && !taken.insert(reg)
+        {
+            return Err(Error::new(
+                ErrorCode::XmlError,
+                ErrorDomain::Domain,
+                format!("spapr-vio address {reg:#x} already in use"),
+            ));
+        }
+    }
+    for (info, first) in infos(domain) {
+        let is_open = matches!(
+            info.address,
+            None | Some(Address::SpaprVio(SpaprVioAddress { reg: None }))
+        );
+        if !is_open {
+            continue;
+        }
+        // There are fewer devices than registers.
+        let reg = (0..)
+            .map(|n| first + n * STEP)
+            .find(|reg| taken.insert(*reg));
+        info.address = Some(Address::SpaprVio(SpaprVioAddress { reg }));
+    }
+    // The first console may be the first serial port by its other name.
+    let serial = domain.devices.serials.first();
+    let address = serial.and_then(|serial| serial.info.address.clone());
+    if let (Some(address), Some(console)) = (address, domain.devices.consoles.first_mut())
+        && matches!(console.info.address, Some(Address::SpaprVio(_)))
+    {
+        console.info.address = Some(address);
+    }
+    Ok(())
+}
+
+/// The devices on that bus with the first register of their kind.
+fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, u64)> {
+    let d = &mut domain.devices;
+    let mut all: Vec<(&mut DeviceInfo, u64)> = Vec::new();
+    let interfaces = d.interfaces.iter_mut();
+    all.extend(
+        interfaces
+            .filter(|interface| interface.model.as_deref() == Some("spapr-vlan"))
+            .map(|interface| (&mut interface.info, INTERFACES)),
+    );
+    let controllers = d.controllers.iter_mut();
+    all.extend(
+        controllers
+            .filter(|controller| {
+                controller.kind == ControllerKind::Scsi
+                    && controller.model == Some(ControllerModel::Ibmvscsi)
+            })
+            .map(|controller| (&mut controller.info, DISKS)),
+    );
+    let serials = d.serials.iter_mut();
+    all.extend(
+        serials
+            .filter(|serial| serial.target.kind == Some(SerialType::SpaprVioSerial))
+            .map(|serial| (&mut serial.info, SERIALS)),
+    );
+    all.extend(d.nvram.iter_mut().map(|nvram| (&mut nvram.info, NVRAM)));
+    all
+}
