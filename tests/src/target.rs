@@ -62,11 +62,11 @@ pub fn build_ours() {
             return;
         };
         let built = Command::new(cargo)
-            .args(["build", "-q", "-p", "virtqemud"])
+            .args(["build", "-q", "-p", "virtqemud", "-p", "virtlockd"])
             .status();
         assert!(
             built.is_ok_and(|status| status.success()),
-            "cargo build -p virtqemud"
+            "cargo build -p virtqemud -p virtlockd"
         );
     });
 }
