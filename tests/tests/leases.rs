@@ -55,7 +55,9 @@ impl Lockd {
         let log = self.host.path("lockd.log");
         self.pid = self.host.keeper().spawn(&words, &[], &log);
         let socket = self.socket();
-        eventually("virtlockd's socket", || UnixStream::connect(&socket).is_ok());
+        eventually("virtlockd's socket", || {
+            UnixStream::connect(&socket).is_ok()
+        });
     }
 
     fn socket(&self) -> PathBuf {
@@ -108,7 +110,9 @@ struct Plain(UnixStream);
 impl Plain {
     fn new(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
         Self(stream)
     }
 
@@ -169,7 +173,11 @@ fn release(path: &Path) -> ReleaseResourceArgs {
 
 /// Whether anyone has the lock, as libvirt would find out.
 fn is_locked(path: &Path) -> bool {
-    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
     let lock = nix::libc::flock {
         l_type: nix::libc::F_WRLCK as i16,
         l_whence: nix::libc::SEEK_SET as i16,
@@ -215,7 +223,9 @@ fn the_second_guest_is_told_who_has_the_disk_whatever_happens_to_the_daemons() {
     if !is_root() {
         return skipped("needs root: a session has no virtlockd");
     }
-    let Some(host) = host_with_locks() else { return };
+    let Some(host) = host_with_locks() else {
+        return;
+    };
     let mut lockd = Lockd::start(host);
     lockd.host.start_daemon();
     let image = image(&lockd.host, "disk.raw");
@@ -261,7 +271,9 @@ fn the_second_guest_is_told_who_has_the_disk_whatever_happens_to_the_daemons() {
 
 #[test]
 fn a_client_in_whatever_state_notices_no_replacement() {
-    let Some(host) = host_with_locks() else { return };
+    let Some(host) = host_with_locks() else {
+        return;
+    };
     let lockd = Lockd::start(host);
     let socket = lockd.socket();
     let (held, wanted) = (image(&lockd.host, "held"), image(&lockd.host, "wanted"));
@@ -297,10 +309,14 @@ fn a_client_in_whatever_state_notices_no_replacement() {
 
 #[test]
 fn replacements_amid_a_storm_of_calls_cost_no_call() {
-    let Some(host) = host_with_locks() else { return };
+    let Some(host) = host_with_locks() else {
+        return;
+    };
     let lockd = Lockd::start(host);
     let socket = lockd.socket();
-    let images: Vec<_> = (0..4).map(|n| image(&lockd.host, &format!("i{n}"))).collect();
+    let images: Vec<_> = (0..4)
+        .map(|n| image(&lockd.host, &format!("i{n}")))
+        .collect();
     let over = std::sync::atomic::AtomicBool::new(false);
     let calls = std::thread::scope(|scope| {
         let clients: Vec<_> = images
@@ -330,13 +346,17 @@ fn replacements_amid_a_storm_of_calls_cost_no_call() {
     });
     assert!(calls > 0);
     assert!(images.iter().all(|image| !is_locked(image)));
-    let open = fs::read_dir(format!("/proc/{}/fd", lockd.pid)).unwrap().count();
+    let open = fs::read_dir(format!("/proc/{}/fd", lockd.pid))
+        .unwrap()
+        .count();
     assert!(open < 40, "{open} descriptors are open");
 }
 
 #[test]
 fn a_program_that_cannot_take_over_is_not_started() {
-    let Some(host) = host_with_locks() else { return };
+    let Some(host) = host_with_locks() else {
+        return;
+    };
     let mut lockd = Lockd::start(host);
     lockd.end(Signal::SIGTERM);
     // One that can be replaced on disk.
@@ -361,7 +381,9 @@ fn a_program_that_cannot_take_over_is_not_started() {
 
 #[test]
 fn names_and_callers_that_are_not_meant_well_are_refused() {
-    let Some(host) = host_with_locks() else { return };
+    let Some(host) = host_with_locks() else {
+        return;
+    };
     let lockd = Lockd::start(host);
     let space = lockd.host.path("space").to_string_lossy().into_owned();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -374,7 +396,10 @@ fn names_and_callers_that_are_not_meant_well_are_refused() {
             path: space.clone(),
         };
         connection.call::<CreateLockspace>(&create).await.unwrap();
-        connection.call::<Register>(&owner("evil", 1)).await.unwrap();
+        connection
+            .call::<Register>(&owner("evil", 1))
+            .await
+            .unwrap();
         for name in ["../evil", "/evil", "..", "", "a/b"] {
             let acquire = AcquireResourceArgs {
                 path: space.clone(),

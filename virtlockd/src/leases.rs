@@ -197,3 +197,6 @@ impl Inner {
         self.spaces.restore(name, taken.holder, mode, kept, || lock)
     }
 }
+
+#[cfg(test)]
+mod tests;
