@@ -136,6 +136,25 @@ impl Group {
             }
             folder.make(&folder.path)?;
         }
+        self.is_made();
+        Ok(())
+    }
+
+    /// Makes the group in one that systemd made and that has processes in it: what it passes on is
+    /// left as it is until they are gone from it ([`Group::pass_on`]). A controller of threads among
+    /// it would have no process enter the new group.
+    ///
+    /// # Errors
+    /// As [`Group::create`].
+    pub(crate) fn create_inside(&mut self) -> Result<()> {
+        for folder in &self.folders {
+            folder.make(&folder.path)?;
+        }
+        self.is_made();
+        Ok(())
+    }
+
+    fn is_made(&mut self) {
         self.forget_what_is_not_there();
         for folder in &self.folders {
             if folder.controllers.contains(&Controller::Memory) && !folder.unified {
@@ -143,7 +162,6 @@ impl Group {
                 let _ = file::write(&folder.path, "memory.use_hierarchy", "1");
             }
         }
-        Ok(())
     }
 
     /// Makes what is missing of a group that others made, and of the groups above it.

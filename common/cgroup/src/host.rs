@@ -166,7 +166,7 @@ impl Host {
         let parents = path.split('/').filter(|part| !part.is_empty()).count() - 1;
         outer.complete(parents)?;
         let mut group = outer.child("libvirt");
-        group.create(0)?;
+        group.create_inside()?;
         group.add_process(leader)?;
         // With the process gone from it, the scope may pass its controllers on.
         group.pass_on(&outer);

@@ -16,7 +16,7 @@ use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::memory::MemoryDevice;
 use crate::qmp::monitor::Ready;
 use crate::qmp::{Monitor, QmpError};
-use crate::tuning::groups;
+use crate::tuning::{groups, scheduling};
 
 /// How long QEMU may take to come up, as with the stock daemon; guests whose memory is allocated
 /// at start get more.
@@ -198,6 +198,12 @@ impl Body {
             }
             for iothread in iothreads.iter() {
                 groups::place_iothread(placed, &live.domain, iothread)?;
+            }
+            if let Some(how) = scheduling::of_emulator(&live.domain) {
+                let vcpus = vcpus.iter().map(|vcpu| vcpu.thread);
+                let others = vcpus.chain(iothreads.iter().map(|one| one.thread));
+                let others: Vec<i32> = others.collect();
+                scheduling::set_others(live.qemu.process.pid(), &others, how)?;
             }
             Ok(())
         });

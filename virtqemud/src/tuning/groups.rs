@@ -6,7 +6,7 @@ use virt_domain::numatune::NumaMode;
 use virt_domain::{Domain, NumberSet};
 use virt_error::Result;
 
-use super::{affinity, blkio, host, memory};
+use super::{affinity, blkio, host, memory, scheduling};
 use crate::guest::{IothreadThread, Vcpu};
 
 /// Period and quota of one kind of thread, in microseconds.
@@ -150,7 +150,11 @@ pub(crate) fn place_vcpu(placed: Option<&Placed>, domain: &Domain, vcpu: &Vcpu) 
         let group = threads(placed, &of_vcpu(vcpu.index), domain, cpus, bandwidth)?;
         group.add_thread(vcpu.thread)?;
     }
-    pin(domain, vcpu.thread, cpus)
+    pin(domain, vcpu.thread, cpus)?;
+    match scheduling::of_vcpu(domain, vcpu.index) {
+        Some(how) => scheduling::set(vcpu.thread, how),
+        None => Ok(()),
+    }
 }
 
 /// Puts an I/O thread where the definition says.
@@ -173,7 +177,11 @@ pub(crate) fn place_iothread(
         let group = threads(placed, &name, domain, cpus, bandwidth)?;
         group.add_thread(iothread.thread)?;
     }
-    pin(domain, iothread.thread, cpus)
+    pin(domain, iothread.thread, cpus)?;
+    match scheduling::of_iothread(domain, iothread.id) {
+        Some(how) => scheduling::set(iothread.thread, how),
+        None => Ok(()),
+    }
 }
 
 /// Pins a thread of QEMU's; one that may run anywhere does not stay where QEMU's main thread is.

@@ -21,15 +21,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
 /// The first element that asks for what is not kept.
 fn unmet(domain: &Domain) -> Option<&'static str> {
     let tune = domain.cputune.as_ref();
-    let asked: [(bool, &str); 4] = [
-        (
-            tune.is_some_and(|t| {
-                t.emulatorsched.is_some()
-                    || !t.vcpuscheds.is_empty()
-                    || !t.iothreadscheds.is_empty()
-            }),
-            "cputune/vcpusched",
-        ),
+    let asked: [(bool, &str); 3] = [
         (
             tune.is_some_and(|t| !t.cachetunes.is_empty()),
             "cputune/cachetune",
@@ -78,14 +70,12 @@ mod tests {
             "<cputune><shares>2048</shares><quota>5000</quota></cputune>",
             "<memtune><hard_limit>2048</hard_limit></memtune>",
             "<blkiotune><weight>500</weight></blkiotune>",
+            "<cputune><vcpusched vcpus='0' scheduler='fifo' priority='1'/></cputune>",
+            "<perf/>",
             "<resource><partition>/machine/prod</partition></resource>",
         ] {
             assert_eq!(of(kept), None, "{kept}");
         }
-        assert_eq!(
-            of("<cputune><vcpusched vcpus='0' scheduler='fifo' priority='1'/></cputune>"),
-            Some("cputune/vcpusched")
-        );
         assert_eq!(
             of("<perf><event name='cmt' enabled='yes'/></perf>"),
             Some("perf")
