@@ -94,10 +94,11 @@ fn total(live: &Live) -> Result<Vec<TypedParam>> {
 /// By processor of the host: all of the guest's time and that of its virtual processors.
 fn by_cpu(live: &Live) -> Result<(Vec<u64>, Vec<u64>)> {
     let groups = live.qemu.groups.as_ref().ok_or_else(|| {
+        // As where groups don't count it.
         Error::new(
-            ErrorCode::OperationInvalid,
-            ErrorDomain::Qemu,
-            "cgroup CPUACCT controller is not mounted",
+            ErrorCode::OperationUnsupported,
+            ErrorDomain::Cgroup,
+            "operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'",
         )
     })?;
     let all = groups.group().cpu_usage_by_cpu()?;
