@@ -6,7 +6,7 @@ mod nodes;
 mod storage;
 
 pub(crate) use nodes::last_of;
-pub(crate) use storage::is_narrow;
+pub(crate) use storage::{disk_alias, is_narrow};
 
 use virt_domain::Domain;
 use virt_error::Result;

@@ -73,7 +73,8 @@ fn controller_alias(board: Board, controller: &Controller) -> String {
     }
 }
 
-fn disk_alias(disk: &Disk, controllers: &[Controller]) -> String {
+/// The name a disk gets that has none.
+pub(crate) fn disk_alias(disk: &Disk, controllers: &[Controller]) -> String {
     let DriveAddress {
         controller,
         bus,

@@ -223,7 +223,9 @@ fn device(
         let digits = wwn.trim_start_matches("0x");
         props.put("wwn", u64::from_str_radix(digits, 16).unwrap_or(0));
     }
-    if let Some(on) = write_cache(disk.cache()) {
+    // A SCSI unit that takes the guest's commands has its own cache.
+    let is_unit = disk.device == DiskDevice::Lun && disk.bus() == DiskBus::Scsi;
+    if let Some(on) = write_cache(disk.cache()).filter(|_| !is_unit) {
         props.put("write-cache", on_off(on));
     }
     if let Some(geometry) = &disk.geometry {

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Map;
+use virt_domain::Domain;
+use virt_domain::devices::disk::Disk;
+use virt_domain::devices::storage::StorageKind;
 use virt_driver::{Guest as _, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -26,8 +29,10 @@ use crate::process::log::GuestLog;
 use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::monitor::Ready;
 use crate::qmp::{Monitor, QmpError};
+use crate::start::secrets::find_volume;
 use crate::start::{self, back_ends};
 use crate::status::Status;
+use crate::storage::{overlays, volumes};
 use crate::tuning;
 
 /// How long the daemon's start waits for guests to answer. Those that don't are stuck, or busy
@@ -333,10 +338,34 @@ fn belongings(driver: &Arc<Driver>, status: &Status, short_name: &str) -> Belong
         }
     }
     back_ends::belong(driver, domain, short_name, &mut belongings);
-    if let Some(ownership) = &driver.ownership {
-        belongings.given(ownership.given(domain));
+    for overlay in overlays::files(domain) {
+        belongings.file(overlay);
     }
+    give_back(driver, domain, &mut belongings);
     belongings
+}
+
+/// The guest's files are given back at its end. Where volumes are is asked again then: the status
+/// file only names them.
+fn give_back(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
+    let Some(ownership) = &driver.ownership else {
+        return;
+    };
+    let is_volume = |disk: &Disk| disk.kind == StorageKind::Volume;
+    if !domain.devices.disks.iter().any(is_volume) {
+        belongings.given(ownership.given(domain));
+        return;
+    }
+    let (driver, mut domain) = (Arc::clone(driver), domain.clone());
+    belongings.at_end(move || {
+        let find = &mut |pool: &str, volume: &str| find_volume(&driver.neighbours, pool, volume);
+        if let Err(error) = volumes::resolve(&mut domain, false, find) {
+            tracing::warn!(guest = %domain.name, %error, "volumes may keep QEMU's user as owner");
+        }
+        if let Some(ownership) = &driver.ownership {
+            ownership.given(&domain).give_back();
+        }
+    });
 }
 
 /// The guest's control groups, which go with it.

@@ -22,6 +22,18 @@ pub struct SaveOptions {
     pub document: Option<Box<Domain>>,
 }
 
+/// What a guest writes to a transient disk goes with its QEMU.
+fn check_disks(domain: &Domain) -> Result<()> {
+    if domain.devices.disks.iter().all(|d| d.transient.is_none()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorCode::OperationInvalid,
+        ErrorDomain::Qemu,
+        "migration with transient disk is not supported",
+    ))
+}
+
 impl Guest {
     /// Saves the guest to a file and ends it.
     ///
@@ -32,7 +44,7 @@ impl Guest {
         let format = self.driver().conf.save_image_format;
         self.run("save", move |body| {
             Box::pin(async move {
-                body.live()?;
+                check_disks(&body.live()?.domain)?;
                 body.save(&path, format, options).await
             })
         })
@@ -47,7 +59,7 @@ impl Guest {
         let format = self.driver().conf.save_image_format;
         self.run("managed save", move |body| {
             Box::pin(async move {
-                body.live()?;
+                let live = body.live()?;
                 if body.guest().snapshot().definition.is_none() {
                     return Err(Error::new(
                         ErrorCode::OperationInvalid,
@@ -55,6 +67,7 @@ impl Guest {
                         "cannot do managed save for transient domain",
                     ));
                 }
+                check_disks(&live.domain)?;
                 let path = body.driver().folders.managed_save(&body.name());
                 body.save(&path, format, options).await?;
                 body.change(|snapshot| snapshot.managed_save = true);

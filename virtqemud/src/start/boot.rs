@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use virt_domain::Domain;
 use virt_domain::lifecycle::LifecycleAction;
-use virt_driver::{Guest as _, Paused, Running as RunReason, Shutoff, State};
+use virt_driver::{Event, Guest as _, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::prepare::{self, Forked};
@@ -24,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a QEMU that closed its monitor may take to end by itself.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// `virConnectDomainEventDiskChangeReason`: a medium was missing, or a whole disk.
+const MISSING_ON_START: i32 = 0;
+const DROPPED_ON_START: i32 = 1;
 
 /// And for each GiB of memory.
 const PATIENCE_PER_GIB: Duration = Duration::from_secs(1);
@@ -60,7 +64,7 @@ impl Body {
             let forked = prepare::fork(&driver, &caps, domain, id, &origin, reset);
             forked.map(|forked| (forked, origin))
         });
-        let (forked, origin) = match forked.await {
+        let (mut forked, origin) = match forked.await {
             Ok(Ok(forked)) => forked,
             failed => {
                 self.change(|snapshot| snapshot.state = State::Shutoff(Shutoff::Failed));
@@ -70,7 +74,20 @@ impl Body {
                 });
             }
         };
+        let dropped = std::mem::take(&mut forked.dropped);
         let ready = self.adopt(id, forked, &plan.caps)?;
+        for medium in dropped {
+            self.emit(Event::DiskChange {
+                old: Some(medium.path),
+                new: None,
+                alias: medium.alias,
+                reason: if medium.drive_stays {
+                    MISSING_ON_START
+                } else {
+                    DROPPED_ON_START
+                },
+            });
+        }
         let came_up = self.come_up(ready, origin, plan.paused).await;
         if let Err(error) = came_up {
             let error = self.give_up(error).await;

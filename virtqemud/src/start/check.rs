@@ -39,9 +39,6 @@ pub(super) fn disks(domain: &Domain, config: &DriverConfig) -> Result<()> {
         ));
     }
     for disk in &domain.devices.disks {
-        if disk.transient.is_some() {
-            return Err(not_yet(disk, "<transient/> is"));
-        }
         for source in sources(disk) {
             match source.place() {
                 Location::Nvme {

@@ -27,6 +27,7 @@ use crate::process::log::{GuestLog, Versions};
 use crate::process::{Place, Process, Program, Stdio};
 use crate::secrets::{MasterKey, Secrets};
 use crate::status::Kept;
+use crate::storage::{Dropped, overlays};
 use crate::tuning::{affinity, groups, host, requirements};
 use crate::{aliases, define, storage};
 
@@ -41,6 +42,8 @@ pub(super) struct Forked {
     pub(super) log: GuestLog,
     pub(super) kept: Kept,
     pub(super) taints: Vec<Taint>,
+    /// Media that were missing and may be missing.
+    pub(super) dropped: Vec<Dropped>,
     /// Its control groups.
     pub(super) groups: Option<Arc<Placed>>,
 }
@@ -122,6 +125,13 @@ pub(super) fn fork(
     }
     back_ends::networks(driver, &mut domain, &mut belongings)?;
     aliases::assign(&mut domain)?;
+    overlays::put(&mut domain, &mut |overlay| {
+        belongings.file(overlay);
+        match ownership {
+            Some(ownership) => ownership.hand_over(overlay),
+            None => Ok(()),
+        }
+    })?;
     host_devices(driver, &domain, &mut belongings)?;
     let screens = back_ends::before(
         driver,
@@ -240,6 +250,7 @@ pub(super) fn fork(
         log,
         kept,
         taints,
+        dropped,
         groups,
     })
 }

@@ -4,8 +4,10 @@
 
 use super::image::{self, BackingRef, Broken};
 use super::{head, location};
+use crate::aliases::disk_alias;
 use std::collections::HashSet;
 use virt_domain::Domain;
+use virt_domain::devices::controller::Controller;
 use virt_domain::devices::disk::{Disk, DiskDevice};
 use virt_domain::devices::storage::{
     BackingImage, BackingStore, Format, Location, StartupPolicy, StorageFormat, StorageSource,
@@ -20,6 +22,8 @@ const MAX_DEPTH: usize = 200;
 pub struct Dropped {
     /// The disk's name, `hda`.
     pub name: String,
+    /// The disk's alias.
+    pub alias: String,
     /// What was missing.
     pub path: String,
     /// The drive stayed, without a medium; otherwise the whole disk is gone.
@@ -35,8 +39,9 @@ pub struct Dropped {
 /// for a chain that does not end, OPERATION_INVALID for one whose format nobody says.
 pub fn prepare(domain: &mut Domain, owner: (u32, u32), boot: bool) -> Result<Vec<Dropped>> {
     let mut dropped = Vec::new();
-    for disk in &mut domain.devices.disks {
-        if let Some(drop) = drop_missing(disk, boot) {
+    let devices = &mut domain.devices;
+    for disk in &mut devices.disks {
+        if let Some(drop) = drop_missing(disk, &devices.controllers, boot) {
             dropped.push(drop);
             continue;
         }
@@ -61,19 +66,19 @@ pub(super) fn may_be_missing(disk: &Disk, boot: bool) -> bool {
     }
 }
 
-fn drop_missing(disk: &mut Disk, boot: bool) -> Option<Dropped> {
+fn drop_missing(disk: &mut Disk, controllers: &[Controller], boot: bool) -> Option<Dropped> {
     if !may_be_missing(disk, boot) {
         return None;
     }
     let path = disk.source.as_ref()?.path()?;
     match std::fs::metadata(path) {
         Ok(_) => None,
-        Err(_) => Some(drop_medium(disk)),
+        Err(_) => Some(drop_medium(disk, controllers)),
     }
 }
 
 /// Takes away a source that is missing; whether the disk itself goes is told.
-pub(super) fn drop_medium(disk: &mut Disk) -> Dropped {
+pub(super) fn drop_medium(disk: &mut Disk, controllers: &[Controller]) -> Dropped {
     let source = disk.source.as_ref();
     let path = source.and_then(|s| s.path().or(s.shown()));
     let path = path.unwrap_or_default().to_owned();
@@ -87,6 +92,10 @@ pub(super) fn drop_medium(disk: &mut Disk) -> Dropped {
     }
     Dropped {
         name: disk.name().to_owned(),
+        alias: match disk.info.alias() {
+            Some(alias) => alias.to_owned(),
+            None => disk_alias(disk, controllers),
+        },
         path,
         drive_stays,
     }

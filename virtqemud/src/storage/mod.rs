@@ -6,6 +6,7 @@
 pub mod chain;
 pub mod image;
 pub mod location;
+pub mod overlays;
 pub mod usage;
 pub mod volumes;
 

@@ -27,13 +27,14 @@ pub type Find<'a> = dyn FnMut(&str, &str) -> Result<Option<Volume>> + 'a;
 pub fn resolve(domain: &mut Domain, boot: bool, find: &mut Find) -> Result<Vec<Dropped>> {
     let mut dropped = Vec::new();
     let mut gone = Vec::new();
-    for (at, disk) in domain.devices.disks.iter_mut().enumerate() {
+    let devices = &mut domain.devices;
+    for (at, disk) in devices.disks.iter_mut().enumerate() {
         match of_disk(disk, find) {
             Ok(()) => {}
             Err(error) if !may_be_missing(disk, boot) => return Err(error),
             Err(error) => {
                 tracing::info!(disk = disk.name(), %error, "dropped as its startupPolicy says");
-                let what = drop_medium(disk);
+                let what = drop_medium(disk, &devices.controllers);
                 if !what.drive_stays {
                     gone.push(at);
                 }

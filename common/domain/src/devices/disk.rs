@@ -599,7 +599,7 @@ impl Disk {
             )));
         }
         let bus = self.bus();
-        if self.target.tray.is_some()
+        if self.target.tray == Some(Tray::Open)
             && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
         {
             return Err(unsupported("tray is only valid for cdrom and floppy"));
