@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+/// Keys whose values are numbers of descriptors.
+const DESCRIPTORS: &[&str] = &["fd", "fds", "vhostfd", "vhostfds"];
+
 /// One option with its value taken apart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Word {
@@ -35,7 +38,11 @@ pub fn words(line: &str) -> Vec<Word> {
             }
             _ => keys(&word),
         };
-        for (key, value) in parts {
+        for (key, mut value) in parts {
+            // Which number a descriptor has is nobody's business; whether there is one is.
+            if DESCRIPTORS.contains(&key.trim_start_matches('.')) {
+                value = super::compare::anonymous(&value);
+            }
             // The environment has many values before the first option.
             let key = if found[last].option.starts_with('-') {
                 key

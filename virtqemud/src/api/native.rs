@@ -1,9 +1,13 @@
 //! The command line a definition stands for: `virsh domxml-to-native`.
+//!
+//! As the stock daemon's it is one for people to read: nothing is opened or looked at, files and
+//! sockets are named, and every interface is a bare tap, whatever it is connected to.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use virt_domain::Domain;
+use virt_domain::devices::interface::{Interface, InterfaceSource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{ConnectDomainXmlToNative, ConnectDomainXmlToNativeRet};
 use virt_rpc::server::{Call, Router};
@@ -18,9 +22,10 @@ use crate::caps::QemuCaps;
 use crate::define::{self, Context, Origin};
 use crate::definitions::{self, off_thread};
 use crate::driver::Driver;
+use crate::ports::Ports;
 use crate::secrets::{MasterKey, Secrets};
 use crate::start::secrets::{KeptSecrets, find_volume};
-use crate::{aliases, storage};
+use crate::{addresses, aliases, prepare, storage};
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.task::<ConnectDomainXmlToNative, _, _>(to_native);
@@ -49,7 +54,7 @@ async fn to_native(
     })
 }
 
-/// What a start would execute; nothing is made or opened. Looks at the images of disks: blocks.
+/// What a start would execute; nothing is made or opened. Looks for firmware: blocks.
 fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Result<CommandLine> {
     domain.inactive();
     let context = Context {
@@ -58,20 +63,27 @@ fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Re
         origin: Origin::Stored,
         random: virt_domain::random,
     };
+    if !domain.devices.interfaces.is_empty() {
+        domain.devices.interfaces = domain.devices.interfaces.iter().map(bare).collect();
+        addresses::assign(&mut domain, &context)?;
+    }
     define::resolve(&mut domain, &context, &|| {
         driver.host_state.cpu_map_at_once()
     })?;
     let find = &mut |pool: &str, volume: &str| find_volume(&driver.neighbours, pool, volume);
     storage::volumes::resolve(&mut domain, true, find)?;
-    // An image that is not there yet keeps nobody from seeing the command line.
-    let mut with_images = domain.clone();
-    let owner = (0, 0);
-    if storage::prepare(&mut with_images, owner, true).is_ok() {
-        domain = with_images;
-    }
     aliases::assign(&mut domain)?;
     let short_name = short_name(-1, &domain.name);
     let guest_dir = driver.folders.guest(&short_name);
+    prepare::prepare(&mut domain, &driver.config, &short_name, &guest_dir);
+    let conf = &driver.conf;
+    let tls = driver.config.spice_tls;
+    Ports::choose_unasked(conf.display_ports, conf.websocket_ports, &mut domain, tls)?;
+    if let Some(vsock) = &mut domain.devices.vsock
+        && vsock.is_auto()
+    {
+        vsock.cid = Some(0);
+    }
     let monitor = guest_dir.join("monitor.sock");
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut numbered = Numbered(FIRST_DESCRIPTOR);
@@ -105,6 +117,19 @@ fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Re
     Ok(line)
 }
 
+/// The interface as a tap device that somebody else made: only its card and address are kept.
+fn bare(interface: &Interface) -> Interface {
+    let ethernet = InterfaceSource::Ethernet {
+        ips: Vec::new(),
+        routes: Vec::new(),
+    };
+    Interface {
+        mac: interface.mac.clone(),
+        model: interface.model.clone(),
+        ..Interface::new(ethernet)
+    }
+}
+
 /// A person who runs the line has no socket open: the path it would be at is told instead.
 fn name_monitor(line: &mut CommandLine, path: &Path) {
     let opened = format!("fd={MONITOR_DESCRIPTOR}");
@@ -131,6 +156,10 @@ impl Numbered {
 }
 
 impl Descriptors for Numbered {
+    fn names_files(&self) -> bool {
+        true
+    }
+
     fn listen_unix(&mut self, _: &str, _: &Path) -> Result<i32> {
         Ok(self.next())
     }
@@ -139,17 +168,16 @@ impl Descriptors for Numbered {
         Ok(self.next())
     }
 
-    fn tap(&mut self, _: &str, queues: u32, vhost: VhostNet) -> Result<TapFds> {
-        let tap = (0..queues).map(|_| self.next()).collect();
-        let vhost = match vhost {
-            VhostNet::No => Vec::new(),
-            _ => (0..queues).map(|_| self.next()).collect(),
-        };
-        Ok(TapFds { tap, vhost })
+    fn tap(&mut self, _: &str, queues: u32, _: VhostNet) -> Result<TapFds> {
+        Ok(TapFds {
+            tap: (0..queues).map(|_| self.next()).collect(),
+            vhost: Vec::new(),
+        })
     }
 
     fn vhost_vsock(&mut self, _: u32) -> Result<i32> {
-        Ok(self.next())
+        // The stock daemon shows that it opened none.
+        Ok(-1)
     }
 
     fn vhost_scsi(&mut self) -> Result<i32> {

@@ -76,16 +76,22 @@ pub(super) fn append(
     let id = format!("char{alias}");
     let mut form = form(b, context, source, alias, &id, purpose)?;
     if let Some(log) = &source.log {
-        let append = log.append.is_some_and(|a| a.is_on());
-        let fd =
-            context
+        let append = log.append;
+        if context.descriptors.names_files() {
+            form = form.both("logfile", "logfile", &log.file);
+            if let Some(append) = append {
+                form = form.switch("logappend", append.is_on());
+            }
+        } else {
+            let append = append.is_some_and(|a| a.is_on());
+            let file = Path::new(&log.file);
+            let fd = context
                 .descriptors
-                .char_file(alias, FileUse::Log, Path::new(&log.file), append)?;
-        let path = b.fdset(&[(fd, format!("{alias}-log"))]);
-        form.list.put("logfile", &path);
-        form.list.put("logappend", "on");
-        form.data.put("logfile", path);
-        form.data.put("logappend", true);
+                .char_file(alias, FileUse::Log, file, append)?;
+            let path = b.fdset(&[(fd, format!("{alias}-log"))]);
+            form = form.both("logfile", "logfile", &path);
+            form = form.switch("logappend", true);
+        }
     }
     finish(b, &id, form);
     Ok(id)
@@ -124,6 +130,13 @@ fn form(
             plain(kind).both("path", "device", path)
         }
         CharBackend::Pipe { path } => plain("pipe").both("path", "device", path),
+        CharBackend::File { path, append } if context.descriptors.names_files() => {
+            let form = plain("file").both("path", "out", path);
+            match append {
+                Some(append) => form.switch("append", append.is_on()),
+                None => form,
+            }
+        }
         CharBackend::File { path, append } => {
             let keep = append.is_some_and(|a| a.is_on());
             let used = FileUse::Source;
@@ -144,11 +157,16 @@ fn form(
             let path = path.as_deref().ok_or_else(|| no_path(alias))?;
             match mode {
                 SourceMode::Bind => {
-                    let fd = context.descriptors.listen_unix(alias, Path::new(path))?;
                     let mut form = plain("socket");
-                    form.list.put("fd", fd);
+                    let address = if context.descriptors.names_files() {
+                        form.list.put("path", path);
+                        json!({ "type": "unix", "data": { "path": path } })
+                    } else {
+                        let fd = context.descriptors.listen_unix(alias, Path::new(path))?;
+                        form.list.put("fd", fd);
+                        json!({ "type": "fd", "data": { "str": fd.to_string() } })
+                    };
                     form.list.word("server=on,wait=off");
-                    let address = json!({ "type": "fd", "data": { "str": fd.to_string() } });
                     form.data.put("addr", address);
                     form.data.put("server", true);
                     form.data.put("wait", false);

@@ -150,6 +150,12 @@ pub fn unknown_disk_group(name: &str) -> Error {
 /// # Errors
 /// Every method fails with the reason, which names the file or device and ends the start.
 pub trait Descriptors {
+    /// Whether nothing is opened, because the command line is for people to read: what a guest
+    /// would find open is named by its path then, as the stock daemon does.
+    fn names_files(&self) -> bool {
+        false
+    }
+
     /// A listening UNIX socket at `path` for the character device `alias`.
     fn listen_unix(&mut self, alias: &str, path: &Path) -> Result<i32>;
 

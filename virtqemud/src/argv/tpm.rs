@@ -41,6 +41,12 @@ fn append_backend(b: &mut Builder, context: &mut StartContext, tpm: &Tpm) -> Res
                 .with("cancel-path", cancel_path);
             b.option("-tpmdev", list.finish());
         }
+        // Without its program, for people to read.
+        TpmBackend::Emulator(_) if context.descriptors.names_files() => {
+            let nothing = OptionList::starting("null").with("id", CHARDEV);
+            b.option("-chardev", nothing.finish());
+            append_device(b, &id);
+        }
         TpmBackend::Emulator(emulator) => {
             let socket = emulator.socket.as_deref().ok_or_else(|| {
                 Error::new(
@@ -58,6 +64,10 @@ fn append_backend(b: &mut Builder, context: &mut StartContext, tpm: &Tpm) -> Res
 
 fn append_program(b: &mut Builder, id: &str, socket: &str) {
     character::append_unix(b, CHARDEV, socket, None);
+    append_device(b, id);
+}
+
+fn append_device(b: &mut Builder, id: &str) {
     let list = OptionList::starting("emulator")
         .with("id", id)
         .with("chardev", CHARDEV);

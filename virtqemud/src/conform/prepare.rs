@@ -23,17 +23,8 @@ pub(super) fn prepare(domain: &mut Domain, settings: &Settings) -> Result<()> {
             }
         }
     }
-    let mut ports = Ports::new((5900, 65535), (5700, 65535));
-    let spice = domain
-        .devices
-        .graphics
-        .iter()
-        .any(|g| g.kind() == virt_domain::devices::graphics::GraphicsType::Spice);
-    if spice {
-        // The made-up host gives this one to VNC alone.
-        ports.claim(5900);
-    }
-    ports.choose(domain, settings.config.spice_tls, |_| true)?;
+    let tls = settings.config.spice_tls;
+    Ports::choose_unasked((5900, 65535), (5700, 65535), domain, tls)?;
     for tpm in &mut domain.devices.tpms {
         if let TpmBackend::Emulator(emulator) = &mut tpm.backend {
             emulator.socket = Some("/dev/test".to_owned());

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
 use virt_domain::Domain;
-use virt_domain::devices::graphics::{Graphics, GraphicsKind, Listen};
+use virt_domain::devices::graphics::{Graphics, GraphicsKind, GraphicsType, Listen};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// What a port is for, each with a range of its own.
@@ -122,6 +122,29 @@ impl Ports {
             }
         }
         Ok(given)
+    }
+
+    /// As [`Ports::choose`] for a guest that nobody starts: whatever is taken, VNC gets the first
+    /// port and SPICE the ones behind it, as the stock daemon shows them.
+    ///
+    /// # Errors
+    /// As [`Ports::reserve`].
+    pub fn choose_unasked(
+        displays: (u16, u16),
+        websockets: (u16, u16),
+        domain: &mut Domain,
+        tls: bool,
+    ) -> Result<()> {
+        let mut ports = Self::new(displays, websockets);
+        ports.claim(displays.0);
+        for graphics in &mut domain.devices.graphics {
+            if graphics.kind() == GraphicsType::Vnc {
+                ports.release(&[displays.0]);
+            }
+            ports.choose_one(graphics, tls, &mut |_| true, &mut Vec::new())?;
+            ports.claim(displays.0);
+        }
+        Ok(())
     }
 
     fn choose_one(
