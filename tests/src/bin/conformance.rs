@@ -21,7 +21,8 @@ fn main() -> ExitCode {
     let Some(corpus) = Corpus::find() else {
         return ExitCode::FAILURE;
     };
-    let figures = corpus.run();
+    let folder = tempfile::tempdir().expect("a folder");
+    let figures = corpus.run(folder.path());
     println!("{}", Figures::table(&figures.primary));
     println!("{}", Figures::table(&figures.secondary));
     let kept = fs::read_to_string(Floor::FILE).unwrap_or_default();

@@ -5,7 +5,8 @@
 //!     cargo run -p virt-tests --bin differential -- FILE...
 //!
 //! Needs root and the distribution's libvirtd. `--own` leaves out the guests of the corpus,
-//! `--sentences` also lists refusals with other words, `--tries N` bounds what is spent on making a
+//! `--write-open` writes what CI's guests still show into `differential/open.txt`, `--sentences` also
+//! lists refusals with other words, `--tries N` bounds what is spent on making a
 //! guest small.
 
 #![allow(
@@ -16,7 +17,7 @@
 
 use lexopt::prelude::*;
 use virt_tests::differential::compare::compare;
-use virt_tests::differential::decisions::Decisions;
+use virt_tests::differential::decisions::{Decisions, Open};
 use virt_tests::differential::guests;
 use virt_tests::differential::minimise::Pair;
 use virt_tests::differential::run::Plan;
@@ -29,6 +30,7 @@ fn main() {
         tries: 150,
     };
     let mut sentences = false;
+    let mut write_open = false;
     let mut files = Vec::new();
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next().expect("arguments") {
@@ -41,6 +43,7 @@ fn main() {
             Long("guests") => plan.guests = u32::try_from(number(&mut arguments)).expect("so many"),
             Long("tries") => plan.tries = u32::try_from(number(&mut arguments)).expect("so many"),
             Long("own") => plan.corpus = false,
+            Long("write-open") => write_open = true,
             Long("sentences") => sentences = true,
             Value(file) => files.push(file),
             other => panic!("{other:?}: see the head of src/bin/differential.rs"),
@@ -53,6 +56,14 @@ fn main() {
             let text = std::fs::read_to_string(&file).expect("the guest's file");
             show(&mut pair, &text);
         }
+        return;
+    }
+    if write_open {
+        let report = Plan::CI.run(&Decisions::kept());
+        println!("{}", report.figures());
+        let causes = report.undecided().map(|cause| &cause.difference);
+        std::fs::write(Open::FILE, Open::text(report.undocumented(), causes))
+            .expect("write the list");
         return;
     }
     println!("seed {}", plan.seed);

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use super::figures::{Checked, Expects, Figures};
+use super::outputs;
 use crate::keeper::sibling;
 use crate::target::have;
 
@@ -91,31 +91,24 @@ impl Corpus {
         cases
     }
 
-    /// The runner with the tool of this build.
-    pub fn runner(&self) -> Command {
-        let mut command = Command::new("python3");
-        command
+    /// Runs every check of both tiers and keeps in `folder` what the tool wrote. Takes a minute or
+    /// so.
+    ///
+    /// # Panics
+    /// When the runner itself fails.
+    pub fn run(&self, folder: &Path) -> Figures {
+        let table = folder.join("table.tsv");
+        let mut runner = Command::new("python3");
+        runner
             .arg(self.home.join("run.py"))
             .arg("--tool")
             .arg(sibling("conform"))
             .arg("--data")
-            .arg(&self.data);
-        command
-    }
-
-    /// Runs every check of both tiers. Takes a minute or so.
-    ///
-    /// # Panics
-    /// When the runner itself fails.
-    pub fn run(&self) -> Figures {
-        let folder = TempDir::with_prefix("virt-conformance-").expect("a folder");
-        let table = folder.path().join("table.tsv");
-        let ran = self
-            .runner()
-            .args(["--tier", "all", "--min", "0", "--tsv"])
-            .arg(&table)
-            .output()
-            .expect("python3 runs");
+            .arg(&self.data)
+            .args(["--tier", "all", "--min", "0", "--quiet", "--tsv"])
+            .arg(&table);
+        outputs::keep(&mut runner, folder);
+        let ran = runner.output().expect("python3 runs");
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "run.py: {said}");
         self.read(&fs::read_to_string(table).expect("the runner's table"))

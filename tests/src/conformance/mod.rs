@@ -7,9 +7,12 @@
 mod corpus;
 mod figures;
 mod floor;
+mod outputs;
 mod page;
+pub mod real_qemu;
 
 pub use corpus::{Corpus, VARIABLE};
 pub use figures::{Expects, Figures, Key, Share};
 pub use floor::Floor;
+pub use outputs::Output;
 pub use page::{FILE as PAGE, page};

@@ -40,3 +40,41 @@ impl Decisions {
         found.map(|(_, reason)| reason.as_str())
     }
 }
+
+/// What is known and still to be fixed: nobody decided that it stays.
+#[derive(Debug, Clone, Copy)]
+pub struct Open {
+    /// How many of CI's guests show a difference that is not decided.
+    pub guests: u32,
+}
+
+impl Open {
+    /// Where it is kept.
+    pub const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/differential/open.txt");
+
+    /// That of the repository: the first line that is no comment begins with the number.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn kept() -> Self {
+        let mut lines = include_str!("../../differential/open.txt").lines();
+        let line = lines.find(|line| !line.starts_with('#'));
+        let number = line.and_then(|line| line.split(' ').next());
+        Self {
+            guests: number
+                .and_then(|word| word.parse().ok())
+                .expect("a number of guests"),
+        }
+    }
+
+    /// The text with these.
+    pub fn text<'d>(guests: u32, differences: impl Iterator<Item = &'d Difference>) -> String {
+        let head = format!(
+            "# Differences from the stock daemon that are known and still to be fixed; the number must\n\
+             # only fall. Written by: cargo run -p virt-tests --bin differential -- --write-open\n\
+             {guests} guests, by these causes:\n"
+        );
+        let lines = differences.map(|found| format!("{}: {}\n", found.question, found.cause));
+        lines.fold(head, |text, line| text + &line)
+    }
+}

@@ -103,7 +103,7 @@ impl<'s> Mutator<'s> {
     }
 
     fn transplant(&self, guest: &mut Tree, random: &mut Random) {
-        if let false = self.pool.is_empty() {
+        if !self.pool.is_empty() {
             let mut device = random.pick(&self.pool).clone();
             if random.chance(60) {
                 device.content.retain(
@@ -305,9 +305,9 @@ pub fn settle(guest: &mut Tree) {
     for (at, device) in content.into_iter().flatten().enumerate() {
         if let Content::Element(tree) = device
             && tree.name == "interface"
-            && !tree
+            && tree
                 .element("mac")
-                .is_some_and(|mac| mac.attribute("address").is_some())
+                .is_none_or(|mac| mac.attribute("address").is_none())
         {
             let mut mac = Tree::new("mac");
             set(
