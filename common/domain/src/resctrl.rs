@@ -196,12 +196,14 @@ pub(crate) fn settle(
         tune.vcpus.keep_below(vcpus);
         tune.settle(vcpus)?;
     }
-    cachetunes.retain(|t| !t.vcpus.is_empty() && !(t.caches.is_empty() && t.monitors.is_empty()));
+    cachetunes.retain(|t| !t.vcpus.is_empty());
+    cachetunes.retain(|t| !t.caches.is_empty() || !t.monitors.is_empty());
     for tune in memorytunes.iter_mut() {
         tune.vcpus.keep_below(vcpus);
         tune.settle(vcpus)?;
     }
-    memorytunes.retain(|t| !t.vcpus.is_empty() && !(t.nodes.is_empty() && t.monitors.is_empty()));
+    memorytunes.retain(|t| !t.vcpus.is_empty());
+    memorytunes.retain(|t| !t.nodes.is_empty() || !t.monitors.is_empty());
     let mut places = Parts::default();
     let mut groups: Vec<Group> = Vec::new();
     let mut join = |vcpus: &NumberSet| {

@@ -92,8 +92,7 @@ pub(in crate::argv) fn bus_name(
         .controllers
         .iter()
         .find(|c| c.is(kind, index))
-        .map(|c| builtin_name(board, c).or_else(|| c.info.alias()))
-        .flatten()
+        .and_then(|c| builtin_name(board, c).or_else(|| c.info.alias()))
         .map(str::to_owned)
         .ok_or_else(|| {
             Error::new(

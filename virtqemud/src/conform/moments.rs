@@ -37,10 +37,11 @@ pub(super) fn snapshot(
 ) -> Result<String, Failure> {
     let read = DomainSnapshot::read(xml, purpose(settings), counting);
     let mut snapshot = read.map_err(Failure::Refused)?;
-    for domain in [&mut snapshot.domain, &mut snapshot.inactive_domain] {
-        if let Some(domain) = domain {
-            completed(domain, arguments, settings)?;
-        }
+    for domain in [&mut snapshot.domain, &mut snapshot.inactive_domain]
+        .into_iter()
+        .flatten()
+    {
+        completed(domain, arguments, settings)?;
     }
     if let Some(now) = creation_time(settings) {
         snapshot.make(now);

@@ -366,7 +366,7 @@ impl End {
             }
         };
         if let Some(script) = &self.script {
-            let ran = command::run(script, &[link.clone()]);
+            let ran = command::run(script, std::slice::from_ref(link));
             told(
                 "the script for its end failed",
                 ran.map_err(|e| e.to_string()),

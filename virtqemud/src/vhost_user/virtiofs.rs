@@ -150,9 +150,8 @@ fn listed(filesystem: &Filesystem, binary: &Binary) -> String {
         list.push(',');
         list.push_str(text);
     };
-    match binary.cache.and_then(|cache| cache.mode) {
-        Some(mode) => word(&format!("cache={}", mode.word())),
-        None => {}
+    if let Some(mode) = binary.cache.and_then(|cache| cache.mode) {
+        word(&format!("cache={}", mode.word()))
     }
     if let Some(mode) = binary.sandbox.and_then(|sandbox| sandbox.mode) {
         word(&format!("sandbox={}", sandbox(mode)));

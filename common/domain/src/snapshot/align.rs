@@ -22,7 +22,7 @@ impl DomainSnapshot {
             self.state,
             Some(SnapshotState::Shutoff | SnapshotState::DiskSnapshot)
         );
-        self.memory.get_or_insert_with(|| SnapshotMemory {
+        self.memory.get_or_insert(SnapshotMemory {
             mode: if off {
                 DiskSnapshot::No
             } else {

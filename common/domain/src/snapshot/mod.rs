@@ -109,11 +109,12 @@ impl DomainSnapshot {
             Self::read_node(node, purpose)
         })?;
         refuse_unknown(&unknown)?;
-        for domain in [&mut snapshot.domain, &mut snapshot.inactive_domain] {
-            if let Some(domain) = domain {
-                domain.settle(random)?;
-                domain.inactive();
-            }
+        for domain in [&mut snapshot.domain, &mut snapshot.inactive_domain]
+            .into_iter()
+            .flatten()
+        {
+            domain.settle(random)?;
+            domain.inactive();
         }
         Ok(snapshot)
     }
