@@ -1,7 +1,8 @@
 //! `<blkiotune>` and `<throttlegroups>`: limits on block devices.
 
 use crate::devices::disk::IoTune;
-use virt_xml::Element;
+use virt_error::Result;
+use virt_xml::{Element, Node, Tag, Writer};
 
 /// `<blkiotune>`: limits of the control group.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
@@ -38,9 +39,38 @@ pub struct BlkioDevice {
 }
 
 /// `<throttlegroups>`: limits that disks share by name.
-#[derive(Debug, Clone, Default, PartialEq, Element)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ThrottleGroups {
     /// The groups.
-    #[xml(child = "throttlegroup")]
     pub groups: Vec<IoTune>,
+}
+
+impl Element for ThrottleGroups {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        Ok(Self {
+            groups: node.children("throttlegroup")?,
+        })
+    }
+
+    fn attrs(&self, _: &mut Tag<'_>) {}
+
+    fn content(&self, out: &mut Writer) {
+        for group in &self.groups {
+            // Its name comes last, other than that of a disk's own limits.
+            let limits = IoTune {
+                group_name: None,
+                ..group.clone()
+            };
+            out.open(
+                "throttlegroup",
+                |_| {},
+                |out| {
+                    limits.content(out);
+                    if let Some(name) = &group.group_name {
+                        out.text_element("group_name", name);
+                    }
+                },
+            );
+        }
+    }
 }

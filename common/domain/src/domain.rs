@@ -158,7 +158,9 @@ impl Domain {
     pub(crate) fn shown(&self, view: View) -> Cow<'_, Self> {
         let mut shown = Cow::Borrowed(self);
         if view.inactive {
-            shown.to_mut().inactive();
+            let inactive = shown.to_mut();
+            inactive.id = None;
+            inactive.devices.hide_running();
         }
         if !view.secure && self.devices.has_secrets() {
             shown.to_mut().devices.hide_secrets();

@@ -27,7 +27,13 @@ fn xml_error(text: impl Into<String>) -> Error {
 }
 
 impl Domain {
-    pub(crate) fn settle(&mut self, random: fn(&mut [u8])) -> Result<()> {
+    /// Fills in what every driver fills in, and checks: the second half of [`Domain::read`], for
+    /// those that read the element as a part of another one. `random` fills a buffer with random
+    /// bytes.
+    ///
+    /// # Errors
+    /// As [`Domain::read`].
+    pub fn settle(&mut self, random: fn(&mut [u8])) -> Result<()> {
         if self.uuid.is_nil() {
             self.uuid = random_uuid(random);
         }

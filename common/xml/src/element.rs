@@ -21,6 +21,7 @@ use crate::writer::{Tag, Writer};
 /// | `text` | `T`, `Option<T>` of `Value` | the element's own text |
 /// | `flatten` | `T` of `Element` | attributes and children of the same element |
 /// | `raw`, `raw = "name"` | `Option<Tree>`, `Vec<Tree>` | child kept as it is |
+/// | `rest` | `Vec<Tree>` | children that no field before it took, as they are |
 /// | `skip` | any with `Default` | not in the document |
 pub trait Element: Sized {
     /// Takes the parts out of an element.
@@ -55,7 +56,15 @@ impl<E: Element> Element for Box<E> {
 /// # Errors
 /// `XML_DETAIL` when it is not well-formed, else what the type finds wrong.
 pub fn read<E: Element>(text: &str) -> Result<(E, Vec<Unknown>)> {
-    read_tree(&parse(text)?, E::read)
+    read_tree(&parse(text)?, false, E::read)
+}
+
+/// A document of the driver's own, and what of it nobody took.
+///
+/// # Errors
+/// What the type finds wrong.
+pub fn read_of_driver<E: Element>(tree: &Tree) -> Result<(E, Vec<Unknown>)> {
+    read_tree(tree, true, E::read)
 }
 
 /// As [`read`], with a root that has to be called `name`.
@@ -80,15 +89,16 @@ pub fn read_named_with<T>(
         let detail = format!("expecting root element of '{name}', not '{}'", tree.name);
         return Err(Error::new(ErrorCode::XmlError, ErrorDomain::Domain, detail));
     }
-    read_tree(&tree, read)
+    read_tree(&tree, false, read)
 }
 
 fn read_tree<T>(
     tree: &Tree,
+    of_driver: bool,
     read: impl FnOnce(&mut Node<'_>) -> Result<T>,
 ) -> Result<(T, Vec<Unknown>)> {
     let report = Rc::default();
-    let mut node = Node::root(tree, Rc::clone(&report));
+    let mut node = Node::root(tree, Rc::clone(&report), of_driver);
     let value = read(&mut node)?;
     node.finish();
     let unknown = RefCell::take(&report);
@@ -215,6 +225,24 @@ mod tests {
             named.message(),
             "XML error: expecting root element of 'thing', not 'network'"
         );
+    }
+
+    #[derive(Debug, PartialEq, Element)]
+    struct Open {
+        #[xml(attr)]
+        id: u8,
+        #[xml(child)]
+        place: Option<Place>,
+        #[xml(rest)]
+        rest: Vec<Tree>,
+    }
+
+    #[test]
+    fn what_no_field_takes_may_be_kept() {
+        let text = "<open id='1'>\n  <place bus='ide'/>\n  <new a=\"b\"/>\n</open>\n";
+        let (open, unknown) = read::<Open>(text).unwrap();
+        assert_eq!((open.rest.len(), unknown.len()), (1, 0));
+        assert_eq!(write("open", &open), text);
     }
 
     #[test]

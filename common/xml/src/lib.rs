@@ -16,7 +16,7 @@ mod tree;
 mod value;
 mod writer;
 
-pub use element::{Element, read, read_named, read_named_with, write};
+pub use element::{Element, read, read_named, read_named_with, read_of_driver, write};
 pub use node::{Node, Unknown, invalid_attribute};
 pub use parse::{MAX_DEPTH, MAX_ELEMENTS, parse};
 pub use switch::{OnOff, YesNo};

@@ -61,11 +61,15 @@ pub struct Node<'t> {
     taken_attributes: Vec<bool>,
     taken_content: Vec<bool>,
     report: Rc<RefCell<Vec<Unknown>>>,
+    of_driver: bool,
 }
 
 impl<'t> Node<'t> {
-    pub(crate) fn root(tree: &'t Tree, report: Rc<RefCell<Vec<Unknown>>>) -> Self {
-        Self::at(tree, None, 0, report)
+    pub(crate) fn root(tree: &'t Tree, report: Rc<RefCell<Vec<Unknown>>>, of_driver: bool) -> Self {
+        Self {
+            of_driver,
+            ..Self::at(tree, None, 0, report)
+        }
     }
 
     fn at(
@@ -84,7 +88,13 @@ impl<'t> Node<'t> {
             taken_attributes: vec![false; tree.attributes.len()],
             taken_content: vec![false; tree.content.len()],
             report,
+            of_driver: false,
         }
+    }
+
+    /// Whether the document is the driver's own: it holds what no client may say.
+    pub fn is_of_driver(&self) -> bool {
+        self.of_driver
     }
 
     /// The element's name.
@@ -233,7 +243,10 @@ impl<'t> Node<'t> {
         read: impl FnOnce(&mut Node<'t>) -> Result<T>,
     ) -> Result<T> {
         let step = Some(Rc::clone(&self.step));
-        let mut node = Node::at(tree, step, number, Rc::clone(&self.report));
+        let mut node = Node {
+            of_driver: self.of_driver,
+            ..Node::at(tree, step, number, Rc::clone(&self.report))
+        };
         let value = read(&mut node)?;
         node.finish();
         Ok(value)
@@ -341,6 +354,19 @@ impl<'t> Node<'t> {
     /// Takes all children of that name as they are.
     pub fn raws(&mut self, name: &str) -> Vec<Tree> {
         self.take_all(name).into_iter().cloned().collect()
+    }
+
+    /// Takes all children that were not taken, as they are.
+    pub fn rest(&mut self) -> Vec<Tree> {
+        let mut rest = Vec::new();
+        for (taken, content) in self.taken_content.iter_mut().zip(&self.tree.content) {
+            if let Content::Element(tree) = content
+                && !std::mem::replace(taken, true)
+            {
+                rest.push(tree.clone());
+            }
+        }
+        rest
     }
 
     /// Reports what was not taken.

@@ -14,6 +14,7 @@ pub struct Writer {
     out: String,
     indent: usize,
     state: State,
+    of_driver: bool,
 }
 
 /// What the innermost open element holds so far.
@@ -42,6 +43,19 @@ impl Writer {
         }
     }
 
+    /// An empty document of the driver's own, for nobody but the next daemon.
+    pub fn of_driver() -> Self {
+        Self {
+            of_driver: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the document is the driver's own: it holds what no client sees.
+    pub fn is_of_driver(&self) -> bool {
+        self.of_driver
+    }
+
     /// The document.
     pub fn finish(self) -> String {
         self.out
@@ -57,7 +71,10 @@ impl Writer {
         self.line();
         self.out.push('<');
         self.out.push_str(name);
-        attrs(&mut Tag { out: &mut self.out });
+        attrs(&mut Tag {
+            out: &mut self.out,
+            of_driver: self.of_driver,
+        });
         self.state = State::Started;
         self.indent += 2;
         content(self);
@@ -134,9 +151,15 @@ impl Writer {
 #[derive(Debug)]
 pub struct Tag<'w> {
     out: &'w mut String,
+    of_driver: bool,
 }
 
 impl Tag<'_> {
+    /// Whether the document is the driver's own: it holds what no client sees.
+    pub fn is_of_driver(&self) -> bool {
+        self.of_driver
+    }
+
     /// Writes an attribute.
     pub fn attr<V: Value>(&mut self, name: &str, value: &V) {
         self.text(name, &value.to_text());

@@ -1,6 +1,8 @@
 //! A guest as a document.
 
-use virt_domain::View;
+use std::sync::Arc;
+
+use virt_domain::{Domain, View};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{DomainGetXmlDesc, DomainGetXmlDescRet};
 use virt_rpc::server::{Call, Router};
@@ -8,6 +10,7 @@ use virt_rpc::server::{Call, Router};
 use super::flags;
 use super::session::Session;
 use crate::guest::Snapshot;
+use crate::migratable;
 
 /// Bits of `virDomainGetXMLDesc` (`libvirt-domain.h`).
 mod xml_flag {
@@ -35,6 +38,22 @@ fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
     let migratable = flags & xml_flag::MIGRATABLE != 0;
     // A document for a migration has the passwords that its target needs.
     let secure = flags & (xml_flag::SECURE | xml_flag::MIGRATABLE) != 0;
+    if migratable {
+        let (domain, cpu) = match (&snapshot.live, &snapshot.definition) {
+            (Some(live), definition) if !inactive || definition.is_none() => {
+                (Arc::clone(&live.domain), live.asked_cpu.clone())
+            }
+            (_, Some(definition)) => (definition.domain()?, None),
+            (_, None) => return Err(gone()),
+        };
+        let mut domain = Domain::clone(&domain);
+        migratable::strip(&mut domain, cpu.as_deref());
+        return Ok(domain.to_xml(View {
+            inactive: true,
+            secure,
+            migratable,
+        }));
+    }
     match (&snapshot.live, &snapshot.definition) {
         (Some(live), definition) if !inactive || definition.is_none() => {
             Ok(live.domain.to_xml(View {
@@ -44,10 +63,14 @@ fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
             }))
         }
         (_, Some(definition)) => definition.to_xml(secure, migratable),
-        (_, None) => Err(Error::new(
-            ErrorCode::OperationInvalid,
-            ErrorDomain::Qemu,
-            "the guest stopped and is gone",
-        )),
+        (_, None) => Err(gone()),
     }
+}
+
+fn gone() -> Error {
+    Error::new(
+        ErrorCode::OperationInvalid,
+        ErrorDomain::Qemu,
+        "the guest stopped and is gone",
+    )
 }

@@ -24,6 +24,7 @@ use crate::argv::{self, HostNode, Incoming, StartContext};
 use crate::define::{self, Context, Origin};
 use crate::secrets::{MasterKey, Secrets};
 use crate::storage::volumes;
+use crate::status::Status;
 use arguments::Arguments;
 use settings::Settings;
 use std::process::ExitCode;
@@ -82,6 +83,10 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         "generic-domxml-normalise" => {
             let mut domain = Domain::read_with(&xml, counting).map_err(Failure::Refused)?;
             domain.complete(settings.host_arch, counting);
+            domain.os.kind.arch.get_or_insert(settings.host_arch);
+            if settings.inactive {
+                domain.inactive();
+            }
             let view = View {
                 // A guest without a number does not run.
                 inactive: settings.inactive || domain.id.is_none(),
@@ -90,6 +95,11 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
             };
             Ok(domain.to_xml(view))
         }
+        "status-normalise" => {
+            let mut status = Status::read(&xml).map_err(Failure::Refused)?;
+            status.fill_in(&settings.config.memory_backing_dir);
+            Ok(status.to_xml())
+        }
         "domxml-normalise" => defined(&xml, arguments, &settings, |domain, _| {
             Ok(domain.to_xml(View {
                 inactive: false,
@@ -97,7 +107,7 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
                 migratable: false,
             }))
         }),
-        "domxml-active" => defined(&xml, arguments, &settings, |domain, _| {
+        "domxml-active" => running(&xml, arguments, &settings, |domain, _| {
             Ok(domain.to_xml(View {
                 inactive: arguments.mode.as_deref() == Some("inactive"),
                 secure: true,
@@ -168,6 +178,26 @@ fn with_context<T>(
             Origin::Stored
         },
         random: counting,
+    })
+}
+
+/// The guest of that number where the definition names none.
+const ID: i32 = 1337;
+
+/// As [`defined`], for what is said of a running guest.
+fn running(
+    xml: &str,
+    arguments: &Arguments,
+    settings: &Settings,
+    then: impl FnOnce(Domain, &Context) -> Result<String, Failure>,
+) -> Result<String, Failure> {
+    let mut domain = Domain::read_with(xml, counting).map_err(Failure::Refused)?;
+    domain.id.get_or_insert(ID);
+    define::with_emulator(&mut domain, settings.host_arch);
+    let emulator = domain.devices.emulator.clone();
+    with_context(emulator.as_deref(), arguments, settings, |context| {
+        define::complete(&mut domain, context).map_err(Failure::Refused)?;
+        then(domain, context)
     })
 }
 

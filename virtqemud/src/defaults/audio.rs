@@ -1,19 +1,24 @@
 //! Defaults of what sound cards are connected to.
 
 use super::Context;
+use crate::argv::DriverConfig;
 use virt_domain::Domain;
+use virt_domain::devices::Devices;
 use virt_domain::devices::audio::{Audio, AudioType};
 use virt_domain::devices::graphics::GraphicsType;
 use virt_error::Result;
 
-/// Sound goes where the last picture goes that can carry it, or to the host's sound system where the
-/// configuration lets it; nothing is said where QEMU chooses.
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
-    let devices = &mut domain.devices;
+    choose(&mut domain.devices, context.config);
+    Ok(())
+}
+
+/// Gives a guest that says nothing of it its sound: where the last picture goes that can carry it,
+/// or the host's sound system where the configuration lets it; nothing where QEMU chooses.
+pub(crate) fn choose(devices: &mut Devices, config: &DriverConfig) {
     if !devices.audios.is_empty() {
-        return Ok(());
+        return;
     }
-    let config = context.config;
     let of_host = || config.audio_driver.as_deref().and_then(by_driver);
     let mut kind = match devices.graphics.is_empty() {
         true if config.nographics_allow_host_audio => of_host(),
@@ -30,7 +35,6 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
         }
     }
     devices.audios.extend(kind.map(|kind| Audio::new(1, kind)));
-    Ok(())
 }
 
 /// The sound system by QEMU's word for it.

@@ -20,8 +20,9 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let board = Board::of(domain);
     virt_domain::devices::disk::check_all(&domain.devices.disks)?;
     sort(&mut domain.devices.disks);
+    let runs = domain.id.is_some();
     for disk in &mut domain.devices.disks {
-        drive(disk);
+        drive(disk, runs);
     }
     let narrow = !matches!(
         default_scsi(board, context),
@@ -39,7 +40,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn drive(disk: &mut Disk) {
+fn drive(disk: &mut Disk, runs: bool) {
     let bus = disk.bus();
     disk.target.bus = Some(bus);
     let kind = disk.kind;
@@ -47,9 +48,11 @@ fn drive(disk: &mut Disk) {
     if disk.device == DiskDevice::Cdrom {
         disk.readonly = true;
     }
-    // Only a running guest has these.
-    disk.mirror = None;
-    disk.forget_nodes();
+    if !runs {
+        // Only a running guest has these.
+        disk.mirror = None;
+        disk.forget_nodes();
+    }
     if disk.source.is_none() && matches!(kind, StorageKind::Network | StorageKind::Volume)
         || empty && kind == StorageKind::Network && disk.device == DiskDevice::Cdrom
     {
@@ -110,14 +113,14 @@ fn drive(disk: &mut Disk) {
 
 /// What a place leaves open.
 fn source_defaults(source: &mut StorageSource) {
-    network_defaults(&mut source.location);
+    ports(&mut source.location);
     if let Some(encryption) = &mut source.encryption {
         encryption.engine.get_or_insert(EncryptionEngine::Qemu);
     }
 }
 
 /// Ports of servers that are written down, so that they stay what they are.
-fn network_defaults(location: &mut Location) {
+pub(crate) fn ports(location: &mut Location) {
     let Location::Network(network) = location else {
         return;
     };
@@ -131,6 +134,7 @@ fn network_defaults(location: &mut Location) {
         NetworkProtocol::Iscsi => 3260,
         NetworkProtocol::Gluster => 24007,
         NetworkProtocol::Ssh => 22,
+        NetworkProtocol::Vxhs => 9999,
         _ => return,
     };
     for host in &mut network.hosts {

@@ -7,6 +7,10 @@ use virt_domain::devices::graphics::Listen;
 use virt_error::Result;
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
+    if domain.id.is_some() {
+        // A running guest listens where it does.
+        return Ok(());
+    }
     let lib_dir = context.config.lib_dir.display().to_string();
     let listens = domain
         .devices

@@ -3,11 +3,11 @@
 //!
 //! Every family's `fill` is idempotent: filling a filled definition changes nothing.
 
-mod audio;
+pub(crate) mod audio;
 mod chardev;
 mod controller;
 mod cpu;
-mod disk;
+pub(crate) mod disk;
 mod features;
 mod filesystem;
 pub(crate) mod firmware;

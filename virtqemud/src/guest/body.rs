@@ -45,6 +45,8 @@ pub(crate) struct Running {
     pub(crate) hung_up: Option<tokio::time::Instant>,
     /// What was told last of a migration: `setup`, `active`, `completed`, `failed`, …
     pub(crate) migration: Option<String>,
+    /// How a dump of its memory ended; the reason where it failed.
+    pub(crate) dumped: Option<std::result::Result<(), String>>,
     /// It was asked to come up; before that its end is a failed start.
     pub(crate) is_up: bool,
 }
@@ -158,6 +160,25 @@ impl Body {
             let news = self.news().await;
             self.hear(news).await;
         }
+    }
+
+    /// What the status file says besides state and domain.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID when the guest does not run.
+    pub(crate) fn kept(&self) -> Result<&Kept> {
+        let running = self.running.as_ref().ok_or_else(not_running)?;
+        Ok(&running.kept)
+    }
+
+    /// The same, to change; the status file follows.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID when the guest does not run.
+    pub(crate) fn kept_mut(&mut self) -> Result<&mut Kept> {
+        let running = self.running.as_mut().ok_or_else(not_running)?;
+        self.stale = true;
+        Ok(&mut running.kept)
     }
 
     pub(super) fn running(&mut self) -> Result<&mut Running> {

@@ -8,6 +8,7 @@ use virt_driver::events::{Graphics, MonitorEvent};
 use virt_rpc::protocol::remote::{DomainEventGraphicsAddress, DomainEventGraphicsIdentity};
 
 use super::body::Body;
+use super::dump;
 use super::transition::{self, Before};
 use crate::qmp;
 use crate::start::{back_ends, memory_devices};
@@ -52,6 +53,11 @@ impl Body {
             "MIGRATION" => {
                 if let Some(running) = &mut self.running {
                     running.migration = Some(text("status").to_owned());
+                }
+            }
+            "DUMP_COMPLETED" => {
+                if let Some(running) = &mut self.running {
+                    running.dumped = Some(dump::outcome(data));
                 }
             }
             "MIGRATION_PASS" => {

@@ -64,7 +64,8 @@ pub async fn recover(driver: &Arc<Driver>) -> Result<()> {
         .into_iter()
         .map(|name| {
             let path = driver.folders.status(&name);
-            let read = tokio::task::spawn_blocking(move || read(&path));
+            let memory_dir = driver.config.memory_backing_dir.clone();
+            let read = tokio::task::spawn_blocking(move || read(&path, &memory_dir));
             (name, read)
         })
         .collect();
@@ -78,10 +79,19 @@ pub async fn recover(driver: &Arc<Driver>) -> Result<()> {
         };
         match taken {
             Ok(question) => asked.extend(question),
-            Err(what) => tracing::error!(
-                "the status file '{}' is left out: {what}",
-                driver.folders.status(&name).display()
-            ),
+            Err(what) => {
+                let file = driver.folders.status(&name);
+                tracing::error!("the status file '{}' is left out: {what}", file.display());
+                if let Some(process) = qemu_of(driver, &name) {
+                    tracing::error!(
+                        guest = %name,
+                        pid = process.pid(),
+                        "the guest's QEMU runs on unseen; repair '{}' and start the daemon again, \
+                         or end the process",
+                        file.display()
+                    );
+                }
+            }
         }
     }
     let deadline = tokio::time::Instant::now() + PATIENCE;
@@ -108,14 +118,18 @@ pub fn forget_transient(driver: &Arc<Driver>) {
     }
 }
 
+/// The process that the guest's pid file names, if it is the guest's.
+fn qemu_of(driver: &Driver, name: &str) -> Option<Process> {
+    // The daemon's own, and files of helpers, hold no guest's number.
+    let number = std::fs::read_to_string(driver.folders.pid(name)).ok()?;
+    process(number.trim().parse().ok()?, name)
+}
+
 /// Ends a QEMU that was forked and not noted before the last daemon went. Its pid file is written
 /// before it is executed, so there is one as soon as there is a QEMU.
 async fn end_unknown(driver: &Arc<Driver>, name: &str) {
     let file = driver.folders.pid(name);
-    // The daemon's own, and files of helpers, hold no guest's number.
-    let number = std::fs::read_to_string(&file).ok();
-    let number = number.and_then(|text| text.trim().parse().ok());
-    if let Some(process) = number.and_then(|pid| process(pid, name)) {
+    if let Some(process) = qemu_of(driver, name) {
         tracing::warn!(guest = %name, pid = process.pid(), "its start was cut off; QEMU is ended");
         if let Err(error) = process.kill() {
             tracing::error!(guest = %name, %error, "QEMU can't be killed");
@@ -188,14 +202,16 @@ fn names(folder: &Path, ending: &str) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn read(path: &Path) -> std::result::Result<Status, String> {
+fn read(path: &Path, memory_dir: &Path) -> std::result::Result<Status, String> {
     use std::io::Read;
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
     file.take(MAX_STATUS)
         .read_to_string(&mut text)
         .map_err(|e| e.to_string())?;
-    Status::read(&text).map_err(|e| e.message().to_owned())
+    let mut status = Status::read(&text).map_err(|e| e.message().to_owned())?;
+    status.fill_in(memory_dir);
+    Ok(status)
 }
 
 /// What the guest's actor is asked.
@@ -242,6 +258,7 @@ async fn take_over(
         state: status.state,
         live: Some(Arc::new(Live {
             domain: Arc::clone(&status.domain),
+            asked_cpu: status.kept.cpu.clone(),
             qemu: Arc::clone(&qemu),
             vcpus: status.vcpus.into(),
             iothreads: Arc::new([]),
@@ -266,6 +283,7 @@ async fn take_over(
         expected: None,
         hung_up: None,
         migration: None,
+            dumped: None,
         is_up: true,
     });
     actor::adopt(&guest, body);
@@ -307,7 +325,7 @@ fn known_caps(status: &Status) -> QemuCaps {
             .arch
             .map_or("", |arch| arch.word())
             .to_owned(),
-        flags: status.kept.flags.clone(),
+        flags: status.kept.flags.known.clone(),
         accels: Vec::new(),
         hyperv: None,
         sev: None,

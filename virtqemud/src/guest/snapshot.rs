@@ -119,6 +119,8 @@ impl Size {
 pub struct Live {
     /// What it is made of, with everything that its start added.
     pub domain: Arc<Domain>,
+    /// Its processor as it was asked for.
+    pub asked_cpu: Option<Arc<virt_domain::cpu::Cpu>>,
     /// Its QEMU.
     pub qemu: Arc<Qemu>,
     /// Threads of its processors that are on.

@@ -42,20 +42,47 @@ pub enum Taint {
     CustomMonitor,
     /// QEMU runs as root.
     HighPrivileges,
+    /// A script sets up an interface.
+    ShellScripts,
+    /// The format of an image is guessed.
+    DiskProbing,
+    /// Its QEMU was started by somebody else.
+    ExternalLaunch,
     /// The processor is the host's own, whatever that is.
     HostCpu,
+    /// A hook may have changed it.
+    HookScript,
+    /// A drive of the host is handed over.
+    CdromPassthrough,
+    /// `<dtb>`.
+    CustomDtb,
+    /// Commands sent to the agent past the driver.
+    CustomAgentCommand,
+    /// A feature is forced that QEMU says it hasn't got.
+    CustomHypervisorFeature,
     /// Something that is on its way out.
     DeprecatedConfig,
+    /// `<qemu:override>`.
+    CustomDevice,
 }
 
 impl Taint {
     /// All.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 14] = [
         Self::CustomArgv,
         Self::CustomMonitor,
         Self::HighPrivileges,
+        Self::ShellScripts,
+        Self::DiskProbing,
+        Self::ExternalLaunch,
         Self::HostCpu,
+        Self::HookScript,
+        Self::CdromPassthrough,
+        Self::CustomDtb,
+        Self::CustomAgentCommand,
+        Self::CustomHypervisorFeature,
         Self::DeprecatedConfig,
+        Self::CustomDevice,
     ];
 
     /// The word of status file and log.
@@ -64,7 +91,16 @@ impl Taint {
             Self::CustomArgv => "custom-argv",
             Self::CustomMonitor => "custom-monitor",
             Self::HighPrivileges => "high-privileges",
+            Self::ShellScripts => "shell-scripts",
+            Self::DiskProbing => "disk-probing",
+            Self::ExternalLaunch => "external-launch",
             Self::HostCpu => "host-cpu",
+            Self::HookScript => "hook-script",
+            Self::CdromPassthrough => "cdrom-passthrough",
+            Self::CustomDtb => "custom-dtb",
+            Self::CustomAgentCommand => "custom-ga-command",
+            Self::CustomHypervisorFeature => "custom-hypervisor-feature",
+            Self::CustomDevice => "custom-device",
             Self::DeprecatedConfig => "deprecated-config",
         }
     }
@@ -80,7 +116,16 @@ impl Taint {
             Self::CustomArgv => "custom configuration parameters specified",
             Self::CustomMonitor => "custom monitor control commands issued",
             Self::HighPrivileges => "running with undesirable elevated privileges",
-            Self::HostCpu => "use of host cpu passthrough",
+            Self::ShellScripts => "network configuration using opaque shell scripts",
+            Self::DiskProbing => "potentially unsafe disk format probing",
+            Self::ExternalLaunch => "managing externally launched configuration",
+            Self::HostCpu => "potentially unsafe use of host CPU passthrough",
+            Self::HookScript => "configuration potentially modified by hook script",
+            Self::CdromPassthrough => "use of host cdrom passthrough",
+            Self::CustomDtb => "custom device tree blob used",
+            Self::CustomAgentCommand => "custom guest agent control commands issued",
+            Self::CustomHypervisorFeature => "hypervisor feature autodetection override",
+            Self::CustomDevice => "custom device configuration",
             Self::DeprecatedConfig => "use of deprecated configuration settings",
         }
     }

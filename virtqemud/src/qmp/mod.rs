@@ -9,6 +9,7 @@
 //! of QEMU's own "QEMU QMP Reference Manual".
 
 pub mod block;
+pub mod cpu;
 pub mod display;
 pub mod error;
 pub mod line;
@@ -17,6 +18,7 @@ pub mod memory;
 pub mod message;
 pub mod migrate;
 pub mod monitor;
+pub mod peripheral;
 pub mod run;
 
 pub use error::QmpError;

@@ -10,6 +10,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use super::{Documents, Format, Image, packer};
 use crate::definitions::off_thread;
 use crate::guest::{Body, Guest};
+use crate::migratable;
 
 /// How a guest is saved.
 #[derive(Debug, Clone, Default)]
@@ -111,12 +112,11 @@ impl Body {
             secure: true,
             migratable: true,
         };
+        let asked = options.document.as_deref().unwrap_or(&live.domain);
+        let mut domain = Domain::clone(asked);
+        migratable::strip(&mut domain, live.asked_cpu.as_deref());
         let documents = Documents {
-            xml: options
-                .document
-                .as_deref()
-                .unwrap_or(&live.domain)
-                .to_xml(view),
+            xml: domain.to_xml(view),
             cookie: None,
         };
         let was_running = options.running.unwrap_or(ran);

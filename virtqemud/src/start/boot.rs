@@ -9,12 +9,13 @@ use virt_driver::{Event, Guest as _, Paused, Running as RunReason, Shutoff, Stat
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::prepare::{self, Forked};
-use super::{Origin, Plan, back_ends, memory_devices};
+use super::{Origin, Plan, back_ends, memory_devices, processor};
 use crate::caps::QemuCaps;
 use crate::guest::{Becomes, Body, IothreadThread, Lifecycle, Live, Policy, Qemu, Running, Vcpu};
 use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::memory::MemoryDevice;
 use crate::qmp::monitor::Ready;
+use crate::qmp::peripheral::{self, Object};
 use crate::qmp::{Monitor, QmpError};
 use crate::tuning::{groups, scheduling};
 
@@ -119,11 +120,12 @@ impl Body {
         ));
         let live = Live {
             domain: Arc::from(forked.domain),
+            asked_cpu: forked.kept.cpu.clone(),
             qemu: Arc::clone(&qemu),
             vcpus: Arc::new([]),
             iothreads: Arc::new([]),
             taints: forked.taints.into(),
-            deprecations: Arc::new([]),
+            deprecations: forked.deprecations.into(),
         };
         self.set_running(Running {
             policy: policy(&live.domain),
@@ -135,6 +137,7 @@ impl Body {
             expected: None,
             hung_up: None,
             migration: None,
+            dumped: None,
             is_up: false,
         });
         self.change(|snapshot| {
@@ -158,6 +161,8 @@ impl Body {
         let iothreads = monitor.iothreads();
         let has_memories = !live.domain.devices.memories.is_empty();
         let memories = has_memories.then(|| monitor.memory_devices());
+        let processor = processor::ask(&live.domain, &monitor);
+        let devices = monitor.peripherals();
         self.write_status().await?;
         let name = self.name();
         let told = |error: QmpError| error.about(&name);
@@ -176,10 +181,13 @@ impl Body {
                     Some(pending) => pending.read().await?,
                     None => Vec::new(),
                 };
-                Ok((cpus, chardevs, iothreads, memories))
+                let devices: Vec<Object> = devices.read().await?;
+                Ok((cpus, chardevs, iothreads, memories, devices))
             })
             .await;
-        let (cpus, chardevs, iothreads, memories) = answers.map_err(told)?;
+        let (cpus, chardevs, iothreads, memories, devices) = answers.map_err(told)?;
+        self.kept_mut()?.devices = peripheral::devices(devices);
+        self.learn_processor(processor, &cpus).await?;
         let vcpus: Arc<[Vcpu]> = cpus.iter().map(Into::into).collect();
         let iothreads: Arc<[_]> = iothreads.iter().filter_map(IothreadThread::of).collect();
         self.place_threads(&live, &vcpus, &iothreads).await?;

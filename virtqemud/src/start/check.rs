@@ -1,6 +1,10 @@
 //! Files a guest needs are looked for before anything is made. Texts are the stock daemon's.
 
+use crate::caps::QemuCaps;
+use crate::driver::Driver;
+use crate::live_cpu;
 use virt_domain::Domain;
+use virt_domain::cpu::CpuCheck;
 use virt_domain::devices::disk::Disk;
 use virt_domain::devices::storage::{BackingStore, Location, NetworkProtocol, StorageSource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -92,4 +96,19 @@ fn not_yet(disk: &Disk, what: &str) -> Error {
 
 fn unsupported(text: String) -> Error {
     Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Qemu, text)
+}
+
+/// Checks that the host can give the processor that was asked for, where that is to be checked.
+///
+/// # Errors
+/// CPU_INCOMPATIBLE with what is missing.
+pub(super) fn processor(domain: &Domain, caps: &QemuCaps, driver: &Driver) -> Result<()> {
+    let asked = domain.cpu.as_ref();
+    if !asked.is_some_and(|cpu| cpu.check == Some(CpuCheck::Partial)) {
+        return Ok(());
+    }
+    match driver.host_state.cpu_map_at_once() {
+        Some(map) => live_cpu::check_host(domain, caps, &map.x86),
+        None => Ok(()),
+    }
 }

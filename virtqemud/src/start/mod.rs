@@ -16,6 +16,7 @@ pub(crate) mod memory_devices;
 pub(crate) mod network_ports;
 mod prepare;
 pub(crate) mod secrets;
+mod processor;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

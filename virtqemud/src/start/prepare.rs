@@ -26,7 +26,7 @@ use crate::guest::{Provisional, Taint};
 use crate::process::log::{GuestLog, Versions};
 use crate::process::{Place, Process, Program, Stdio};
 use crate::secrets::{MasterKey, Secrets};
-use crate::status::Kept;
+use crate::status::{self, Kept};
 use crate::storage::{Dropped, overlays};
 use crate::tuning::{affinity, groups, host, requirements};
 use crate::{aliases, define, storage};
@@ -46,6 +46,8 @@ pub(super) struct Forked {
     pub(super) dropped: Vec<Dropped>,
     /// Its control groups.
     pub(super) groups: Option<Arc<Placed>>,
+    /// What of it will go away, in words.
+    pub(super) deprecations: Vec<String>,
 }
 
 fn failed(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Error {
@@ -65,7 +67,11 @@ pub(super) fn fork(
     reset_nvram: bool,
 ) -> Result<Forked> {
     domain.id = Some(id);
+    let original_cpu = domain.cpu.clone().map(Arc::new);
     let booting = matches!(origin, Origin::Boot);
+    if booting {
+        check::processor(&domain, caps, driver)?;
+    }
     define::resolve(
         &mut domain,
         &define::Context {
@@ -119,7 +125,6 @@ pub(super) fn fork(
         ownership.hand_over(&key_file)?;
     }
 
-    let original_cpu = domain.cpu.clone();
     if driver.paths.is_system() {
         belongs_to_host(&mut domain, user, group);
     }
@@ -193,6 +198,7 @@ pub(super) fn fork(
     make_memory_folders(driver, &line, &mut belongings)?;
     back_ends::taps_made(&mut domain, &opened.names);
     back_ends::filters(driver, &domain, &mut belongings)?;
+    status::note_nodes(&mut domain, &line.args);
 
     let log_path = driver.folders.guest_log(&domain.name);
     let mut log = GuestLog::open(&log_path).map_err(failed(format!(
@@ -203,10 +209,18 @@ pub(super) fn fork(
         "failed to write logfile {}",
         log_path.display()
     )))?;
-    let taints = taints(&domain);
+    let deprecations = deprecations(&domain, caps);
+    let taints = taints(&domain, !deprecations.is_empty());
     for taint in &taints {
+        let about = match taint {
+            Taint::DeprecatedConfig => format!(" ({})", deprecations.join(", ")),
+            _ => String::new(),
+        };
         // The log is for people; a guest does not fail for a line of it.
-        let _ = log.note(&format!("Domain id={id} is tainted: {}", taint.word()));
+        let _ = log.note(&format!(
+            "Domain id={id} is tainted: {}{about}",
+            taint.word()
+        ));
     }
 
     let pid_file = driver.folders.pid(&domain.name);
@@ -229,16 +243,15 @@ pub(super) fn fork(
 
     let kept = Kept {
         monitor: socket,
-        flags: caps.flags.clone(),
-        devices: Vec::new(),
+        flags: caps.flags.clone().into(),
         channel_dir: driver.folders.channel.join(&short_name),
         memory_dir: driver.config.memory_backing_dir.join(&short_name),
         lib_dir: folder,
         cpu: original_cpu,
-        reboot_wanted: false,
-        allow_reboot: None,
+        remembers_owners: ownership.is_some(),
         node_index: line.node_index,
         fdset_index: line.fdset_index,
+        ..Kept::default()
     };
     belongings.folder(&kept.channel_dir);
     belongings.folder(&kept.memory_dir);
@@ -252,6 +265,7 @@ pub(super) fn fork(
         taints,
         dropped,
         groups,
+        deprecations,
     })
 }
 
@@ -413,7 +427,26 @@ fn belongs_to_host(domain: &mut Domain, user: u32, group: u32) {
     }
 }
 
-fn taints(domain: &Domain) -> Vec<Taint> {
+/// What of the guest QEMU says will go away, in the words of `virsh dominfo`.
+fn deprecations(domain: &Domain, caps: &QemuCaps) -> Vec<String> {
+    let accel = define::accel(domain.virt_type);
+    let machine = domain.os.kind.machine.as_deref();
+    let machine = machine.and_then(|name| caps.machine(accel, name));
+    let machine = machine.filter(|machine| machine.deprecated);
+    let model = domain.cpu.as_ref().and_then(|cpu| cpu.model_name());
+    let model = model.and_then(|name| {
+        let models = &caps.accel(accel)?.cpus;
+        models.iter().find(|model| model.name == name)
+    });
+    let model = model.filter(|model| model.deprecated);
+    machine
+        .map(|machine| format!("machine type '{}'", machine.name))
+        .into_iter()
+        .chain(model.map(|model| format!("CPU model '{}'", model.name)))
+        .collect()
+}
+
+fn taints(domain: &Domain, deprecated: bool) -> Vec<Taint> {
     let mut taints = Vec::new();
     if domain.qemu.commandline.is_some() || domain.qemu.overrides.is_some() {
         taints.push(Taint::CustomArgv);
@@ -422,6 +455,9 @@ fn taints(domain: &Domain) -> Vec<Taint> {
         == Some(virt_domain::cpu::CpuMode::HostPassthrough)
     {
         taints.push(Taint::HostCpu);
+    }
+    if deprecated {
+        taints.push(Taint::DeprecatedConfig);
     }
     taints
 }

@@ -10,7 +10,7 @@ mod block;
 mod cpu;
 mod dirty_rate;
 mod interface;
-mod iothread;
+pub(crate) mod iothread;
 mod vcpu;
 
 use std::sync::Arc;

@@ -123,6 +123,7 @@ fn complete(disk: &mut Disk, owner: (u32, u32)) -> Result<()> {
         // The chain was given; what is in it has to be there.
         return given(disk.backing.as_ref(), path, owner);
     }
+    disk.chain_found = true;
     if disk.device == DiskDevice::Lun
         || !matches!(
             source.place(),

@@ -7,8 +7,8 @@ pub use super::iotune::IoTune;
 
 use super::info::DeviceInfo;
 use super::storage::{
-    Auth, BackingStore, Encryption, Location, MetadataCache, Mirror, Named, NetworkProtocol,
-    StartupPolicy, StorageFormat, StorageKind, StorageSource, write_source,
+    Auth, BackingStore, DiskState, Encryption, Location, MetadataCache, Mirror, Named,
+    NetworkProtocol, StartupPolicy, StorageFormat, StorageKind, StorageSource, write_source,
 };
 use super::virtio::{VirtioModel, VirtioOptions};
 use std::collections::{HashMap, HashSet};
@@ -129,6 +129,10 @@ pub struct Disk {
     pub encryption: Option<Encryption>,
     /// What every device has.
     pub info: DeviceInfo,
+    /// What the driver keeps of it; status files only.
+    pub state: Option<Box<DiskState>>,
+    /// What the image is based upon was read from it, not said by the definition; live only.
+    pub chain_found: bool,
 }
 
 /// `<driver …>`.
@@ -411,9 +415,23 @@ impl Element for Disk {
             vendor: node.child_text("vendor")?,
             product: node.child_text("product")?,
             encryption: node.child("encryption")?,
+            state: match node.is_of_driver() {
+                true => node.child("privateData")?,
+                false => None,
+            },
+            // Who wrote the file had looked.
+            chain_found: node.is_of_driver(),
             info: DeviceInfo::read(node)?,
             source,
         };
+        if node.is_of_driver() {
+            // It says what is seen by where those elements stand.
+            node.child_with("diskSecretsPlacement", |node| {
+                node.attr_text("auth");
+                node.attr_text("enc");
+                Ok(())
+            })?;
+        }
         disk.check()?;
         Ok(disk)
     }
@@ -460,6 +478,24 @@ impl Element for Disk {
         }
         out.maybe("encryption", self.encryption.as_ref());
         self.info.content(out);
+        if out.is_of_driver() {
+            out.maybe("privateData", self.state.as_ref());
+            if self.auth.is_some() || self.encryption.is_some() {
+                let said = |tag: &mut Tag<'_>, name, outside| {
+                    if outside {
+                        tag.text(name, "true");
+                    }
+                };
+                out.open(
+                    "diskSecretsPlacement",
+                    |tag| {
+                        said(tag, "auth", self.auth.is_some());
+                        said(tag, "enc", self.encryption.is_some());
+                    },
+                    |_| {},
+                );
+            }
+        }
     }
 }
 
@@ -569,8 +605,18 @@ impl Disk {
     /// Takes away what only a running guest has.
     pub fn inactive(&mut self) {
         self.info.inactive();
-        self.mirror = None;
+        self.hide_running();
+        self.chain_found = false;
+        self.state = None;
         self.forget_nodes();
+    }
+
+    /// Takes away what a document without state does not show.
+    pub(super) fn hide_running(&mut self) {
+        self.mirror = None;
+        if self.chain_found {
+            self.backing = None;
+        }
     }
 
     /// Takes away the numbers of block nodes and what labelling left.
@@ -755,6 +801,8 @@ impl Disk {
 fn strip_source(source: Option<&mut StorageSource>) {
     if let Some(source) = source {
         source.index = None;
+        source.state = None;
+        source.actual = None;
         source.seclabels.retain(|s| s.labelskip != Some(YesNo::Yes));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::address::PciAddress;
 use super::info::DeviceInfo;
-use super::storage::{Auth, Host, Initiator, Named, StartupPolicy};
+use super::storage::{Auth, Host, Initiator, Named, SourceState, StartupPolicy};
 use super::virtio::VirtioModel;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Tree, Words, Writer, YesNo};
@@ -101,8 +101,31 @@ pub struct Hostdev {
     pub shareable: bool,
     /// Addresses and routes of a container's interface.
     pub network: Vec<Tree>,
+    /// What the driver keeps of it; status files only.
+    pub state: HostdevState,
     /// What every device has.
     pub info: DeviceInfo,
+}
+
+/// What the driver keeps of a host device; status files only.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HostdevState {
+    /// Of a SCSI unit's block node.
+    pub source: Option<Box<SourceState>>,
+    /// What of a PCI device is undone when the guest gives it back.
+    pub original: Option<Box<Tree>>,
+}
+
+impl HostdevState {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        if !node.is_of_driver() {
+            return Ok(Self::default());
+        }
+        Ok(Self {
+            source: node.child("privateData")?,
+            original: node.raw("origstates").map(Box::new),
+        })
+    }
 }
 
 /// `<driver …/>`.
@@ -358,9 +381,21 @@ impl HostdevSource {
         }
     }
 
-    fn content(&self, out: &mut Writer) {
+    fn content(&self, out: &mut Writer, state: &HostdevState) {
+        let kept = |out: &mut Writer| {
+            if out.is_of_driver() {
+                out.maybe("privateData", state.source.as_ref());
+            }
+        };
         match self {
-            Self::Pci { address, .. } => out.element("address", address),
+            Self::Pci { address, .. } => {
+                out.element("address", address);
+                if let Some(original) = &state.original
+                    && out.is_of_driver()
+                {
+                    out.tree(original);
+                }
+            }
             Self::Usb {
                 vendor,
                 product,
@@ -399,6 +434,7 @@ impl HostdevSource {
                     },
                     |_| {},
                 );
+                kept(out);
             }
             Self::Iscsi {
                 hosts,
@@ -409,6 +445,7 @@ impl HostdevSource {
                 for host in hosts {
                     out.element("host", host);
                 }
+                kept(out);
                 out.maybe("auth", auth.as_ref());
                 out.maybe("initiator", initiator.as_ref());
             }
@@ -456,6 +493,12 @@ impl Element for Hostdev {
             ));
         }
         let managed = node.attr("managed")?;
+        let source = node.child_with("source", |node| {
+            let source = HostdevSource::read(node, kind)?;
+            Ok((source, HostdevState::read(node)?))
+        })?;
+        let (source, state) =
+            source.ok_or_else(|| wrong("Missing <source> element in hostdev device"))?;
         Ok(Self {
             mode,
             kind,
@@ -467,9 +510,8 @@ impl Element for Hostdev {
             ramfb: node.attr("ramfb")?,
             driver: node.child("driver")?,
             teaming: node.child("teaming")?,
-            source: node
-                .child_with("source", |node| HostdevSource::read(node, kind))?
-                .ok_or_else(|| wrong("Missing <source> element in hostdev device"))?,
+            source,
+            state,
             readonly: node.flag("readonly"),
             shareable: node.flag("shareable"),
             network: if kind == HostdevKind::Net {
@@ -501,7 +543,7 @@ impl Element for Hostdev {
         out.open(
             "source",
             |tag| self.source.attrs(tag),
-            |out| self.source.content(out),
+            |out| self.source.content(out, &self.state),
         );
         out.maybe("teaming", self.teaming.as_ref());
         for tree in &self.network {
@@ -521,6 +563,7 @@ impl Hostdev {
     /// Takes away what only a running guest has.
     pub fn inactive(&mut self) {
         self.info.inactive();
+        self.state = HostdevState::default();
     }
 }
 

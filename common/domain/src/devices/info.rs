@@ -3,7 +3,7 @@
 
 use super::address::{Address, PciAddress};
 use virt_error::Result;
-use virt_xml::{Element, Node, OnOff, Tag, Writer, YesNo};
+use virt_xml::{Element, Node, OnOff, Tag, Tree, Writer, YesNo};
 
 /// Flattened into each device, behind everything of its own.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
@@ -26,6 +26,33 @@ pub struct DeviceInfo {
     /// Where it sits.
     #[xml(child)]
     pub address: Option<Address>,
+    /// What the driver keeps of it; status files only.
+    #[xml(flatten)]
+    pub kept: DeviceState,
+}
+
+/// `<privateData>` of a device in a status file, as it was read: what other versions keep is not
+/// lost. That of disks is typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceState(pub Option<Box<Tree>>);
+
+impl Element for DeviceState {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        Ok(Self(match node.is_of_driver() {
+            true => node.raw("privateData").map(Box::new),
+            false => None,
+        }))
+    }
+
+    fn attrs(&self, _: &mut Tag<'_>) {}
+
+    fn content(&self, out: &mut Writer) {
+        if let Some(tree) = &self.0
+            && out.is_of_driver()
+        {
+            out.tree(tree);
+        }
+    }
 }
 
 /// `<boot order=…/>`.
@@ -110,6 +137,7 @@ impl DeviceInfo {
 
     /// Takes away what only a running guest has: the alias, unless the user gave it.
     pub fn inactive(&mut self) {
+        self.kept = DeviceState::default();
         if self.alias().is_some_and(|name| !name.starts_with("ua-")) {
             self.alias = None;
         }

@@ -218,6 +218,25 @@ impl Devices {
         self.pstore.iter_mut().for_each(pstore::Pstore::inactive);
     }
 
+    /// Strips what a document without state does not show of a running guest: less than what
+    /// [`Devices::inactive`] does, as with the stock daemon.
+    pub(crate) fn hide_running(&mut self) {
+        macro_rules! all_but_names {
+            ($($list:ident)*) => {$(
+                for device in self.$list.iter_mut() {
+                    let info = device.info.clone();
+                    device.inactive();
+                    device.info = info;
+                }
+            )*};
+        }
+        self.disks.iter_mut().for_each(disk::Disk::hide_running);
+        all_but_names!(interfaces serials parallels consoles channels memories vsock);
+        self.graphics
+            .iter_mut()
+            .for_each(graphics::Graphics::hide_ports);
+    }
+
     /// Strips passwords.
     pub fn hide_secrets(&mut self) {
         self.graphics

@@ -307,11 +307,13 @@ pub(crate) fn write_parent(out: &mut Writer, parent: Option<&String>) {
 pub(crate) fn write_domain(out: &mut Writer, name: &str, domain: Option<&Domain>, secure: bool) {
     if let Some(domain) = domain {
         let view = View {
-            inactive: true,
+            inactive: false,
             secure,
             migratable: false,
         };
-        out.element(name, &*domain.shown(view));
+        let mut kept = domain.clone();
+        kept.inactive();
+        out.element(name, &*kept.shown(view));
     }
 }
 

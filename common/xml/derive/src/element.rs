@@ -66,6 +66,7 @@ fn read(spec: &Spec, field: &Field) -> TokenStream {
         (Place::Flatten, _) => quote!(<#ty as ::virt_xml::Element>::read(node)?),
         (Place::Raw, Count::Many) => quote!(node.raws(#name)),
         (Place::Raw, _) => quote!(node.raw(#name)),
+        (Place::Rest, _) => quote!(node.rest()),
         (Place::Skip, _) => quote!(<#ty as ::core::default::Default>::default()),
     }
 }
@@ -101,7 +102,7 @@ fn write_content(spec: &Spec, field: &Field) -> TokenStream {
         (Place::Text, Count::One) => quote!(out.text(&self.#ident);),
         (Place::Text, _) => quote!(if let Some(value) = &self.#ident { out.text(value); }),
         (Place::Flatten, _) => quote!(::virt_xml::Element::content(&self.#ident, out);),
-        (Place::Raw, _) => quote!(for each in self.#ident.iter() { out.tree(each); }),
+        (Place::Raw | Place::Rest, _) => quote!(for each in self.#ident.iter() { out.tree(each); }),
         (Place::Attr | Place::Skip, _) => quote!(),
     }
 }

@@ -13,6 +13,7 @@ pub enum Place {
     Text,
     Flatten,
     Raw,
+    Rest,
     Skip,
 }
 
@@ -48,6 +49,7 @@ impl Spec {
                     ("text", Place::Text),
                     ("flatten", Place::Flatten),
                     ("raw", Place::Raw),
+                    ("rest", Place::Rest),
                     ("skip", Place::Skip),
                 ];
                 if meta.path.is_ident("default") {
@@ -57,7 +59,7 @@ impl Spec {
                 let found = known.iter().find(|(word, _)| meta.path.is_ident(word));
                 let Some((_, found)) = found else {
                     return Err(meta.error(
-                        "expected attr, child, child_text, flag, text, flatten, raw, skip or default",
+                        "expected attr, child, child_text, flag, text, flatten, raw, rest, skip or default",
                     ));
                 };
                 place = Some(*found);

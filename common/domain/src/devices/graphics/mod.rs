@@ -214,6 +214,11 @@ impl Graphics {
         for listen in &mut self.listens {
             listen.inactive();
         }
+        self.hide_ports();
+    }
+
+    /// Takes away the ports that were chosen.
+    pub(super) fn hide_ports(&mut self) {
         match &mut self.kind {
             GraphicsKind::Vnc(vnc) => {
                 if vnc.autoport {
@@ -530,6 +535,9 @@ impl Graphics {
                 }
                 tag.attr("autoport", &YesNo::from(vnc.autoport));
                 tag.maybe("websocket", &vnc.websocket);
+                if tag.is_of_driver() {
+                    tag.attr("websocketGenerated", &YesNo::from(vnc.websocket_generated));
+                }
                 self.listen_attr(tag);
             }
         }
@@ -586,14 +594,14 @@ fn read_vnc(node: &mut Node<'_>) -> Result<Vnc> {
     if let Some(port) = websocket {
         check_port(node, "websocket", port)?;
     }
-    node.attr_text("websocketGenerated");
+    let generated = node.attr_text("websocketGenerated") == Some("yes");
     Ok(Vnc {
         port: port
             .and_then(|port| u16::try_from(port).ok())
             .filter(|port| *port > 0),
         autoport,
         websocket: websocket.filter(|port| *port != 0),
-        websocket_generated: false,
+        websocket_generated: generated && node.is_of_driver(),
         keymap: node.attr("keymap")?,
         share_policy: node.attr("sharePolicy")?,
         power_control: node.attr("powerControl")?,

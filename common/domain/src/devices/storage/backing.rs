@@ -1,6 +1,6 @@
 //! What an image is based upon, and what it is being copied to.
 
-use super::{Format, StorageFormat, StorageKind, StorageSource, write_source};
+use super::{Format, Location, StorageFormat, StorageKind, StorageSource, write_source};
 use virt_error::Result;
 use virt_xml::{Element, Node, Tag, Words, Writer};
 
@@ -61,14 +61,10 @@ impl Element for BackingStore {
 /// `<mirror>`: where a running block job copies to; live only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mirror {
-    /// Kind of its place; absent in the oldest form, which is a file.
-    pub kind: Option<StorageKind>,
-    /// Path, in the oldest form.
-    pub file: Option<String>,
-    /// Format, in the oldest form.
-    pub format_attr: Option<StorageFormat>,
+    /// Kind of its place.
+    pub kind: StorageKind,
     /// Which job.
-    pub job: Option<MirrorJob>,
+    pub job: MirrorJob,
     /// How far it is.
     pub ready: Option<MirrorReady>,
     /// Its format.
@@ -80,9 +76,10 @@ pub struct Mirror {
 }
 
 /// `job` of `<mirror>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Words)]
 pub enum MirrorJob {
     /// A copy.
+    #[default]
     Copy,
     /// A commit of the active layer.
     ActiveCommit,
@@ -101,26 +98,45 @@ pub enum MirrorReady {
 
 impl Element for Mirror {
     fn read(node: &mut Node<'_>) -> Result<Self> {
-        let kind = node.attr::<StorageKind>("type")?;
+        // The oldest form has path and format in attributes and neither type nor job; they are
+        // written to this day beside the elements.
+        let kind = node.attr::<StorageKind>("type")?.unwrap_or_default();
+        let file: Option<String> = node.attr("file")?;
+        let old_format: Option<StorageFormat> = node.attr("format")?;
+        let format = node.child("format")?;
+        let source = node.child_with("source", |n| StorageSource::read(n, kind))?;
         Ok(Self {
             kind,
-            file: node.attr("file")?,
-            format_attr: node.attr("format")?,
-            job: node.attr("job")?,
+            job: node.attr("job")?.unwrap_or_default(),
             ready: node.attr("ready")?,
-            format: node.child("format")?,
-            source: node.child_with("source", |n| {
-                StorageSource::read(n, kind.unwrap_or_default())
-            })?,
+            format: format.or_else(|| {
+                old_format.map(|kind| Format {
+                    kind,
+                    metadata_cache: None,
+                })
+            }),
+            source: source.or_else(|| {
+                let place = |path| {
+                    StorageSource::from(Location::File {
+                        path: Some(path),
+                        fdgroup: None,
+                    })
+                };
+                file.map(place)
+            }),
             backing: node.child("backingStore")?,
         })
     }
 
     fn attrs(&self, tag: &mut Tag<'_>) {
-        tag.maybe("type", &self.kind);
-        tag.maybe("file", &self.file);
-        tag.maybe("format", &self.format_attr);
-        tag.maybe("job", &self.job);
+        tag.attr("type", &self.kind);
+        if self.kind == StorageKind::File && self.job == MirrorJob::Copy {
+            if let Some(path) = self.source.as_ref().and_then(StorageSource::path) {
+                tag.text("file", path);
+            }
+            tag.maybe("format", &self.format.as_ref().map(|format| format.kind));
+        }
+        tag.attr("job", &self.job);
         tag.maybe("ready", &self.ready);
     }
 

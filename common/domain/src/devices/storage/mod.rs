@@ -6,6 +6,7 @@
 mod backing;
 mod network;
 mod secret;
+mod state;
 
 pub use backing::{BackingImage, BackingStore, Mirror, MirrorJob, MirrorReady};
 pub use network::{
@@ -13,6 +14,10 @@ pub use network::{
     Network, NetworkProtocol, Readahead, Reconnect, Ssl, Timeout,
 };
 pub use secret::{Auth, Cipher, Encryption, EncryptionEngine, EncryptionFormat, Ivgen, SecretRef};
+pub use state::{
+    ActualPlace, DiskState, FdSet, FdSets, Manager, Nbdkit, NodeName, NodeNames, ObjectAlias,
+    Objects, SecretObject, SourceState, ThresholdEvent,
+};
 
 use super::address::PciAddress;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -344,6 +349,12 @@ pub struct StorageSource {
     pub encryption: Option<Encryption>,
     /// SCSI persistent reservations.
     pub reservations: Option<Reservations>,
+    /// Where a volume is in truth; status files only.
+    pub actual: Option<ActualPlace>,
+    /// Whether the driver's configuration decided about TLS; status files only.
+    pub tls_from_config: bool,
+    /// What the driver keeps of it; status files only.
+    pub state: Option<Box<SourceState>>,
 }
 
 impl From<Location> for StorageSource {
@@ -358,6 +369,9 @@ impl From<Location> for StorageSource {
             auth: None,
             encryption: None,
             reservations: None,
+            actual: None,
+            tls_from_config: false,
+            state: None,
         }
     }
 }
@@ -379,6 +393,13 @@ impl StorageSource {
             auth: Auth::read_checked(node)?,
             encryption: node.child("encryption")?,
             reservations: node.child("reservations")?,
+            actual: actual_place(node)?,
+            tls_from_config: node.is_of_driver()
+                && node.attr::<u32>("tlsFromConfig")?.unwrap_or(0) != 0,
+            state: match node.is_of_driver() {
+                true => node.child("privateData")?,
+                false => None,
+            },
         };
         source.check()?;
         Ok(source)
@@ -465,8 +486,22 @@ impl StorageSource {
         }
     }
 
+    /// Writes `<source>`.
+    pub fn write(&self, out: &mut Writer) {
+        out.open("source", |tag| self.attrs(tag), |out| self.content(out));
+    }
+
     fn attrs(&self, tag: &mut Tag<'_>) {
         self.location.attrs(tag);
+        if tag.is_of_driver() {
+            if matches!(self.location, Location::Network(_)) {
+                tag.attr("tlsFromConfig", &u32::from(self.tls_from_config));
+            }
+            if let Some(actual) = &self.actual {
+                tag.attr("actualType", &actual.kind);
+                tag.maybe(path_attribute(actual.kind), &actual.path);
+            }
+        }
         tag.maybe("startupPolicy", &self.startup_policy);
         tag.maybe("index", &self.index);
     }
@@ -481,13 +516,37 @@ impl StorageSource {
         out.maybe("auth", self.auth.as_ref());
         out.maybe("encryption", self.encryption.as_ref());
         out.maybe("reservations", self.reservations.as_ref());
+        if out.is_of_driver() {
+            out.maybe("privateData", self.state.as_ref());
+        }
+    }
+}
+
+/// Where a status file says a volume is.
+fn actual_place(node: &mut Node<'_>) -> Result<Option<ActualPlace>> {
+    if !node.is_of_driver() {
+        return Ok(None);
+    }
+    let Some(kind) = node.attr::<StorageKind>("actualType")? else {
+        return Ok(None);
+    };
+    let path = node.attr(path_attribute(kind))?;
+    Ok(Some(ActualPlace { kind, path }))
+}
+
+/// The attribute that holds the path of a place.
+fn path_attribute(kind: StorageKind) -> &'static str {
+    match kind {
+        StorageKind::Block => "dev",
+        StorageKind::Dir => "dir",
+        _ => "file",
     }
 }
 
 /// Writes `<source>` if there is one.
 pub(crate) fn write_source(out: &mut Writer, source: Option<&StorageSource>) {
     if let Some(source) = source {
-        write_source_as(out, "source", source);
+        source.write(out);
     }
 }
 

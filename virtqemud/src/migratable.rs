@@ -1,0 +1,90 @@
+//! A guest as it is told to another host, which may have an older libvirt: without what a start
+//! added and without what every libvirt adds by itself.
+//!
+//! Facts: documents of the stock daemon with VIR_DOMAIN_XML_MIGRATABLE.
+
+use virt_domain::Domain;
+use virt_domain::cpu::Cpu;
+use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
+use virt_domain::devices::input::{InputBus, InputType};
+use virt_domain::devices::watchdog::WatchdogModel;
+use virt_domain::seclabel::{Seclabel, SeclabelType};
+
+use crate::board::Board;
+use crate::defaults;
+
+/// Strips a guest. `asked_cpu` is the processor of a running guest as it was asked for.
+pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>) {
+    let board = Board::of(domain);
+    if domain.id.is_some()
+        && let Some(cpu) = asked_cpu
+    {
+        domain.cpu = Some(cpu.clone());
+    }
+    domain.inactive();
+    let made_up =
+        |label: &Seclabel| label.kind == Some(SeclabelType::Dynamic) && label.baselabel.is_none();
+    domain.seclabels.retain(|label| !made_up(label));
+    let devices = &mut domain.devices;
+    let usb = devices
+        .controllers
+        .iter()
+        .filter(|controller| controller.kind == ControllerKind::Usb)
+        .count();
+    let implied = |controller: &Controller| match controller.kind {
+        ControllerKind::Usb => {
+            usb == 1
+                && board == Board::I440fx
+                && controller.index() == 0
+                && controller
+                    .model
+                    .is_none_or(|model| model == ControllerModel::Piix3Uhci)
+        }
+        ControllerKind::Pci => {
+            controller.index() == 0 && controller.has_model(ControllerModel::PciRoot)
+        }
+        _ => false,
+    };
+    devices
+        .controllers
+        .retain(|controller| !implied(controller));
+    devices
+        .inputs
+        .retain(|input| !(input.kind == InputType::Keyboard && input.bus == Some(InputBus::Ps2)));
+    let mut without = devices.clone();
+    without.audios.clear();
+    defaults::audio::choose(&mut without);
+    if without.audios == devices.audios {
+        devices.audios.clear();
+    }
+    devices
+        .watchdogs
+        .retain(|watchdog| watchdog.model != WatchdogModel::Itco);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_every_libvirt_adds_is_left_out() {
+        let mut domain = Domain::read(
+            "<domain type='qemu' id='3'><name>a</name><memory>1024</memory>
+             <os><type arch='x86_64' machine='pc-i440fx-10.0'>hvm</type></os>
+             <devices><controller type='usb' index='0' model='piix3-uhci'><alias name='usb'/></controller>
+             <controller type='pci' index='0' model='pci-root'/>
+             <controller type='ide' index='0'/>
+             <input type='mouse' bus='ps2'/><input type='keyboard' bus='ps2'/>
+             <audio id='1' type='none'/></devices>
+             <seclabel type='dynamic' model='dac' relabel='yes'><label>+1:+1</label></seclabel>
+             </domain>",
+        )
+        .unwrap();
+        strip(&mut domain, None);
+        assert_eq!(domain.id, None);
+        let kinds: Vec<_> = domain.devices.controllers.iter().map(|c| c.kind).collect();
+        assert_eq!(kinds, [ControllerKind::Ide]);
+        assert_eq!(domain.devices.inputs.len(), 1);
+        assert!(domain.devices.audios.is_empty() && domain.seclabels.is_empty());
+    }
+}
