@@ -3,29 +3,53 @@
 //!
 //! Facts: documents of the stock daemon with VIR_DOMAIN_XML_MIGRATABLE.
 
+use std::path::Path;
+
 use virt_domain::Domain;
 use virt_domain::cpu::Cpu;
+use virt_domain::devices::chardev::{CharBackend, SourceMode};
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::input::{InputBus, InputType};
+use virt_domain::devices::storage::StorageFormat;
 use virt_domain::devices::watchdog::WatchdogModel;
 use virt_domain::seclabel::{Seclabel, SeclabelType};
 
 use crate::board::Board;
 use crate::defaults;
 
-/// Strips a guest. `asked_cpu` is the processor of a running guest as it was asked for.
-pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>) {
+/// Strips a guest. `asked_cpu` is the processor of a running guest as it was asked for, `sockets`
+/// the folder of channels' sockets that were made up.
+pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>, sockets: &Path) {
     let board = Board::of(domain);
     if domain.id.is_some()
         && let Some(cpu) = asked_cpu
     {
-        domain.cpu = Some(cpu.clone());
+        // Nodes aren't part of what was kept.
+        let numa = domain.cpu.take().and_then(|cpu| cpu.numa);
+        domain.cpu = Some(Cpu {
+            numa,
+            ..cpu.clone()
+        });
     }
     domain.inactive();
     let made_up =
         |label: &Seclabel| label.kind == Some(SeclabelType::Dynamic) && label.baselabel.is_none();
     domain.seclabels.retain(|label| !made_up(label));
     let devices = &mut domain.devices;
+    for disk in &mut devices.disks {
+        if disk.is_empty()
+            && let Some(driver) = &mut disk.driver
+        {
+            driver.format.get_or_insert(StorageFormat::Raw);
+        }
+    }
+    for channel in &mut devices.channels {
+        if let CharBackend::Unix { path, mode, .. } = &mut channel.source.backend
+            && path.as_ref().is_some_and(|path| Path::new(path).starts_with(sockets))
+        {
+            (*path, *mode) = (None, SourceMode::default());
+        }
+    }
     let usb = devices
         .controllers
         .iter()
@@ -80,7 +104,7 @@ mod tests {
              </domain>",
         )
         .unwrap();
-        strip(&mut domain, None);
+        strip(&mut domain, None, Path::new("/run/channel"));
         assert_eq!(domain.id, None);
         let kinds: Vec<_> = domain.devices.controllers.iter().map(|c| c.kind).collect();
         assert_eq!(kinds, [ControllerKind::Ide]);

@@ -20,7 +20,8 @@ use super::metadata::described;
 use super::session::Session;
 use super::vcpu::{host_cpus, map};
 use crate::definitions::{change, change_live};
-use crate::guest::{Body, Guest};
+use crate::guest::{Body, Guest, IothreadThread};
+use crate::qmp::machine::Iothread as Running;
 use crate::stats::iothread::Iothread as Thread;
 
 pub(super) fn register(router: &mut Router<Session>) {
@@ -225,7 +226,13 @@ async fn run(body: &mut Body, asked: Change, flags: u32) -> Result<()> {
             let done = body.attend(pending).await;
             done.map_err(|error| error.about(&snapshot.name))?;
         }
+        let threads = monitor.iothreads();
+        let threads = body.attend(threads.read::<Vec<Running>>()).await;
+        let threads = threads.map_err(|error| error.about(&snapshot.name))?;
         change_live(body, |domain| edit(domain, &asked))?;
+        body.change_live(|live| {
+            live.iothreads = threads.iter().filter_map(IothreadThread::of).collect();
+        })?;
     }
     if affects.config {
         change(body, move |domain| edit(domain, &asked)).await?;

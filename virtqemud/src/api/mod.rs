@@ -44,6 +44,7 @@ mod screenshot;
 mod security;
 mod send_key;
 mod session;
+mod set_vcpu;
 mod state;
 mod stats;
 mod tune;
@@ -85,6 +86,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     vcpu::register(&mut router);
     cpu_stats::register(&mut router);
     tune::register(&mut router);
+    set_vcpu::register(&mut router);
     iothread::register(&mut router);
     send_key::register(&mut router);
     dump::register(&mut router);

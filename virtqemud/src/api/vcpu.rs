@@ -18,7 +18,7 @@ use super::metadata::described;
 use super::session::Session;
 use crate::definitions::change;
 use crate::driver::Driver;
-use crate::guest::{Body, Guest, Snapshot};
+use crate::guest::{Body, Guest, Snapshot, entries, set_entries};
 use crate::tuning::affinity;
 use crate::usage;
 
@@ -242,9 +242,18 @@ async fn recount(body: &mut Body, wanted: u32, flags: u32) -> Result<()> {
     if affects.live {
         check_live(&snapshot.running()?.domain, wanted, flags & MAXIMUM != 0)?;
     }
+    if let (true, Some(definition)) = (affects.config, &snapshot.definition) {
+        // Nothing is done to the running guest that can't be done to its definition.
+        let mut domain = Domain::clone(&*definition.domain()?);
+        edit(&mut domain, wanted, flags & MAXIMUM != 0, flags & HOTPLUGGABLE != 0)?;
+    }
+    if affects.live {
+        body.recount_vcpus(wanted).await?;
+    }
     if affects.config {
         change(body, move |domain| {
-            edit(domain, wanted, flags & MAXIMUM != 0)
+            let hotpluggable = flags & HOTPLUGGABLE != 0;
+            edit(domain, wanted, flags & MAXIMUM != 0, hotpluggable)
         })
         .await?;
     }
@@ -271,25 +280,17 @@ fn check_live(domain: &Domain, wanted: u32, maximum: bool) -> Result<()> {
     if wanted > domain.vcpu.max {
         return Err(too_many(wanted, domain.vcpu.max, "live"));
     }
-    match wanted == domain.vcpu.count() {
-        true => Ok(()),
-        false => Err(error(
-            ErrorCode::OperationUnsupported,
-            "processors of a running guest can't be plugged yet: use --config and start it anew",
-        )),
-    }
+    Ok(())
 }
 
-fn edit(domain: &mut Domain, wanted: u32, maximum: bool) -> Result<()> {
+fn edit(domain: &mut Domain, wanted: u32, maximum: bool, hotpluggable: bool) -> Result<()> {
     let vcpu = &mut domain.vcpu;
     if !maximum && wanted > vcpu.max {
         return Err(too_many(wanted, vcpu.max, "persistent"));
     }
-    if domain.vcpus.is_some() {
-        return Err(error(
-            ErrorCode::OperationUnsupported,
-            "this guest names its processors one by one: change them in its definition",
-        ));
+    if !maximum && (hotpluggable || domain.vcpus.is_some()) {
+        one_by_one(domain, wanted, hotpluggable);
+        return Ok(());
     }
     let current = if maximum {
         vcpu.count().min(wanted)
@@ -308,7 +309,35 @@ fn edit(domain: &mut Domain, wanted: u32, maximum: bool) -> Result<()> {
     }
     let vcpu = &mut domain.vcpu;
     vcpu.current = (current != vcpu.max).then_some(current);
+    if domain.vcpus.is_some() {
+        let mut list = entries(domain);
+        list.retain(|entry| entry.id < wanted);
+        set_entries(domain, list);
+    }
     Ok(())
+}
+
+/// Turns processors on, the first that are off first, or off, the last first.
+fn one_by_one(domain: &mut Domain, wanted: u32, hotpluggable: bool) {
+    let mut list = entries(domain);
+    let mut on = list.iter().filter(|entry| entry.enabled.is_yes()).count();
+    let wanted = wanted as usize;
+    for entry in &mut list {
+        if on < wanted && !entry.enabled.is_yes() {
+            entry.enabled = true.into();
+            entry.hotpluggable = hotpluggable.into();
+            on += 1;
+        }
+    }
+    for entry in list.iter_mut().rev() {
+        if on > wanted && entry.enabled.is_yes() {
+            entry.enabled = false.into();
+            entry.hotpluggable = true.into();
+            entry.order = None;
+            on -= 1;
+        }
+    }
+    set_entries(domain, list);
 }
 
 #[cfg(test)]
@@ -336,15 +365,17 @@ mod tests {
     fn the_number_stays_within_the_most() {
         let mut domain = Domain::default();
         domain.vcpu.max = 2;
-        let error = edit(&mut domain, 3, false).unwrap_err();
+        let error = edit(&mut domain, 3, false, false).unwrap_err();
         assert!(error.message().ends_with("persistent domain: 3 > 2"));
-        edit(&mut domain, 4, true).unwrap();
+        edit(&mut domain, 4, true, false).unwrap();
         assert_eq!((domain.vcpu.max, domain.vcpu.count()), (4, 2));
-        edit(&mut domain, 4, false).unwrap();
+        edit(&mut domain, 4, false, false).unwrap();
         assert_eq!(domain.vcpu.current, None);
-        edit(&mut domain, 1, true).unwrap();
+        edit(&mut domain, 1, true, false).unwrap();
         assert_eq!((domain.vcpu.max, domain.vcpu.count()), (1, 1));
         assert!(check_live(&domain, 2, false).is_err());
+        one_by_one(&mut domain, 1, true);
+        assert!(domain.vcpus.is_some());
         assert!(check_live(&domain, 1, false).is_ok());
     }
 }

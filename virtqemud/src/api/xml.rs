@@ -1,5 +1,6 @@
 //! A guest as a document.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use virt_domain::{Domain, View};
@@ -28,12 +29,13 @@ pub(super) fn register(router: &mut Router<Session>) {
 fn describe(call: &Call<DomainGetXmlDesc, Session>) -> Result<DomainGetXmlDescRet> {
     let guest = call.session().guest(call, &call.args.dom)?;
     flags::only(call.args.flags, xml_flag::ALL, "qemuDomainGetXMLDesc")?;
-    let xml = document(&guest.snapshot(), call.args.flags)?;
+    let sockets = &call.session().driver(&guest).config.channel_target_dir;
+    let xml = document(&guest.snapshot(), call.args.flags, sockets)?;
     Ok(DomainGetXmlDescRet { xml })
 }
 
 /// The running guest, or with INACTIVE what its next start will use.
-fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
+fn document(snapshot: &Snapshot, flags: u32, sockets: &Path) -> Result<String> {
     let inactive = flags & xml_flag::INACTIVE != 0;
     let migratable = flags & xml_flag::MIGRATABLE != 0;
     // A document for a migration has the passwords that its target needs.
@@ -47,7 +49,7 @@ fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
             (_, None) => return Err(gone()),
         };
         let mut domain = Domain::clone(&domain);
-        migratable::strip(&mut domain, cpu.as_deref());
+        migratable::strip(&mut domain, cpu.as_deref(), sockets);
         return Ok(domain.to_xml(View {
             inactive: true,
             secure,

@@ -12,6 +12,7 @@ pub mod block;
 pub mod cpu;
 pub mod display;
 pub mod error;
+pub mod hotpluggable;
 pub mod line;
 pub mod machine;
 pub mod memory;

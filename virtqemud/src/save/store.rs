@@ -114,7 +114,8 @@ impl Body {
         };
         let asked = options.document.as_deref().unwrap_or(&live.domain);
         let mut domain = Domain::clone(asked);
-        migratable::strip(&mut domain, live.asked_cpu.as_deref());
+        let sockets = &self.driver().config.channel_target_dir;
+        migratable::strip(&mut domain, live.asked_cpu.as_deref(), sockets);
         let documents = Documents {
             xml: domain.to_xml(view),
             cookie: None,

@@ -187,6 +187,13 @@ impl Body {
             .await;
         let (cpus, chardevs, iothreads, memories, devices) = answers.map_err(told)?;
         self.kept_mut()?.devices = peripheral::devices(devices);
+        let cpus = match self.plug_processors().await? {
+            true => {
+                let cpus = monitor.cpus();
+                self.attend(cpus.read()).await.map_err(told)?
+            }
+            false => cpus,
+        };
         self.learn_processor(processor, &cpus).await?;
         let vcpus: Arc<[Vcpu]> = cpus.iter().map(Into::into).collect();
         let iothreads: Arc<[_]> = iothreads.iter().filter_map(IothreadThread::of).collect();
@@ -209,7 +216,7 @@ impl Body {
     }
 
     /// Puts processors and I/O threads where the definition says.
-    async fn place_threads(
+    pub(crate) async fn place_threads(
         &mut self,
         live: &Arc<Live>,
         vcpus: &Arc<[Vcpu]>,

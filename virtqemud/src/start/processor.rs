@@ -2,6 +2,7 @@
 
 use virt_domain::Domain;
 use virt_domain::cpu::{CpuCheck, CpuMode};
+use virt_domain::vcpu::VcpuEntry;
 use virt_error::Result;
 use virt_host::cpu::FeatureSet;
 use virt_host::cpu::map::X86;
@@ -25,6 +26,23 @@ pub(super) fn ask(domain: &Domain, monitor: &Monitor) -> Asked {
 }
 
 impl Body {
+    /// Plugs in the processors that are there from the start and may be taken out; whether there
+    /// were any.
+    pub(super) async fn plug_processors(&mut self) -> Result<bool> {
+        let live = self.live()?;
+        let Some(vcpus) = &live.domain.vcpus else {
+            return Ok(false);
+        };
+        let pluggable =
+            |entry: &&VcpuEntry| entry.enabled.is_yes() && entry.hotpluggable.is_yes();
+        let mut plugged: Vec<_> = vcpus.list.iter().filter(pluggable).collect();
+        plugged.sort_by_key(|entry| (entry.order.unwrap_or(u32::MAX), entry.id));
+        for entry in &plugged {
+            self.plug_vcpu(entry.id).await?;
+        }
+        Ok(!plugged.is_empty())
+    }
+
     /// Checks what QEMU gave and writes it into the running guest.
     pub(super) async fn learn_processor(&mut self, asked: Asked, cpus: &[Cpu]) -> Result<()> {
         let Asked(Some(pending)) = asked else {

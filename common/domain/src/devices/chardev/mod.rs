@@ -310,7 +310,10 @@ impl Element for Console {
 
     fn attrs(&self, tag: &mut Tag<'_>) {
         self.source.attrs(tag);
-        if let CharBackend::Pty { path } = &self.source.backend {
+        // Only the first one is told in the oldest way, too.
+        if let CharBackend::Pty { path } = &self.source.backend
+            && self.port.is_none_or(|port| port == 0)
+        {
             tag.maybe("tty", path);
         }
     }
