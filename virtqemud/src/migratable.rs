@@ -3,6 +3,7 @@
 //!
 //! Facts: documents of the stock daemon with VIR_DOMAIN_XML_MIGRATABLE.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use virt_domain::Domain;
@@ -14,12 +15,18 @@ use virt_domain::devices::storage::StorageFormat;
 use virt_domain::devices::watchdog::WatchdogModel;
 use virt_domain::seclabel::{Seclabel, SeclabelType};
 
+use crate::argv;
 use crate::board::Board;
 use crate::defaults;
 
-/// Strips a guest. `asked_cpu` is the processor of a running guest as it was asked for, `sockets`
-/// the folder of channels' sockets that were made up.
-pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>, sockets: &Path) {
+/// Strips a guest. `asked_cpu` is the processor of a running guest as it was asked for.
+pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>) {
+    // Sockets that a start made up are in a folder of the guest's own.
+    let folder = domain.id.map(|id| argv::short_name(id, &domain.name));
+    let made_up_path = |path: &String| {
+        let parent = Path::new(path).parent().and_then(Path::file_name);
+        parent.is_some_and(|name| Some(name) == folder.as_ref().map(OsStr::new))
+    };
     let board = Board::of(domain);
     if domain.id.is_some()
         && let Some(cpu) = asked_cpu
@@ -45,7 +52,7 @@ pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>, sockets: &Path) {
     }
     for channel in &mut devices.channels {
         if let CharBackend::Unix { path, mode, .. } = &mut channel.source.backend
-            && path.as_ref().is_some_and(|path| Path::new(path).starts_with(sockets))
+            && path.as_ref().is_some_and(made_up_path)
         {
             (*path, *mode) = (None, SourceMode::default());
         }
@@ -104,7 +111,7 @@ mod tests {
              </domain>",
         )
         .unwrap();
-        strip(&mut domain, None, Path::new("/run/channel"));
+        strip(&mut domain, None);
         assert_eq!(domain.id, None);
         let kinds: Vec<_> = domain.devices.controllers.iter().map(|c| c.kind).collect();
         assert_eq!(kinds, [ControllerKind::Ide]);

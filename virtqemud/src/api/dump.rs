@@ -51,7 +51,8 @@ fn options(format: u32, given: u32) -> Result<DumpOptions> {
             "kdump-compressed format is only supported with memory-only dump".to_owned(),
         ));
     }
-    if has(dump_flag::CRASH) && has(dump_flag::LIVE) || has(dump_flag::CRASH) && has(dump_flag::RESET)
+    if has(dump_flag::CRASH) && has(dump_flag::LIVE)
+        || has(dump_flag::CRASH) && has(dump_flag::RESET)
         || has(dump_flag::LIVE) && has(dump_flag::RESET)
     {
         return Err(refused(

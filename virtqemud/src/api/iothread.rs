@@ -29,12 +29,24 @@ pub(super) fn register(router: &mut Router<Session>) {
     router.task::<DomainAddIothread, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let change = Change::Add(call.args.iothread_id);
-        apply(guest.guest(), change, call.args.flags, "qemuDomainAddIOThread").await
+        apply(
+            guest.guest(),
+            change,
+            call.args.flags,
+            "qemuDomainAddIOThread",
+        )
+        .await
     });
     router.task::<DomainDelIothread, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let change = Change::Remove(call.args.iothread_id);
-        apply(guest.guest(), change, call.args.flags, "qemuDomainDelIOThread").await
+        apply(
+            guest.guest(),
+            change,
+            call.args.flags,
+            "qemuDomainDelIOThread",
+        )
+        .await
     });
     router.task::<DomainSetIothreadParams, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
@@ -210,10 +222,9 @@ async fn run(body: &mut Body, asked: Change, flags: u32) -> Result<()> {
                 "object-add",
                 Some(json!({ "qom-type": "iothread", "id": format!("iothread{id}") })),
             )],
-            Change::Remove(id) => vec![monitor.send(
-                "object-del",
-                Some(json!({ "id": format!("iothread{id}") })),
-            )],
+            Change::Remove(id) => {
+                vec![monitor.send("object-del", Some(json!({ "id": format!("iothread{id}") })))]
+            }
             Change::Set(id, settings) => settings
                 .properties()
                 .into_iter()
@@ -257,9 +268,7 @@ fn edit(domain: &mut Domain, asked: &Change) -> Result<()> {
         }
         Change::Remove(id) => {
             let place = place(*id).ok_or_else(|| {
-                invalid(format!(
-                    "cannot find IOThread '{id}' in iothreadids list"
-                ))
+                invalid(format!("cannot find IOThread '{id}' in iothreadids list"))
             })?;
             check_unused(domain, *id)?;
             list.remove(place);
@@ -268,9 +277,8 @@ fn edit(domain: &mut Domain, asked: &Change) -> Result<()> {
             }
         }
         Change::Set(id, settings) => {
-            let place = place(*id).ok_or_else(|| {
-                invalid(format!("cannot find IOThread '{id}' in iothreadids"))
-            })?;
+            let place = place(*id)
+                .ok_or_else(|| invalid(format!("cannot find IOThread '{id}' in iothreadids")))?;
             settings.note(&mut list[place]);
             let most = |number: Option<u32>| number.map_or(-1, i64::from);
             let (min, max) = (list[place].thread_pool_min, list[place].thread_pool_max);

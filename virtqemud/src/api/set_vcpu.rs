@@ -100,7 +100,10 @@ mod tests {
         );
         assert_eq!(domain.vcpu.current, Some(3));
         let zero = edit(&mut domain, &BTreeSet::from([0, 1]), false).unwrap_err();
-        assert_eq!(zero.message(), "invalid argument: vCPU '0' can't be modified");
+        assert_eq!(
+            zero.message(),
+            "invalid argument: vCPU '0' can't be modified"
+        );
         assert!(edit(&mut domain, &BTreeSet::from([9]), true).is_err());
     }
 }

@@ -245,7 +245,12 @@ async fn recount(body: &mut Body, wanted: u32, flags: u32) -> Result<()> {
     if let (true, Some(definition)) = (affects.config, &snapshot.definition) {
         // Nothing is done to the running guest that can't be done to its definition.
         let mut domain = Domain::clone(&*definition.domain()?);
-        edit(&mut domain, wanted, flags & MAXIMUM != 0, flags & HOTPLUGGABLE != 0)?;
+        edit(
+            &mut domain,
+            wanted,
+            flags & MAXIMUM != 0,
+            flags & HOTPLUGGABLE != 0,
+        )?;
     }
     if affects.live {
         body.recount_vcpus(wanted).await?;

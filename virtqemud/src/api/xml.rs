@@ -1,6 +1,5 @@
 //! A guest as a document.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use virt_domain::{Domain, View};
@@ -29,13 +28,12 @@ pub(super) fn register(router: &mut Router<Session>) {
 fn describe(call: &Call<DomainGetXmlDesc, Session>) -> Result<DomainGetXmlDescRet> {
     let guest = call.session().guest(call, &call.args.dom)?;
     flags::only(call.args.flags, xml_flag::ALL, "qemuDomainGetXMLDesc")?;
-    let sockets = &call.session().driver(&guest).config.channel_target_dir;
-    let xml = document(&guest.snapshot(), call.args.flags, sockets)?;
+    let xml = document(&guest.snapshot(), call.args.flags)?;
     Ok(DomainGetXmlDescRet { xml })
 }
 
 /// The running guest, or with INACTIVE what its next start will use.
-fn document(snapshot: &Snapshot, flags: u32, sockets: &Path) -> Result<String> {
+fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
     let inactive = flags & xml_flag::INACTIVE != 0;
     let migratable = flags & xml_flag::MIGRATABLE != 0;
     // A document for a migration has the passwords that its target needs.
@@ -49,7 +47,7 @@ fn document(snapshot: &Snapshot, flags: u32, sockets: &Path) -> Result<String> {
             (_, None) => return Err(gone()),
         };
         let mut domain = Domain::clone(&domain);
-        migratable::strip(&mut domain, cpu.as_deref(), sockets);
+        migratable::strip(&mut domain, cpu.as_deref());
         return Ok(domain.to_xml(View {
             inactive: true,
             secure,

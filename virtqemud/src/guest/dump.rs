@@ -147,9 +147,14 @@ impl Body {
         let told = |error: QmpError| error.about(&name);
         let monitor = self.running()?.qemu.monitor.clone();
         if format != DumpFormat::Raw {
-            let capability = monitor.query::<Capability>("query-dump-guest-memory-capability", None);
+            let capability =
+                monitor.query::<Capability>("query-dump-guest-memory-capability", None);
             let capability = self.attend(capability).await.map_err(told)?;
-            if !capability.formats.iter().any(|known| known == format.word()) {
+            if !capability
+                .formats
+                .iter()
+                .any(|known| known == format.word())
+            {
                 return Err(Error::new(
                     ErrorCode::InvalidArg,
                     ErrorDomain::Qemu,

@@ -283,7 +283,7 @@ async fn take_over(
         expected: None,
         hung_up: None,
         migration: None,
-            dumped: None,
+        dumped: None,
         is_up: true,
     });
     actor::adopt(&guest, body);

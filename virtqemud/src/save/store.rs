@@ -114,8 +114,7 @@ impl Body {
         };
         let asked = options.document.as_deref().unwrap_or(&live.domain);
         let mut domain = Domain::clone(asked);
-        let sockets = &self.driver().config.channel_target_dir;
-        migratable::strip(&mut domain, live.asked_cpu.as_deref(), sockets);
+        migratable::strip(&mut domain, live.asked_cpu.as_deref());
         let documents = Documents {
             xml: domain.to_xml(view),
             cookie: None,

@@ -33,8 +33,7 @@ impl Body {
         let Some(vcpus) = &live.domain.vcpus else {
             return Ok(false);
         };
-        let pluggable =
-            |entry: &&VcpuEntry| entry.enabled.is_yes() && entry.hotpluggable.is_yes();
+        let pluggable = |entry: &&VcpuEntry| entry.enabled.is_yes() && entry.hotpluggable.is_yes();
         let mut plugged: Vec<_> = vcpus.list.iter().filter(pluggable).collect();
         plugged.sort_by_key(|entry| (entry.order.unwrap_or(u32::MAX), entry.id));
         for entry in &plugged {

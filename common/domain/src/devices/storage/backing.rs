@@ -100,9 +100,13 @@ impl Element for Mirror {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         // The oldest form has path and format in attributes and neither type nor job; they are
         // written to this day beside the elements.
-        let kind = node.attr::<StorageKind>("type")?.unwrap_or_default();
+        let given = node.attr::<StorageKind>("type")?;
+        let kind = given.unwrap_or_default();
         let file: Option<String> = node.attr("file")?;
-        let old_format: Option<StorageFormat> = node.attr("format")?;
+        let mut old_format: Option<StorageFormat> = node.attr("format")?;
+        if given.is_none() {
+            old_format.get_or_insert(StorageFormat::Raw);
+        }
         let format = node.child("format")?;
         let source = node.child_with("source", |n| StorageSource::read(n, kind))?;
         Ok(Self {
