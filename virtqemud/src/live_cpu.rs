@@ -93,8 +93,9 @@ fn definition(cpu: &Cpu) -> Definition {
     }
 }
 
-/// Features of the model that every version of QEMU has, and those that newer ones have too.
-fn of_model(cpu: &Cpu, map: &X86) -> Result<(FeatureSet, FeatureSet)> {
+/// Features of the model that every version of QEMU gives it. What newer ones add is said when it
+/// is there, and not missed when it isn't.
+fn of_model(cpu: &Cpu, map: &X86) -> Result<FeatureSet> {
     let name = cpu.model_name().unwrap_or_default();
     let model = map.model(name).ok_or_else(|| {
         Error::new(
@@ -103,10 +104,7 @@ fn of_model(cpu: &Cpu, map: &X86) -> Result<(FeatureSet, FeatureSet)> {
             format!("Unknown CPU model {name}"),
         )
     })?;
-    let base = model.features.minus(&model.added);
-    let mut all = model.features.clone();
-    all.extend(model.added.iter());
-    Ok((base, all))
+    Ok(model.features.minus(&model.added))
 }
 
 /// Checks what QEMU gave a guest that asks for just that (`check='full'`).
@@ -115,7 +113,7 @@ fn of_model(cpu: &Cpu, map: &X86) -> Result<(FeatureSet, FeatureSet)> {
 /// OPERATION_FAILED that names what is missing and what is too much, CPU_INCOMPATIBLE for a
 /// feature that was forbidden; INTERNAL_ERROR for an unknown model.
 pub fn check_given(cpu: &Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
-    let (mut wanted, mut all) = of_model(cpu, map)?;
+    let mut wanted = of_model(cpu, map)?;
     for feature in &cpu.features {
         let Some(number) = map.feature(&feature.name) else {
             continue;
@@ -123,7 +121,6 @@ pub fn check_given(cpu: &Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
         match feature.policy {
             FeaturePolicy::Force | FeaturePolicy::Require => {
                 wanted.insert(number);
-                all.insert(number);
             }
             FeaturePolicy::Forbid if given.contains(number) => {
                 return Err(incompatible(format!(
@@ -133,7 +130,6 @@ pub fn check_given(cpu: &Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
             }
             FeaturePolicy::Disable | FeaturePolicy::Forbid => {
                 wanted.remove(number);
-                all.remove(number);
             }
             FeaturePolicy::Optional => {}
         }
@@ -143,7 +139,7 @@ pub fn check_given(cpu: &Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
     };
     let parts = [
         listed("extra", given.minus(&wanted)),
-        listed("missing", all.minus(given)),
+        listed("missing", wanted.minus(given)),
     ];
     let parts: Vec<_> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
@@ -165,7 +161,7 @@ pub fn check_given(cpu: &Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
 /// # Errors
 /// INTERNAL_ERROR for a model that isn't known.
 pub fn as_given(cpu: &mut Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
-    let (base, all) = of_model(cpu, map)?;
+    let base = of_model(cpu, map)?;
     let mut said = FeatureSet::default();
     for feature in &mut cpu.features {
         let Some(number) = map.feature(&feature.name) else {
@@ -183,7 +179,7 @@ pub fn as_given(cpu: &mut Cpu, map: &X86, given: &FeatureSet) -> Result<()> {
         };
     }
     let mut differs = given.minus(&base);
-    differs.extend(all.minus(given).iter());
+    differs.extend(base.minus(given).iter());
     for number in differs.minus(&said).iter() {
         cpu.features.push(CpuFeature {
             policy: match given.contains(number) {

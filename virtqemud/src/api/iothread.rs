@@ -1,4 +1,4 @@
-//! A guest's I/O threads: which there are, more of them, fewer, how they poll.
+//! A guest's I/O threads: more of them, fewer, how they poll.
 //!
 //! Facts: libvirt-domain.h; texts and monitor commands of the stock daemon.
 
@@ -10,22 +10,18 @@ use virt_domain::devices::controller::Controller;
 use virt_domain::vcpu::{Iothread, IothreadIds, Poll};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
-    DomainAddIothread, DomainDelIothread, DomainGetIothreadInfo, DomainGetIothreadInfoRet,
-    DomainIothreadInfo, DomainSetIothreadParams, TypedParam, TypedParamValue as TypedValue,
+    DomainAddIothread, DomainDelIothread, DomainSetIothreadParams, TypedParam,
+    TypedParamValue as TypedValue,
 };
-use virt_rpc::server::{Call, Router};
+use virt_rpc::server::Router;
 
 use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use super::metadata::described;
 use super::session::Session;
-use super::vcpu::{host_cpus, map};
 use crate::definitions::{change, change_live};
 use crate::guest::{Body, Guest, IothreadThread};
 use crate::qmp::machine::Iothread as Running;
-use crate::stats::iothread::Iothread as Thread;
 
 pub(super) fn register(router: &mut Router<Session>) {
-    router.task::<DomainGetIothreadInfo, _, _>(|call| async move { info(call).await });
     router.task::<DomainAddIothread, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let change = Change::Add(call.args.iothread_id);
@@ -58,58 +54,6 @@ pub(super) fn register(router: &mut Router<Session>) {
 
 fn invalid(what: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidArg, ErrorDomain::Qemu, what)
-}
-
-async fn info(call: Call<DomainGetIothreadInfo, Session>) -> Result<DomainGetIothreadInfoRet> {
-    let guest = call.session().guest(&call, &call.args.dom)?;
-    let known = AFFECT_LIVE | AFFECT_CONFIG;
-    flags::only(call.args.flags, known, "qemuDomainGetIOThreadInfo")?;
-    let snapshot = guest.guest().current();
-    let persistent = snapshot.definition.is_some();
-    let affects = flags::affects(call.args.flags, snapshot.is_active(), persistent)?;
-    let host = host_cpus(call.session().driver(&guest))?;
-    let bytes = (host as usize).div_ceil(8);
-    let mut info = Vec::new();
-    if affects.live {
-        let live = snapshot.running()?;
-        let threads = live.qemu.monitor.query("query-iothreads", None).await;
-        let threads: Vec<Thread> = threads.map_err(|error| error.about(&snapshot.name))?;
-        for thread in threads {
-            info.push(DomainIothreadInfo {
-                iothread_id: thread.number(),
-                cpumap: affinity(thread.thread_id, host, bytes)?,
-            });
-        }
-    } else {
-        let domain = described(&snapshot, call.args.flags)?;
-        let pins = domain.cputune.as_ref().map(|tune| &tune.iothreadpins);
-        for thread in domain.iothread_ids() {
-            let pin = pins.and_then(|pins| pins.iter().find(|pin| pin.iothread == thread.id));
-            let set = pin.map(|pin| &pin.cpuset).or(domain.vcpu.cpuset.as_ref());
-            info.push(DomainIothreadInfo {
-                iothread_id: thread.id,
-                cpumap: map(set, host, bytes),
-            });
-        }
-    }
-    let ret = u32::try_from(info.len()).unwrap_or(u32::MAX);
-    Ok(DomainGetIothreadInfoRet { info, ret })
-}
-
-/// The host's processors a thread may use.
-fn affinity(thread: i32, host: u32, bytes: usize) -> Result<Vec<u8>> {
-    let set = rustix::thread::sched_getaffinity(rustix::thread::Pid::from_raw(thread));
-    let set = set.map_err(|cause| {
-        let what = format!("cannot get CPU affinity of process {thread}");
-        Error::system(ErrorDomain::None, what, &cause.into())
-    })?;
-    let mut map = vec![0; bytes];
-    for cpu in 0..host as usize {
-        if cpu < rustix::thread::CpuSet::MAX_CPU && set.is_set(cpu) {
-            map[cpu / 8] |= 1 << (cpu % 8);
-        }
-    }
-    Ok(map)
 }
 
 /// What is to become of a thread.

@@ -15,8 +15,8 @@ mod master_key;
 pub(crate) mod memory_devices;
 pub(crate) mod network_ports;
 mod prepare;
-pub(crate) mod secrets;
 mod processor;
+pub(crate) mod secrets;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;

@@ -12,9 +12,6 @@ use crate::qmp::Monitor;
 pub struct Iothread {
     /// `iothreadN`.
     pub id: String,
-    /// The host's thread that runs it.
-    #[serde(default)]
-    pub thread_id: i32,
     /// Longest polling, in nanoseconds.
     #[serde(default)]
     pub poll_max_ns: u64,
@@ -24,14 +21,6 @@ pub struct Iothread {
     /// By how much it shrinks.
     #[serde(default)]
     pub poll_shrink: u32,
-}
-
-impl Iothread {
-    /// Its number; 0 for one that is not the guest's.
-    pub fn number(&self) -> u32 {
-        let number = self.id.strip_prefix("iothread");
-        number.and_then(|number| number.parse().ok()).unwrap_or(0)
-    }
 }
 
 /// Whether the guest has I/O threads: QEMU is not asked for others.

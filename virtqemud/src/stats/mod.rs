@@ -10,7 +10,7 @@ mod block;
 mod cpu;
 mod dirty_rate;
 mod interface;
-pub(crate) mod iothread;
+mod iothread;
 mod vcpu;
 
 use std::sync::Arc;

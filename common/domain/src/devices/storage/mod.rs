@@ -497,9 +497,14 @@ impl StorageSource {
             if matches!(self.location, Location::Network(_)) {
                 tag.attr("tlsFromConfig", &u32::from(self.tls_from_config));
             }
+            let looked_up = matches!(self.location, Location::Volume { found: Some(_), .. });
             if let Some(actual) = &self.actual {
                 tag.attr("actualType", &actual.kind);
                 tag.maybe(path_attribute(actual.kind), &actual.path);
+            } else if looked_up && let Some(path) = self.path() {
+                let kind = self.place().kind();
+                tag.attr("actualType", &kind);
+                tag.text(path_attribute(kind), path);
             }
         }
         tag.maybe("startupPolicy", &self.startup_policy);
