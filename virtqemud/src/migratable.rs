@@ -15,12 +15,12 @@ use virt_domain::devices::storage::StorageFormat;
 use virt_domain::devices::watchdog::WatchdogModel;
 use virt_domain::seclabel::{Seclabel, SeclabelType};
 
-use crate::argv;
+use crate::argv::{self, DriverConfig};
 use crate::board::Board;
 use crate::defaults;
 
 /// Strips a guest. `asked_cpu` is the processor of a running guest as it was asked for.
-pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>) {
+pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>, config: &DriverConfig) {
     // Sockets that a start made up are in a folder of the guest's own.
     let folder = domain.id.map(|id| argv::short_name(id, &domain.name));
     let made_up_path = |path: &String| {
@@ -84,7 +84,7 @@ pub fn strip(domain: &mut Domain, asked_cpu: Option<&Cpu>) {
         .retain(|input| !(input.kind == InputType::Keyboard && input.bus == Some(InputBus::Ps2)));
     let mut without = devices.clone();
     without.audios.clear();
-    defaults::audio::choose(&mut without);
+    defaults::audio::choose(&mut without, config);
     if without.audios == devices.audios {
         devices.audios.clear();
     }
@@ -111,7 +111,7 @@ mod tests {
              </domain>",
         )
         .unwrap();
-        strip(&mut domain, None);
+        strip(&mut domain, None, &DriverConfig::system());
         assert_eq!(domain.id, None);
         let kinds: Vec<_> = domain.devices.controllers.iter().map(|c| c.kind).collect();
         assert_eq!(kinds, [ControllerKind::Ide]);

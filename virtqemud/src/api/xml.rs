@@ -9,6 +9,7 @@ use virt_rpc::server::{Call, Router};
 
 use super::flags;
 use super::session::Session;
+use crate::argv::DriverConfig;
 use crate::guest::Snapshot;
 use crate::migratable;
 
@@ -28,12 +29,13 @@ pub(super) fn register(router: &mut Router<Session>) {
 fn describe(call: &Call<DomainGetXmlDesc, Session>) -> Result<DomainGetXmlDescRet> {
     let guest = call.session().guest(call, &call.args.dom)?;
     flags::only(call.args.flags, xml_flag::ALL, "qemuDomainGetXMLDesc")?;
-    let xml = document(&guest.snapshot(), call.args.flags)?;
+    let config = &call.session().driver(&guest).config;
+    let xml = document(&guest.snapshot(), call.args.flags, config)?;
     Ok(DomainGetXmlDescRet { xml })
 }
 
 /// The running guest, or with INACTIVE what its next start will use.
-fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
+fn document(snapshot: &Snapshot, flags: u32, config: &DriverConfig) -> Result<String> {
     let inactive = flags & xml_flag::INACTIVE != 0;
     let migratable = flags & xml_flag::MIGRATABLE != 0;
     // A document for a migration has the passwords that its target needs.
@@ -47,7 +49,7 @@ fn document(snapshot: &Snapshot, flags: u32) -> Result<String> {
             (_, None) => return Err(gone()),
         };
         let mut domain = Domain::clone(&domain);
-        migratable::strip(&mut domain, cpu.as_deref());
+        migratable::strip(&mut domain, cpu.as_deref(), config);
         return Ok(domain.to_xml(View {
             inactive: true,
             secure,

@@ -97,7 +97,7 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         }
         "status-normalise" => {
             let mut status = Status::read(&xml).map_err(Failure::Refused)?;
-            status.fill_in(&settings.config.memory_backing_dir);
+            status.fill_in(&settings.config);
             Ok(status.to_xml())
         }
         "domxml-normalise" => defined(&xml, arguments, &settings, |domain, _| {

@@ -21,7 +21,7 @@ use super::body::{Body, Running};
 use super::entry::Guest;
 use super::snapshot::{IothreadThread, Live, Qemu, Snapshot};
 use super::transition;
-use crate::argv::{self, guests_pages};
+use crate::argv::{self, DriverConfig, guests_pages};
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::process::Process;
@@ -64,8 +64,8 @@ pub async fn recover(driver: &Arc<Driver>) -> Result<()> {
         .into_iter()
         .map(|name| {
             let path = driver.folders.status(&name);
-            let memory_dir = driver.config.memory_backing_dir.clone();
-            let read = tokio::task::spawn_blocking(move || read(&path, &memory_dir));
+            let config = Arc::clone(driver);
+            let read = tokio::task::spawn_blocking(move || read(&path, &config.config));
             (name, read)
         })
         .collect();
@@ -202,7 +202,7 @@ fn names(folder: &Path, ending: &str) -> std::io::Result<Vec<String>> {
     Ok(names)
 }
 
-fn read(path: &Path, memory_dir: &Path) -> std::result::Result<Status, String> {
+fn read(path: &Path, config: &DriverConfig) -> std::result::Result<Status, String> {
     use std::io::Read;
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
@@ -210,7 +210,7 @@ fn read(path: &Path, memory_dir: &Path) -> std::result::Result<Status, String> {
         .read_to_string(&mut text)
         .map_err(|e| e.to_string())?;
     let mut status = Status::read(&text).map_err(|e| e.message().to_owned())?;
-    status.fill_in(memory_dir);
+    status.fill_in(config);
     Ok(status)
 }
 

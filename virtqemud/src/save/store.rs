@@ -114,7 +114,8 @@ impl Body {
         };
         let asked = options.document.as_deref().unwrap_or(&live.domain);
         let mut domain = Domain::clone(asked);
-        migratable::strip(&mut domain, live.asked_cpu.as_deref());
+        let config = &self.driver().config;
+        migratable::strip(&mut domain, live.asked_cpu.as_deref(), config);
         let documents = Documents {
             xml: domain.to_xml(view),
             cookie: None,

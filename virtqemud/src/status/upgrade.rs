@@ -2,8 +2,6 @@
 //!
 //! Facts: status files of older libvirts as the stock daemon writes them back.
 
-use std::path::Path;
-
 use virt_domain::Domain;
 use virt_domain::devices::disk::Disk;
 use virt_domain::devices::hostdev::{Hostdev, HostdevSource};
@@ -14,18 +12,17 @@ use virt_domain::devices::storage::{
 use virt_xml::YesNo;
 
 use super::Status;
-use crate::argv;
+use crate::argv::{self, DriverConfig};
 use crate::defaults;
 
 impl Status {
-    /// Fills in what an older daemon left out; `memory_dir` is where memory's files are by
-    /// configuration.
-    pub fn fill_in(&mut self, memory_dir: &Path) {
+    /// Fills in what an older daemon left out.
+    pub fn fill_in(&mut self, config: &DriverConfig) {
         if self.kept.memory_dir.as_os_str().is_empty()
             && let Some(id) = self.domain.id
         {
             let name = argv::short_name(id, &self.domain.name);
-            self.kept.memory_dir = memory_dir.join(name);
+            self.kept.memory_dir = config.memory_backing_dir.join(name);
         }
         let mut domain = Domain::clone(&self.domain);
         for disk in &mut domain.devices.disks {
@@ -34,7 +31,7 @@ impl Status {
         for hostdev in &mut domain.devices.hostdevs {
             fill_hostdev(hostdev);
         }
-        defaults::audio::choose(&mut domain.devices);
+        defaults::audio::choose(&mut domain.devices, config);
         if domain != *self.domain {
             self.domain = domain.into();
         }

@@ -172,6 +172,7 @@ impl Interface {
             model: None,
             display: None,
             ramfb: None,
+            state: hostdev::HostdevState::default(),
             driver,
             teaming: match &self.teaming {
                 None => None,
