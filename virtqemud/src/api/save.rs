@@ -69,7 +69,8 @@ pub(super) fn register(router: &mut Router<Session>) {
             "qemuDomainManagedSaveGetXMLDesc",
         )?;
         let path = managed(guest.guest())?;
-        let xml = describe(path, call.args.flags & XML_SECURE != 0).await?;
+        let driver = guest.guest().driver();
+        let xml = describe(driver, path, call.args.flags & XML_SECURE != 0).await?;
         Ok(DomainManagedSaveGetXmlDescRet { xml })
     });
     router.task::<DomainManagedSaveDefineXml, _, _>(|call| async move {
@@ -88,8 +89,8 @@ pub(super) fn register(router: &mut Router<Session>) {
     });
     router.task::<DomainSaveImageGetXmlDesc, _, _>(|call| async move {
         flags::only(call.args.flags, XML_SECURE, "qemuDomainSaveImageGetXMLDesc")?;
-        let (_, domain) = opened(&call, &call.args.file, false).await?;
-        let xml = document(&domain, call.args.flags & XML_SECURE != 0);
+        let (driver, domain) = opened(&call, &call.args.file, false).await?;
+        let xml = document(&driver, domain, call.args.flags & XML_SECURE != 0).await;
         Ok(DomainSaveImageGetXmlDescRet { xml })
     });
     router.task::<DomainSaveImageDefineXml, _, _>(|call| async move {
@@ -191,14 +192,18 @@ fn managed(guest: &Arc<Guest>) -> Result<PathBuf> {
     Ok(guest.driver().folders.managed_save(&snapshot.name))
 }
 
-async fn describe(path: PathBuf, secure: bool) -> Result<String> {
+async fn describe(driver: &Driver, path: PathBuf, secure: bool) -> Result<String> {
     let image = off_thread(move || Image::open(&path, false)).await?;
     let domain = save::definition(&image)?;
-    Ok(document(&domain, secure))
+    Ok(document(driver, domain, secure).await)
 }
 
-fn document(domain: &Domain, secure: bool) -> String {
-    domain.to_xml(View {
+/// The guest as it will go on: images leave out what every libvirt adds by itself.
+async fn document(driver: &Driver, domain: Box<Domain>, secure: bool) -> String {
+    let completed = definitions::complete(driver, domain.clone(), Origin::Stored).await;
+    // One that can't go on here is still shown.
+    let shown = completed.map_or(domain, |(completed, _)| completed);
+    shown.to_xml(View {
         inactive: true,
         secure,
         migratable: false,
