@@ -38,6 +38,6 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    anyone { define lists lifecycle vcpus stats texts rename autostart save monitor errors }
+    anyone { define live_changes lists lifecycle vcpus stats texts rename autostart save monitor errors }
     root { host live_xml native }
 }
