@@ -98,6 +98,7 @@ prop_compose! {
             description,
             memory: Memory { dump_core: Some(OnOff::Off), size: KiB(memory) },
             current_memory: KiB((memory / share).max(1)),
+            asked_memory: KiB((memory / share).max(1)),
             vcpu: Vcpu { placement: Placement::Static, cpuset, current: Some(1), max: 4 },
             cputune: Some(Cputune {
                 quota: Some(-1),

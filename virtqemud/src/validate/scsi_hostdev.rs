@@ -4,10 +4,11 @@
 
 use crate::aliases::is_narrow;
 use virt_domain::Domain;
-use virt_domain::devices::address::Address;
+use virt_domain::devices::address::{Address, DriveAddress};
 use virt_domain::devices::controller::ControllerKind;
-use virt_domain::devices::disk::Sgio;
+use virt_domain::devices::disk::{DiskBus, Sgio};
 use virt_domain::devices::hostdev::Hostdev;
+use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn check(domain: &Domain, hostdev: &Hostdev) -> Result<()> {
@@ -17,6 +18,7 @@ pub(super) fn check(domain: &Domain, hostdev: &Hostdev) -> Result<()> {
     let Some(address) = hostdev.info.address.as_ref().and_then(Address::drive) else {
         return Ok(());
     };
+    check_free(domain, hostdev, address)?;
     let controllers = &domain.devices.controllers;
     if is_narrow(controllers, address.controller) {
         if address.target != 0 {
@@ -44,6 +46,35 @@ pub(super) fn check(domain: &Domain, hostdev: &Hostdev) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// No other unit is at the address.
+fn check_free(domain: &Domain, hostdev: &Hostdev, address: &DriveAddress) -> Result<()> {
+    let is_here = |info: &DeviceInfo| {
+        let other = info.address.as_ref().and_then(Address::drive);
+        other.is_some_and(|other| {
+            (other.controller, other.bus, other.target, other.unit)
+                == (
+                    address.controller,
+                    address.bus,
+                    address.target,
+                    address.unit,
+                )
+        })
+    };
+    let mut others = domain.devices.hostdevs.iter();
+    let disks = || domain.devices.disks.iter();
+    let by = if others.any(|other| !std::ptr::eq(other, hostdev) && is_here(&other.info)) {
+        "host device"
+    } else if disks().any(|disk| disk.target.bus == Some(DiskBus::Scsi) && is_here(&disk.info)) {
+        "disk"
+    } else {
+        return Ok(());
+    };
+    Err(unsupported(format!(
+        "SCSI host address controller='{}' bus='{}' target='{}' unit='{}' in use by another SCSI {by}",
+        address.controller, address.bus, address.target, address.unit
+    )))
 }
 
 fn unsupported(text: impl Into<String>) -> Error {
