@@ -127,15 +127,15 @@ impl Monitor {
 }
 
 impl Monitor {
-    /// `block_set_io_throttle`: limits the disk of that alias.
-    pub fn set_io_throttle(&self, alias: &str, limits: &IoTune) -> Pending {
-        self.send("block_set_io_throttle", Some(throttle(alias, limits)))
+    /// `block_set_io_throttle`: limits the disk at that place among QEMU's objects.
+    pub fn set_io_throttle(&self, device: &str, limits: &IoTune) -> Pending {
+        self.send("block_set_io_throttle", Some(throttle(device, limits)))
     }
 }
 
 /// The limits by the command's own names.
-fn throttle(alias: &str, limits: &IoTune) -> Value {
-    let mut arguments = json!({ "id": alias });
+fn throttle(device: &str, limits: &IoTune) -> Value {
+    let mut arguments = json!({ "id": device });
     for (name, value) in limits.numbers() {
         let value = value.unwrap_or(0);
         // These have to be there, the others must not be 0.

@@ -23,6 +23,7 @@ use crate::guest::Belongings;
 use crate::net::HostEnd;
 use crate::qmp::machine::Chardev;
 use crate::qmp::{Monitor, Pending};
+use crate::status::qom_path;
 use crate::{passt, ports, swtpm, vhost_user};
 
 /// Chooses ports and sockets, asks networks for theirs and starts helper programs; QEMU's ends of
@@ -318,9 +319,9 @@ pub(super) fn after(driver: &Driver, domain: &Domain, monitor: &Monitor) -> Resu
     }
     for disk in &domain.devices.disks {
         if let Some(limits) = disk.iotune.as_ref().filter(|limits| limits.limits())
-            && let Some(alias) = disk.info.alias()
+            && let Some(device) = qom_path(disk)
         {
-            commands.push(monitor.set_io_throttle(alias, limits));
+            commands.push(monitor.set_io_throttle(&device, limits));
         }
     }
     for graphics in &domain.devices.graphics {

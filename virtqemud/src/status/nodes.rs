@@ -137,7 +137,7 @@ impl Names {
 }
 
 /// Where QEMU has the device whose medium clients speak of.
-fn qom_path(disk: &Disk) -> Option<String> {
+pub(crate) fn qom_path(disk: &Disk) -> Option<String> {
     let alias = disk.info.alias()?;
     Some(match disk.bus() {
         DiskBus::Virtio => format!("/machine/peripheral/{alias}/virtio-backend"),
