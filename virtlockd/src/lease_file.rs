@@ -4,7 +4,7 @@
 //! each other. Ours stays when another descriptor of the same file is closed, and when this
 //! process ends while another one has the descriptor.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -106,11 +106,6 @@ impl LeaseFile {
     /// What becomes of the file.
     pub fn kept(&self) -> Kept {
         self.kept
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }
 
@@ -214,14 +209,10 @@ pub fn remove(path: &Path) -> Result<(), Refusal> {
     }
 }
 
-impl From<LeaseFile> for File {
-    fn from(lease: LeaseFile) -> Self {
-        lease.file.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn posix_lock(path: &Path) -> nix::Result<File> {

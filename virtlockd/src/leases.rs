@@ -194,7 +194,7 @@ impl Inner {
             false => Kept::File,
         };
         let name = taken.name();
-        self.spaces.restore(name, taken.holder, mode, kept, || lock)
+        self.spaces.restore(name, taken.holder, mode, kept, lock)
     }
 }
 

@@ -1,6 +1,7 @@
 //! All lock spaces: the one of paths, which is always there, and those of folders.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -151,7 +152,7 @@ impl Lockspaces {
         holder: Holder,
         mode: Mode,
         kept: Kept,
-        lock: impl FnOnce() -> std::os::fd::OwnedFd,
+        lock: OwnedFd,
     ) -> Result<()> {
         if !name.space.is_empty() {
             self.know(name.space.clone());
@@ -166,7 +167,7 @@ impl Lockspaces {
             return Ok(());
         }
         let resource = Resource {
-            file: LeaseFile::locked(lock(), path, kept),
+            file: LeaseFile::locked(lock, path, kept),
             mode,
             holders: vec![holder],
         };

@@ -5,23 +5,17 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
+use virt_rpc::server::start_time;
+
 use crate::keepsake::{self, Keepsake};
 use crate::notes::Process;
 
 /// A process that is the one meant, not a later one of its number.
 pub fn open_process(process: Process) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(process.pid).ok()?)?;
-    let pidfd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    let pid = i32::try_from(process.pid).ok()?;
+    let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?;
     // The descriptor first: the number can't be given away between the two.
-    (start_time(process.pid)? == process.start_time).then_some(pidfd)
-}
-
-/// When the process started, in clock ticks since the boot (proc_pid_stat(5), field 22).
-pub fn start_time(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may contain anything.
-    let (_, after) = stat.rsplit_once(')')?;
-    after.split_whitespace().nth(19)?.parse().ok()
+    (start_time(pid)? == process.start_time).then_some(pidfd)
 }
 
 /// What the process keeps for us, taken from it without its noticing. Needs CAP_SYS_PTRACE where

@@ -6,14 +6,12 @@
 use virt_domain::Domain;
 use virt_domain::cpu::{Cpu, CpuCheck, CpuFeature, CpuMatch, CpuMode, Fallback, FeaturePolicy};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_host::cpu::compare::compare;
-use virt_host::cpu::definition::{Match, Policy};
+use virt_host::cpu::FeatureSet;
 use virt_host::cpu::map::X86;
-use virt_host::cpu::{Comparison, Definition, FeatureSet, Offered};
 
 use crate::caps::{QemuCaps, Usable};
 use crate::define::accel;
-use crate::host_model::{self, LeftOut};
+use crate::guest_cpu;
 
 /// Whether a running guest's `<cpu>` says feature by feature what it has.
 pub fn is_told(domain: &Domain) -> bool {
@@ -50,47 +48,12 @@ pub fn check_host(domain: &Domain, caps: &QemuCaps, map: &X86) -> Result<()> {
     if cpu.model_name().is_some_and(usable) && cpu.features.iter().all(only_less) {
         return Ok(());
     }
-    let Some(host) = &caps.host_cpu else {
-        return Ok(());
-    };
     let arch = domain.os.kind.arch.unwrap_or_default();
-    let host = host_model::described(map, host, LeftOut::default());
-    let offered = Offered::of(map, arch.word(), host);
-    match compare(map, &offered, &definition(cpu))? {
-        Comparison::Incompatible(why) => Err(incompatible(why)),
-        Comparison::Identical | Comparison::Superset => Ok(()),
-    }
+    guest_cpu::partial(cpu, arch, map, caps, None)
 }
 
 fn incompatible(why: impl Into<String>) -> Error {
     Error::new(ErrorCode::CpuIncompatible, ErrorDomain::Cpu, why)
-}
-
-fn definition(cpu: &Cpu) -> Definition {
-    Definition {
-        arch: None,
-        matching: match cpu.matching {
-            Some(CpuMatch::Minimum) => Match::Minimum,
-            Some(CpuMatch::Strict) => Match::Strict,
-            Some(CpuMatch::Exact) | None => Match::Exact,
-        },
-        model: cpu.model_name().map(str::to_owned),
-        vendor: cpu.vendor.clone(),
-        features: cpu
-            .features
-            .iter()
-            .map(|feature| {
-                let policy = match feature.policy {
-                    FeaturePolicy::Force => Policy::Force,
-                    FeaturePolicy::Require => Policy::Require,
-                    FeaturePolicy::Optional => Policy::Optional,
-                    FeaturePolicy::Disable => Policy::Disable,
-                    FeaturePolicy::Forbid => Policy::Forbid,
-                };
-                (feature.name.clone(), policy)
-            })
-            .collect(),
-    }
 }
 
 /// Features of the model that every version of QEMU gives it. What newer ones add is said when it

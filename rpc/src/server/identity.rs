@@ -116,8 +116,9 @@ fn narrow<Wide: Copy + std::fmt::Display, Narrow: TryFrom<Wide>>(
     })
 }
 
-/// Field 22 of the process's `stat`; `None` when the process is gone.
-fn start_time(pid: i32) -> Option<u64> {
+/// When the process started, in clock ticks since the boot (proc_pid_stat(5), field 22); `None` when
+/// it is gone.
+pub fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     parse_start_time(&stat)
 }

@@ -46,7 +46,7 @@ pub use call::Call;
 pub use client::Client;
 pub use forward::{Forwarder, RawCall, RawReply};
 pub use handover::Suspended;
-pub use identity::Identity;
+pub use identity::{Identity, start_time};
 pub use listener::{BindOptions, Listener, Role, SocketFile};
 pub use router::{Opening, Router};
 pub use serve::Server;

@@ -1,6 +1,7 @@
 //! `qemucaps-probe`: what was learnt of a binary, in the form of libvirt's own cache.
 
 use crate::caps::{AccelCaps, CapFlag, CpuValue, Machine, QemuCaps, Usable};
+use crate::domcaps::write_sgx;
 use virt_xml::{Tag, Writer, YesNo};
 
 /// The document.
@@ -53,32 +54,7 @@ fn enclaves(out: &mut Writer, caps: &QemuCaps) {
     out.open(
         "sgx",
         |tag| tag.text("supported", "yes"),
-        |out| {
-            for (name, on) in [("flc", sgx.flc), ("sgx1", sgx.sgx1), ("sgx2", sgx.sgx2)] {
-                out.text_element(name, &YesNo::from(on));
-            }
-            out.open(
-                "section_size",
-                |tag| tag.text("unit", "KiB"),
-                |out| out.text(&(sgx.section_size / 1024)),
-            );
-            if sgx.sections.is_empty() {
-                return;
-            }
-            out.open(
-                "sections",
-                |_| {},
-                |out| {
-                    for section in &sgx.sections {
-                        empty(out, "section", |tag| {
-                            tag.attr("node", &section.node);
-                            tag.attr("size", &(section.size / 1024));
-                            tag.text("unit", "KiB");
-                        });
-                    }
-                },
-            );
-        },
+        |out| write_sgx(sgx, out),
     );
 }
 

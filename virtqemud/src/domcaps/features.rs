@@ -125,7 +125,8 @@ impl Sev {
     }
 }
 
-fn write_sgx(sgx: &SgxCaps, out: &mut Writer) {
+/// What the host can give of SGX, as both documents about it say.
+pub(crate) fn write_sgx(sgx: &SgxCaps, out: &mut Writer) {
     out.text_element("flc", &YesNo::from(sgx.flc));
     out.text_element("sgx1", &YesNo::from(sgx.sgx1));
     out.text_element("sgx2", &YesNo::from(sgx.sgx2));

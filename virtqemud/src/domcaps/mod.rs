@@ -15,6 +15,7 @@ mod surroundings;
 mod tests;
 
 pub use document::{DomainCapabilities, Enum, Section};
+pub(crate) use features::write_sgx;
 pub use request::{Request, accel_of};
 pub use surroundings::Surroundings;
 

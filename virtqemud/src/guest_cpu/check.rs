@@ -36,11 +36,11 @@ pub(super) fn known(cpu: &Cpu, map: &X86) -> Result<()> {
 }
 
 /// The host's CPU has all that is asked for: by what QEMU says it can give, or by what the CPU itself
-/// says. Without a word of QEMU about it there is nothing to compare with.
+/// says (`own`), where that counts. Without a word of QEMU about it there is nothing to compare with.
 ///
 /// # Errors
 /// CPU_INCOMPATIBLE that names what is missing.
-pub(super) fn partial(
+pub fn partial(
     cpu: &Cpu,
     arch: Arch,
     map: &X86,

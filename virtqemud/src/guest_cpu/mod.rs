@@ -7,6 +7,7 @@ mod check;
 mod translate;
 mod update;
 
+pub use check::partial;
 pub use translate::translate;
 pub use update::{custom, take_hosts};
 
@@ -106,7 +107,7 @@ pub fn resolve(domain: &mut Domain, context: &Context, models: Models) -> Result
     check::known(cpu, &map.x86)?;
     if kind == Accel::Kvm && cpu.check == Some(CpuCheck::Partial) {
         let own = context.config.host_cpu.as_deref();
-        check::partial(cpu, arch, &map.x86, caps, own)?;
+        partial(cpu, arch, &map.x86, caps, own)?;
     }
     update::custom(cpu, host, &described, &map.x86);
     let offered: Vec<&str> = caps.cpus.iter().map(|model| model.name.as_str()).collect();

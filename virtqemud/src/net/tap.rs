@@ -147,7 +147,7 @@ mod ifreq {
     )]
 
     use std::io;
-    use std::os::fd::{AsRawFd, BorrowedFd};
+    use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
     use nix::libc;
 
@@ -188,12 +188,7 @@ mod ifreq {
     /// An interface's largest packet. `/sys` would not do: it may be another network namespace's.
     pub(super) fn mtu(interface: &str) -> io::Result<u32> {
         let mut request = named(interface)?;
-        let socket = rustix::net::socket_with(
-            rustix::net::AddressFamily::INET,
-            rustix::net::SocketType::DGRAM,
-            rustix::net::SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let socket = any_socket()?;
         // SAFETY: SIOCGIFMTU reads and writes one ifreq, which lives over the call.
         let result = unsafe {
             libc::ioctl(
@@ -232,12 +227,7 @@ mod ifreq {
     fn ethtool(interface: &str, settings: &mut Coalesce) -> io::Result<()> {
         let mut request = named(interface)?;
         request.ifr_ifru.ifru_data = std::ptr::from_mut(settings).cast();
-        let socket = rustix::net::socket_with(
-            rustix::net::AddressFamily::INET,
-            rustix::net::SocketType::DGRAM,
-            rustix::net::SocketFlags::CLOEXEC,
-            None,
-        )?;
+        let socket = any_socket()?;
         // SAFETY: SIOCETHTOOL reads one ifreq and reads and writes the structure that it points to,
         // as long as these two commands say it is; both live over the call.
         let result = unsafe {
@@ -251,6 +241,16 @@ mod ifreq {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }
+    }
+
+    /// Requests about interfaces go through a socket, whichever it is (netdevice(7)).
+    fn any_socket() -> io::Result<OwnedFd> {
+        Ok(rustix::net::socket_with(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::DGRAM,
+            rustix::net::SocketFlags::CLOEXEC,
+            None,
+        )?)
     }
 
     fn named(name: &str) -> io::Result<libc::ifreq> {

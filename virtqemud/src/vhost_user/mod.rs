@@ -4,13 +4,13 @@
 //! Facts: QEMU's `docs/interop/vhost-user.json` (descriptors, `--print-capabilities`); virtiofsd(1);
 //! the command lines of the distribution's daemon.
 
+mod back_end;
 mod gpu;
-mod helper;
 mod program;
 mod virtiofs;
 
+pub use back_end::BackEnd;
 pub use gpu::arguments as gpu_arguments;
-pub use helper::Helper;
 pub use program::{Capabilities, Kind, folders};
 pub use virtiofs::{arguments as virtiofs_arguments, check as check_virtiofs, socket_path};
 
@@ -75,13 +75,13 @@ pub fn start(
         let (binary, capabilities) = gpu::find(places.descriptors, video)?;
         let (ours, its) = pair()
             .map_err(|cause| Error::system(ErrorDomain::Qemu, "failed to create socket", &cause))?;
-        let helper = Helper {
+        let back_end = BackEnd {
             binary: &binary,
             pid_file: file(places, alias, "vhost-user-gpu"),
             log: None,
             account: account.cloned(),
         };
-        helper.start(its, |fd| gpu::arguments(fd, &capabilities, video))?;
+        back_end.start(its, |fd| gpu::arguments(fd, &capabilities, video))?;
         connected.insert(alias.to_owned(), ours);
     }
     for filesystem in domain
@@ -95,7 +95,7 @@ pub fn start(
         virtiofs::check(&capabilities, filesystem)?;
         let socket = socket_path(places.guest_dir, alias);
         let listener = virtiofs::listen(&socket, account)?;
-        let helper = Helper {
+        let back_end = BackEnd {
             binary: &binary,
             pid_file: file(places, alias, "fs"),
             log: Some(
@@ -106,7 +106,7 @@ pub fn start(
             // It reads and writes as everybody in the guest.
             account: None,
         };
-        helper.start(listener, |fd| {
+        back_end.start(listener, |fd| {
             virtiofs::arguments(fd, &capabilities, filesystem)
         })?;
     }
@@ -118,7 +118,7 @@ pub fn start(
 pub fn stop(domain: &Domain, places: &Places) {
     for video in domain.devices.videos.iter().filter(|v| v.is_vhostuser()) {
         let alias = video.info.alias().unwrap_or_default();
-        helper::end(&file(places, alias, "vhost-user-gpu"));
+        back_end::end(&file(places, alias, "vhost-user-gpu"));
     }
     for filesystem in domain
         .devices
@@ -127,7 +127,7 @@ pub fn stop(domain: &Domain, places: &Places) {
         .filter(|f| started_by_us(f))
     {
         let alias = filesystem.info.alias().unwrap_or_default();
-        helper::end(&file(places, alias, "fs"));
+        back_end::end(&file(places, alias, "fs"));
         let _ = std::fs::remove_file(socket_path(places.guest_dir, alias));
     }
 }

@@ -3,15 +3,22 @@
 //! Facts: formatdomain "Hard drives, floppy disks, CDROMs"; domaincommon.rng `disk`; the texts of
 //! refusals are the stock daemon's.
 
+mod check;
+mod driver;
+
 pub use super::iotune::IoTune;
+pub use check::check_all;
+pub use driver::{
+    DetectZeroes, Discard, DiskCache, DiskDriver, DiskIo, ErrorPolicy, IothreadMap, IothreadQueues,
+    QueueId,
+};
 
 use super::info::DeviceInfo;
 use super::storage::{
-    Auth, BackingStore, DiskState, Encryption, Location, MetadataCache, Mirror, Named,
-    NetworkProtocol, StartupPolicy, StorageFormat, StorageKind, StorageSource, write_source,
+    Auth, BackingStore, DiskState, Encryption, Mirror, Named, StorageFormat, StorageKind,
+    StorageSource, write_source,
 };
-use super::virtio::{VirtioModel, VirtioOptions};
-use std::collections::{HashMap, HashSet};
+use super::virtio::VirtioModel;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Words, Writer, YesNo};
 
@@ -133,154 +140,6 @@ pub struct Disk {
     pub state: Option<Box<DiskState>>,
     /// What the image is based upon was read from it, not said by the definition; live only.
     pub chain_found: bool,
-}
-
-/// `<driver …>`.
-#[derive(Debug, Clone, Default, PartialEq, Element)]
-pub struct DiskDriver {
-    /// `qemu`.
-    #[xml(attr)]
-    pub name: Option<String>,
-    /// Format of the image.
-    #[xml(attr = "type")]
-    pub format: Option<StorageFormat>,
-    /// Host cache.
-    #[xml(attr)]
-    pub cache: Option<DiskCache>,
-    /// What happens when a write fails.
-    #[xml(attr)]
-    pub error_policy: Option<ErrorPolicy>,
-    /// What happens when a read fails.
-    #[xml(attr)]
-    pub rerror_policy: Option<ErrorPolicy>,
-    /// How the host does the I/O.
-    #[xml(attr)]
-    pub io: Option<DiskIo>,
-    /// Notifications through the kernel.
-    #[xml(attr)]
-    pub ioeventfd: Option<OnOff>,
-    /// Fewer notifications.
-    #[xml(attr)]
-    pub event_idx: Option<OnOff>,
-    /// What is read from the backing image is kept in this one.
-    #[xml(attr)]
-    pub copy_on_read: Option<OnOff>,
-    /// What happens to discarded blocks.
-    #[xml(attr)]
-    pub discard: Option<Discard>,
-    /// Number of the I/O thread.
-    #[xml(attr)]
-    pub iothread: Option<u32>,
-    /// Whether zeroes are noticed.
-    #[xml(attr)]
-    pub detect_zeroes: Option<DetectZeroes>,
-    /// Number of queues.
-    #[xml(attr)]
-    pub queues: Option<u32>,
-    /// Length of each queue.
-    #[xml(attr)]
-    pub queue_size: Option<u32>,
-    /// virtio transport.
-    #[xml(flatten)]
-    pub virtio: VirtioOptions,
-    /// Discarded clusters of a qcow2 image stay allocated.
-    #[xml(attr)]
-    pub discard_no_unref: Option<OnOff>,
-    /// Which queue is served by which I/O thread.
-    #[xml(child)]
-    pub iothreads: Option<IothreadMap>,
-    /// Cache of a qcow2 image's tables.
-    #[xml(child)]
-    pub metadata_cache: Option<MetadataCache>,
-}
-
-/// `<iothreads>` of a driver.
-#[derive(Debug, Clone, PartialEq, Eq, Element)]
-pub struct IothreadMap {
-    /// Each thread.
-    #[xml(child = "iothread")]
-    pub threads: Vec<IothreadQueues>,
-}
-
-/// `<iothread id=…>` with its queues.
-#[derive(Debug, Clone, PartialEq, Eq, Element)]
-pub struct IothreadQueues {
-    /// Number of the I/O thread.
-    #[xml(attr)]
-    pub id: u32,
-    /// Its queues; none at all: spread evenly.
-    #[xml(child = "queue")]
-    pub queues: Vec<QueueId>,
-}
-
-/// `<queue id=…/>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
-pub struct QueueId {
-    /// From 0.
-    #[xml(attr)]
-    pub id: u32,
-}
-
-/// `cache`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
-pub enum DiskCache {
-    /// QEMU's own choice.
-    Default,
-    /// Not the host's page cache.
-    None,
-    /// Write to the disk before answering.
-    Writethrough,
-    /// The host's page cache.
-    Writeback,
-    /// Neither.
-    Directsync,
-    /// Flushes are ignored.
-    Unsafe,
-}
-
-/// What happens when the host can't do an access.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
-pub enum ErrorPolicy {
-    /// The guest is paused.
-    Stop,
-    /// The guest is told.
-    Report,
-    /// Nothing.
-    Ignore,
-    /// The guest is paused if the host's disk is full, else told. Not for reads.
-    Enospace,
-}
-
-/// `io`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
-pub enum DiskIo {
-    /// Threads.
-    Threads,
-    /// The kernel's asynchronous I/O.
-    Native,
-    /// io_uring.
-    #[word("io_uring")]
-    IoUring,
-}
-
-/// `discard`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
-pub enum Discard {
-    /// Passed on.
-    Unmap,
-    /// Dropped.
-    Ignore,
-}
-
-/// `detect_zeroes`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Words)]
-pub enum DetectZeroes {
-    /// No.
-    Off,
-    /// Written efficiently.
-    On,
-    /// Discarded, if discards are passed on.
-    Unmap,
 }
 
 /// `<geometry …/>`.
@@ -633,169 +492,6 @@ impl Disk {
             other => other,
         }
     }
-
-    fn check(&self) -> Result<()> {
-        if let Some(iotune) = &self.iotune {
-            iotune.check()?;
-        }
-        if index_of_name(self.name()).is_none() && self.info.address.is_none() {
-            return Err(wrong(format!(
-                "Unknown disk name '{}' and no address specified",
-                self.name()
-            )));
-        }
-        let bus = self.bus();
-        if self.target.tray == Some(Tray::Open)
-            && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
-        {
-            return Err(unsupported("tray is only valid for cdrom and floppy"));
-        }
-        if self.target.removable.is_some()
-            && (self.device != DiskDevice::Disk || !matches!(bus, DiskBus::Usb | DiskBus::Scsi))
-        {
-            return Err(wrong("removable is only valid for usb or scsi disks"));
-        }
-        if self.device == DiskDevice::Floppy && bus != DiskBus::Fdc && self.target.bus.is_some() {
-            return Err(internal(format!(
-                "Invalid bus type '{bus}' for floppy disk"
-            )));
-        }
-        let by_name = self.target.bus.is_none();
-        if self.device == DiskDevice::Floppy && by_name && !self.target.dev.starts_with("fd") {
-            return Err(internal(format!(
-                "Invalid floppy device name: {}",
-                self.name()
-            )));
-        }
-        if self.device != DiskDevice::Floppy && bus == DiskBus::Fdc && by_name {
-            return Err(internal(format!(
-                "Invalid harddisk device name: {}",
-                self.name()
-            )));
-        }
-        if self.device != DiskDevice::Floppy && bus == DiskBus::Fdc {
-            return Err(internal(format!("Invalid bus type '{bus}' for disk")));
-        }
-        if self.device != DiskDevice::Lun {
-            if self.rawio.is_some() {
-                return Err(wrong("rawio can be used only with device='lun'"));
-            }
-            if self.sgio.is_some() {
-                return Err(wrong("sgio can be used only with device='lun'"));
-            }
-        }
-        if self.driver.as_ref().and_then(|d| d.rerror_policy) == Some(ErrorPolicy::Enospace) {
-            return Err(wrong(
-                "Invalid value for attribute 'rerror_policy' in element 'driver': 'enospace'.",
-            ));
-        }
-        self.check_vpd(bus)?;
-        self.check_secrets()?;
-        self.check_startup_policy()?;
-        if let Some(encryption) = &self.encryption {
-            encryption.check()?;
-        }
-        if self.auth.is_some() && self.source.as_ref().is_some_and(|s| s.auth.is_some()) {
-            return Err(unsupported(
-                "an <auth> definition already found for disk source",
-            ));
-        }
-        if self.encryption.is_some() && self.source.as_ref().is_some_and(|s| s.encryption.is_some())
-        {
-            return Err(wrong(
-                "encryption was found both in <disk> and in its <source>; keep one of them",
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_startup_policy(&self) -> Result<()> {
-        let Some(policy) = self.source.as_ref().and_then(|s| s.startup_policy) else {
-            return Ok(());
-        };
-        if !matches!(
-            self.kind,
-            StorageKind::File | StorageKind::Block | StorageKind::Dir | StorageKind::Volume
-        ) {
-            return Err(wrong(format!(
-                "disk startupPolicy '{policy}' is not allowed for disk of '{}' type",
-                self.kind
-            )));
-        }
-        if policy == StartupPolicy::Requisite
-            && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
-        {
-            return Err(wrong(
-                "disk startupPolicy 'requisite' is allowed only for cdrom or floppy",
-            ));
-        }
-        Ok(())
-    }
-
-    fn check_secrets(&self) -> Result<()> {
-        let Some(source) = &self.source else {
-            return Ok(());
-        };
-        let Some(auth) = self.auth.as_ref().or(source.auth.as_ref()) else {
-            return Ok(());
-        };
-        let kind = auth.secret.as_ref().and_then(|s| s.kind.as_deref());
-        if !matches!(kind, Some("ceph" | "iscsi" | "volume" | "tls" | "vtpm")) {
-            return Err(unsupported(format!(
-                "unknown secret type '{}'",
-                kind.unwrap_or("<null>")
-            )));
-        }
-        let Location::Network(network) = &source.location else {
-            return Ok(());
-        };
-        let wanted = match network.protocol {
-            NetworkProtocol::Rbd => "ceph",
-            NetworkProtocol::Iscsi => "iscsi",
-            _ => return Ok(()),
-        };
-        match kind {
-            Some(kind) if kind != wanted => {
-                Err(unsupported(format!("invalid secret type '{kind}'")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn check_vpd(&self, bus: DiskBus) -> Result<()> {
-        let printable = |text: &str| text.bytes().all(|b| (b' '..=b'~').contains(&b));
-        if let Some(vendor) = &self.vendor {
-            if vendor.len() > 8 {
-                return Err(unsupported("disk vendor is more than 8 characters"));
-            }
-            if !printable(vendor) {
-                return Err(wrong("disk vendor is not printable string"));
-            }
-        }
-        if let Some(product) = &self.product {
-            if product.len() > 16 {
-                return Err(unsupported("disk product is more than 16 characters"));
-            }
-            if !printable(product) {
-                return Err(wrong("disk product is not printable string"));
-            }
-        }
-        if bus != DiskBus::Scsi {
-            if self.vendor.is_some() {
-                return Err(unsupported("Only scsi disk supports 'vendor'"));
-            }
-            if self.product.is_some() {
-                return Err(unsupported("Only scsi disk supports 'product'"));
-            }
-        }
-        if let Some(wwn) = &self.wwn {
-            let digits = wwn.strip_prefix("0x").unwrap_or(wwn);
-            if digits.len() != 16 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(wrong(format!("malformed wwn: {wwn}")));
-            }
-        }
-        Ok(())
-    }
 }
 
 fn strip_source(source: Option<&mut StorageSource>) {
@@ -813,29 +509,6 @@ fn strip_backing(backing: Option<&mut BackingStore>) {
         strip_source(image.source.as_mut());
         strip_backing(image.backing.as_mut());
     }
-}
-
-/// Checks the disks of a guest against each other.
-///
-/// # Errors
-/// XML_ERROR for two disks of one name or with one WWN, CONFIG_UNSUPPORTED for one drive address.
-pub fn check_all(disks: &[Disk]) -> Result<()> {
-    let mut names: HashMap<&str, &Disk> = HashMap::new();
-    let mut wwns: HashSet<&str> = HashSet::new();
-    for disk in disks {
-        if let Some(earlier) = names.insert(disk.name(), disk) {
-            return Err(wrong(format!(
-                "target '{}' duplicated for disk sources '{}' and '{}'",
-                disk.name(),
-                earlier.shown_source(),
-                disk.shown_source()
-            )));
-        }
-        if disk.wwn.as_deref().is_some_and(|wwn| !wwns.insert(wwn)) {
-            return Err(wrong("Disks have identical WWN"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

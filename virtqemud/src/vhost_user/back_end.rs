@@ -1,4 +1,4 @@
-//! One running helper: started with a socket, found again by its pid file, ended.
+//! One running back end, a program that serves a device: started with a socket, found again by its pid file, ended.
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
@@ -13,12 +13,12 @@ use virt_error::{Error, ErrorDomain, Result};
 
 use crate::process::{Process, Program, Stdio};
 
-/// Number of its socket in the helper.
+/// Number of its socket in the back end.
 const SOCKET: i32 = 3;
 
-/// How a helper is started.
+/// How a back end is started.
 #[derive(Debug)]
-pub struct Helper<'a> {
+pub struct BackEnd<'a> {
     /// The program.
     pub binary: &'a Path,
     /// The file that has its number and that it keeps locked while it lives.
@@ -29,7 +29,7 @@ pub struct Helper<'a> {
     pub account: Option<Account>,
 }
 
-impl Helper<'_> {
+impl BackEnd<'_> {
     /// Starts it with that socket, whose number its arguments name.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Helper<'_> {
     }
 }
 
-/// Ends the helper whose pid file that is, if it still lives, and removes the file.
+/// Ends the back end whose pid file that is, if it still lives, and removes the file.
 pub(super) fn end(pid_file: &Path) {
     let Ok(file) = OpenOptions::new().read(true).write(true).open(pid_file) else {
         return;
@@ -94,17 +94,17 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_helper_is_ended_by_its_pid_file() {
+    async fn a_back_end_is_ended_by_its_pid_file() {
         let folder = tempfile::tempdir().unwrap();
         let pid_file = folder.path().join("1-a-fs0-fs.pid");
         let (_ours, its) = super::super::pair().unwrap();
-        let helper = Helper {
+        let back_end = BackEnd {
             binary: Path::new("sleep"),
             pid_file: pid_file.clone(),
             log: Some(folder.path().join("log")),
             account: None,
         };
-        helper.start(its, |_| vec!["600".to_owned()]).unwrap();
+        back_end.start(its, |_| vec!["600".to_owned()]).unwrap();
         let file = File::open(&pid_file).unwrap();
         // The child locks it before it becomes the program.
         let pid = holder(&file).unwrap();
