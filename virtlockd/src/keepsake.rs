@@ -26,6 +26,8 @@ use virt_rpc::protocol::Program;
 use crate::holder::Holder;
 use crate::lockspaces::Name;
 
+/// Version of an entry's form: the one who reads it may be another program than the one who wrote it.
+const VERSION: u32 = 1;
 /// Longest entry that is read, in bytes: two strings of the protocol's longest, and their holder.
 const ENTRY_MAX: usize = 256 * 1024;
 /// Entries after which the log is written anew, if most of it is past.
@@ -186,7 +188,7 @@ impl Keepsake {
                 break;
             }
             let bytes = buffer.get(..size).unwrap_or_default();
-            let entry = codec::from_bytes(bytes).map_err(io::Error::other)?;
+            let entry = read_entry(bytes)?;
             entries.push((entry, descriptors.into_iter().next()));
         }
         peek_from(&self.read, -1)?;
@@ -195,11 +197,21 @@ impl Keepsake {
     }
 
     fn append(&mut self, entry: &Entry, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let bytes = codec::to_bytes(entry).map_err(io::Error::other)?;
+        let bytes = codec::to_bytes(&(VERSION, entry)).map_err(io::Error::other)?;
         send(&self.write, &bytes, descriptors)?;
         self.entries += 1;
         Ok(())
     }
+}
+
+fn read_entry(bytes: &[u8]) -> io::Result<Entry> {
+    let version: u32 = codec::from_bytes(bytes).map_err(io::Error::other)?;
+    if version != VERSION {
+        let what = format!("an entry of version {version}, this program knows version {VERSION}");
+        return Err(io::Error::other(what));
+    }
+    let (_, entry): (u32, Entry) = codec::from_bytes(bytes).map_err(io::Error::other)?;
+    Ok(entry)
 }
 
 /// What a log says.
@@ -398,6 +410,18 @@ mod tests {
         let held = replay(entries).held;
         assert_eq!(held.len(), 1);
         assert_eq!(held[0].0, stays);
+    }
+
+    #[test]
+    fn an_entry_of_a_later_version_is_named() {
+        let entry = Entry::Given {
+            space: String::new(),
+            resource: "x".to_owned(),
+        };
+        let bytes = |version: u32| codec::to_bytes(&(version, &entry)).unwrap();
+        assert_eq!(read_entry(&bytes(VERSION)).unwrap(), entry);
+        let later = read_entry(&bytes(VERSION + 1)).unwrap_err();
+        assert!(later.to_string().contains("version 2"), "{later}");
     }
 
     #[test]
