@@ -63,16 +63,19 @@ impl Guests {
         let Some(guest) = self.0.get_mut(&pid) else {
             return;
         };
-        let Some(lock) = spaces.lock_of(&name) else {
+        let Some(held) = spaces.resource(&name) else {
             return;
         };
         let kept = guest.keepsake(notes).and_then(|keepsake| {
-            let held = spaces.held_by(pid);
-            if keepsake.is_long(held.len()) {
-                let before = held.into_iter().filter(|held| *held != name);
-                keepsake.rewrite(before.flat_map(|held| described(spaces, &held, pid)))?;
+            // Counting what the guest has means looking at all there is: only when it may matter.
+            if keepsake.is_long(0) {
+                let held = spaces.held_by(pid);
+                if keepsake.is_long(held.len()) {
+                    let before = held.into_iter().filter(|held| *held != name);
+                    keepsake.rewrite(before.flat_map(|held| described(spaces, &held, pid)))?;
+                }
             }
-            keepsake.taken(taken, lock.descriptor())
+            keepsake.taken(taken, held.file.descriptor())
         });
         if let Err(e) = kept {
             tracing::warn!(
@@ -123,16 +126,13 @@ fn described<'a>(
     name: &Name,
     pid: u32,
 ) -> Vec<(Taken, std::os::fd::BorrowedFd<'a>)> {
-    let held = spaces.held();
-    let mut same =
-        held.filter(|(space, resource, _)| *space == name.space && *resource == name.resource);
-    let Some((space, resource, held)) = same.next() else {
+    let Some(held) = spaces.resource(name) else {
         return Vec::new();
     };
     let holders = held.holders.iter().filter(|holder| holder.pid == pid);
     holders
         .map(|holder| {
-            let taken = taken(space, resource, held, holder.clone());
+            let taken = taken(&name.space, &name.resource, held, holder.clone());
             (taken, held.file.descriptor())
         })
         .collect()

@@ -77,7 +77,7 @@ impl Leases {
     pub fn release(&self, name: &Name, pid: u32) -> Result<()> {
         let inner = &mut *self.lock();
         // What can't be released must not be noted as given.
-        if inner.spaces.is_held_by(name, pid)? {
+        if inner.spaces.is_held_by(name, pid) {
             inner.guests.given(name, pid);
         }
         inner.spaces.release(name, pid).map(drop)
@@ -148,7 +148,7 @@ impl Leases {
         }
         for (name, lock) in past {
             // It was being given back; others may share it.
-            if inner.spaces.lock_of(&name).is_none()
+            if inner.spaces.resource(&name).is_none()
                 && let Err(e) = lease_file::unlock(lock.as_fd())
             {
                 tracing::error!("'{}' is not unlocked: {e}", name.resource);

@@ -90,13 +90,13 @@ impl Lockspaces {
         })
     }
 
-    /// The lock of a resource that is held.
-    pub fn lock_of(&self, name: &Name) -> Option<&LeaseFile> {
+    /// A resource that is held.
+    pub fn resource(&self, name: &Name) -> Option<&Resource> {
         let space = match name.space.as_str() {
             "" => &self.paths,
             folder => self.folders.get(folder)?,
         };
-        space.resource(&name.resource).map(|held| &held.file)
+        space.resource(&name.resource)
     }
 
     /// Everything that is held, in the order of the names.
@@ -134,9 +134,9 @@ impl Lockspaces {
     }
 
     /// Whether the process `pid` holds the resource.
-    pub fn is_held_by(&mut self, name: &Name, pid: u32) -> Result<bool> {
-        let held = self.space(&name.space)?.resource(&name.resource);
-        Ok(held.is_some_and(|held| held.holders.iter().any(|holder| holder.pid == pid)))
+    pub fn is_held_by(&self, name: &Name, pid: u32) -> bool {
+        let holders = self.resource(name).map(|held| &held.holders);
+        holders.is_some_and(|holders| holders.iter().any(|holder| holder.pid == pid))
     }
 
     /// Gives one thing back for the process `pid`.

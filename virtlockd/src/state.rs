@@ -81,8 +81,9 @@ pub fn restore(saved: &[u8], descriptors: &mut Descriptors) -> Result<Inner, Str
         inner.spaces.know(folder);
     }
     for held in state.held {
-        let lock = match inner.spaces.lock_of(&held.taken.name()) {
+        let lock = match inner.spaces.resource(&held.taken.name()) {
             Some(shared) => shared
+                .file
                 .descriptor()
                 .try_clone_to_owned()
                 .map_err(|e| format!("a shared lock: {e}"))?,
