@@ -69,10 +69,12 @@ impl Guests {
         let kept = guest.keepsake(notes).and_then(|keepsake| {
             // Counting what the guest has means looking at all there is: only when it may matter.
             if keepsake.is_long(0) {
-                let held = spaces.held_by(pid);
-                if keepsake.is_long(held.len()) {
-                    let before = held.into_iter().filter(|held| *held != name);
-                    keepsake.rewrite(before.flat_map(|held| described(spaces, &held, pid)))?;
+                let mut all = spaces.held_by(pid);
+                if keepsake.is_long(all.len()) {
+                    // What is had twice is named twice here, and described twice by each.
+                    all.dedup();
+                    return keepsake
+                        .rewrite(all.iter().flat_map(|one| described(spaces, one, pid)));
                 }
             }
             keepsake.taken(taken, held.file.descriptor())

@@ -288,3 +288,24 @@ proptest! {
         run(&steps);
     }
 }
+
+#[test]
+fn what_is_shared_twice_is_not_lost_when_the_log_is_written_anew() {
+    let mut world = World::new();
+    let name = world.name(0);
+    let take = |world: &World| {
+        let taken = world
+            .leases
+            .acquire(&name, &owner(1), Mode::Shared, Kept::Lease);
+        taken.unwrap();
+    };
+    take(&world);
+    for _ in 0..200 {
+        take(&world);
+        world.leases.release(&name, 1).unwrap();
+    }
+    world.crash();
+    assert!(is_locked(&world.path(0)));
+    world.leases.release(&name, 1).unwrap();
+    assert!(!is_locked(&world.path(0)));
+}
