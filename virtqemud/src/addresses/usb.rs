@@ -152,6 +152,8 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
         let bus = match &info.address {
             None => None,
             Some(Address::Usb(usb)) if usb.port.is_empty() => Some(usb.bus),
+            // The stock daemon passes over whatever else a hub is given.
+            Some(other) if hub && other.usb().is_none() => None,
             Some(_) => continue,
         };
         if let Some(bus) = bus.filter(|b| !tree.hubs.contains_key(&(*b, UsbPort::default()))) {

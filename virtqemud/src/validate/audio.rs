@@ -1,11 +1,11 @@
 //! Checks of what sound cards are connected to.
 
 use super::Context;
+use super::graphics::has_spice;
 use super::refusal::{unsupported, xml_error};
 use std::collections::HashSet;
 use virt_domain::Domain;
 use virt_domain::devices::audio::AudioType;
-use virt_domain::devices::graphics::GraphicsType;
 use virt_error::Result;
 
 pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
@@ -17,9 +17,7 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
                 audio.id
             )));
         }
-        let spice = domain.devices.graphics.iter();
-        let mut spice = spice.filter(|graphics| graphics.kind() == GraphicsType::Spice);
-        if audio.kind == AudioType::Spice && spice.next().is_none() {
+        if audio.kind == AudioType::Spice && !has_spice(domain) {
             return Err(unsupported(
                 "Spice audio is not supported without spice graphics",
             ));

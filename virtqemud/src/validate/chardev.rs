@@ -1,6 +1,7 @@
 //! Checks of character devices against what QEMU and this driver can do.
 
 use super::Context;
+use super::graphics::has_spice;
 use super::refusal::unsupported;
 use virt_domain::Domain;
 use virt_domain::devices::chardev::{
@@ -17,22 +18,22 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     let consoles = devices.consoles.iter().map(|d| &d.source);
     let redirdevs = devices.redirdevs.iter().map(|d| &d.source);
     for source in serials.chain(parallels).chain(consoles).chain(redirdevs) {
-        back_end(source)?;
+        back_end(domain, source)?;
     }
     for channel in &devices.channels {
-        back_end(&channel.source)?;
+        back_end(domain, &channel.source)?;
         if matches!(channel.target, ChannelTarget::Xen { .. }) {
             return Err(unsupported("QEMU has no channels of type 'xen'"));
         }
     }
     for card in &devices.smartcards {
         if let SmartcardMode::Passthrough(source) = &card.kind {
-            back_end(source)?;
+            back_end(domain, source)?;
         }
     }
     for rng in &devices.rngs {
         if let RngBackend::Egd(source) = &rng.backend {
-            back_end(source)?;
+            back_end(domain, source)?;
         }
     }
     for console in &devices.consoles {
@@ -51,7 +52,7 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     Ok(())
 }
 
-fn back_end(source: &CharSource) -> Result<()> {
+fn back_end(domain: &Domain, source: &CharSource) -> Result<()> {
     match &source.backend {
         CharBackend::Unix {
             path: None,
@@ -72,6 +73,12 @@ fn back_end(source: &CharSource) -> Result<()> {
                 )));
             }
             Ok(())
+        }
+        CharBackend::Spicevmc | CharBackend::Spiceport { .. } if !has_spice(domain) => {
+            Err(unsupported(format!(
+                "chardev '{}' not supported without spice graphics",
+                source.kind()
+            )))
         }
         CharBackend::Nmdm { .. } => {
             Err(unsupported("QEMU has no character devices of type 'nmdm'"))

@@ -106,3 +106,9 @@ fn audio(domain: &Domain, graphics: &Graphics) -> Result<()> {
     super::audio::exists(domain, named)
         .map_err(|id| xml_error(format!("no audio device with ID {id}")))
 }
+
+/// Whether the guest has a SPICE display.
+pub(super) fn has_spice(domain: &Domain) -> bool {
+    let mut graphics = domain.devices.graphics.iter();
+    graphics.any(|graphics| matches!(graphics.kind, GraphicsKind::Spice(_)))
+}

@@ -1,9 +1,10 @@
 //! Checks of input devices against what QEMU and this driver can do.
 
 use super::Context;
-use super::refusal::unsupported;
+use super::refusal::{unsupported, xml_error};
 use crate::caps::CapFlag;
 use virt_domain::Domain;
+use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::{ControllerKind, ControllerModel};
 use virt_domain::devices::input::{InputBus, InputType};
 use virt_domain::devices::virtio::VirtioModel;
@@ -16,6 +17,9 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
                 return Err(unsupported(
                     "Can't add USB input device. USB bus is disabled",
                 ));
+            }
+            Some(InputBus::Usb) if !input.info.address.as_ref().is_none_or(is_usb) => {
+                return Err(xml_error("Invalid address for a USB device"));
             }
             Some(bus @ (InputBus::Xen | InputBus::Parallels)) => {
                 return Err(unsupported(format!("unsupported input bus {bus}")));
@@ -51,6 +55,10 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+fn is_usb(address: &Address) -> bool {
+    address.usb().is_some()
 }
 
 /// Whether the guest has USB.

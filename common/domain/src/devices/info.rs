@@ -94,6 +94,14 @@ pub struct Alias {
     pub name: String,
 }
 
+impl Alias {
+    /// Whether a user may give that name (formatdomain "Devices"); any other is passed over.
+    fn is_users(name: &str) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        name.starts_with("ua-") && name.bytes().all(allowed)
+    }
+}
+
 /// `<master startport=…/>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
 pub struct UsbMaster {
@@ -138,7 +146,7 @@ impl DeviceInfo {
     /// Takes away what only a running guest has: the alias, unless the user gave it.
     pub fn inactive(&mut self) {
         self.kept = DeviceState::default();
-        if self.alias().is_some_and(|name| !name.starts_with("ua-")) {
+        if self.alias().is_some_and(|name| !Alias::is_users(name)) {
             self.alias = None;
         }
     }
