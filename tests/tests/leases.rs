@@ -10,88 +10,19 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 use virt_rpc::client::Connection;
 use virt_rpc::framing::{self, Header, MessageKind, Status};
 use virt_rpc::protocol::lock::*;
 use virt_rpc::protocol::{Procedure, Program};
 use virt_rpc::xdr::Encode;
-use virt_tests::guest;
 use virt_tests::host::{Host, eventually, send};
 use virt_tests::keeper::sibling;
-use virt_tests::target::{Target, build_ours, have, is_root, skipped};
-
-/// A host with a virtlockd that answers.
-struct Lockd {
-    host: Host,
-    pid: u32,
-    program: PathBuf,
-}
-
-impl Lockd {
-    fn start(host: Host) -> Self {
-        build_ours();
-        let program = sibling("virtlockd");
-        let mut this = Self {
-            host,
-            pid: 0,
-            program,
-        };
-        this.spawn();
-        this
-    }
-
-    fn spawn(&mut self) {
-        let program = self.program.to_string_lossy().into_owned();
-        let root = self.host.root().to_string_lossy().into_owned();
-        let mut words = vec![program.as_str(), "--root", &root, "--verbose"];
-        if !is_root() {
-            words.push("--session");
-        }
-        let log = self.host.path("lockd.log");
-        self.pid = self.host.keeper().spawn(&words, &[], &log);
-        let socket = self.socket();
-        eventually("virtlockd's socket", || {
-            UnixStream::connect(&socket).is_ok()
-        });
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.host.path("run/libvirt/virtlockd-sock")
-    }
-
-    fn end(&self, signal: Signal) -> String {
-        send(self.pid, signal);
-        self.host.keeper().wait(self.pid)
-    }
-
-    /// Has the program replace itself, and waits until the new one serves: the listening sockets
-    /// are served last.
-    fn replace(&self) {
-        send(self.pid, Signal::SIGUSR1);
-        let replaced = || fs::read_link(format!("/proc/{}/exe", self.pid)).is_ok();
-        eventually("the new program", replaced);
-        let leases = self.leases();
-        assert!(leases.starts_with('['), "{leases}");
-    }
-
-    /// What `virtlockd leases --json` says.
-    fn leases(&self) -> String {
-        let program = sibling("virtlockd").to_string_lossy().into_owned();
-        let root = self.host.root().to_string_lossy().into_owned();
-        let mut command = self.host.command(&program);
-        command.args(["leases", "--json", "--root", &root]);
-        virt_tests::ran::run(&mut command).ok()
-    }
-
-    fn holds(&self, name: &str) -> bool {
-        self.leases().contains(&format!("\"owner\": \"{name}\""))
-    }
-}
+use virt_tests::lockd::{Lockd, guest_with, image, is_locked};
+use virt_tests::target::{Target, have, is_root, skipped};
 
 fn header<P: Procedure>(serial: u32) -> Header {
     Header {
@@ -169,38 +100,6 @@ fn release(path: &Path) -> ReleaseResourceArgs {
         name: path.to_string_lossy().into_owned(),
         flags: 0,
     }
-}
-
-/// Whether anyone has the lock, as libvirt would find out.
-fn is_locked(path: &Path) -> bool {
-    let file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
-    let lock = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as i16,
-        l_whence: nix::libc::SEEK_SET as i16,
-        l_start: 0,
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(&file, FcntlArg::F_SETLK(&lock)).is_err()
-}
-
-fn image(host: &Host, name: &str) -> PathBuf {
-    let path = host.path(name);
-    fs::write(&path, vec![0; 1 << 20]).unwrap();
-    path
-}
-
-fn guest_with(name: &str, image: &Path) -> String {
-    let disk = format!(
-        "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{}'/>\
-         <target dev='vda' bus='virtio'/></disk>",
-        image.display()
-    );
-    guest::firmware_only(name, &disk)
 }
 
 /// Ours, with locks.

@@ -1,0 +1,123 @@
+//! A host with our virtlockd, and the image that two guests want.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::signal::Signal;
+
+use crate::guest;
+use crate::host::{Host, eventually, send};
+use crate::keeper::sibling;
+use crate::target::{build_ours, is_root};
+
+/// A host with a virtlockd that answers.
+pub struct Lockd {
+    /// The host.
+    pub host: Host,
+    /// Its virtlockd's process.
+    pub pid: u32,
+    /// The program that [`Lockd::spawn`] starts.
+    pub program: PathBuf,
+}
+
+impl Lockd {
+    /// Starts ours on the host.
+    pub fn start(host: Host) -> Self {
+        build_ours();
+        let program = sibling("virtlockd");
+        let mut this = Self {
+            host,
+            pid: 0,
+            program,
+        };
+        this.spawn();
+        this
+    }
+
+    /// Starts it (again) and waits until it answers.
+    pub fn spawn(&mut self) {
+        let program = self.program.to_string_lossy().into_owned();
+        let root = self.host.root().to_string_lossy().into_owned();
+        let mut words = vec![program.as_str(), "--root", &root, "--verbose"];
+        if !is_root() {
+            words.push("--session");
+        }
+        let log = self.host.path("lockd.log");
+        self.pid = self.host.keeper().spawn(&words, &[], &log);
+        let socket = self.socket();
+        eventually("virtlockd's socket", || {
+            UnixStream::connect(&socket).is_ok()
+        });
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.host.path("run/libvirt/virtlockd-sock")
+    }
+
+    /// Sends it a signal and waits for its end: `exit CODE` or `signal NUMBER`.
+    pub fn end(&self, signal: Signal) -> String {
+        send(self.pid, signal);
+        self.host.keeper().wait(self.pid)
+    }
+
+    /// Has the program replace itself, and waits until the new one serves: the listening sockets
+    /// are served last.
+    pub fn replace(&self) {
+        send(self.pid, Signal::SIGUSR1);
+        let replaced = || fs::read_link(format!("/proc/{}/exe", self.pid)).is_ok();
+        eventually("the new program", replaced);
+        let leases = self.leases();
+        assert!(leases.starts_with('['), "{leases}");
+    }
+
+    /// What `virtlockd leases --json` says.
+    pub fn leases(&self) -> String {
+        let program = sibling("virtlockd").to_string_lossy().into_owned();
+        let root = self.host.root().to_string_lossy().into_owned();
+        let mut command = self.host.command(&program);
+        command.args(["leases", "--json", "--root", &root]);
+        crate::ran::run(&mut command).ok()
+    }
+
+    /// Whether the guest of that name holds anything.
+    pub fn holds(&self, name: &str) -> bool {
+        self.leases().contains(&format!("\"owner\": \"{name}\""))
+    }
+}
+
+/// Whether anyone has the lock, as libvirt would find out.
+pub fn is_locked(path: &Path) -> bool {
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let lock = nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_SETLK(&lock)).is_err()
+}
+
+/// An image of zeros below the host's folder.
+pub fn image(host: &Host, name: &str) -> PathBuf {
+    let path = host.path(name);
+    fs::write(&path, vec![0; 1 << 20]).unwrap();
+    path
+}
+
+/// A guest with that image as its disk.
+pub fn guest_with(name: &str, image: &Path) -> String {
+    let disk = format!(
+        "<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{}'/>\
+         <target dev='vda' bus='virtio'/></disk>",
+        image.display()
+    );
+    guest::firmware_only(name, &disk)
+}
