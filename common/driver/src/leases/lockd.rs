@@ -14,7 +14,8 @@ use virt_rpc::protocol::{Procedure, Program};
 use virt_rpc::xdr::Encode;
 
 use super::LockdConf;
-use super::resource::{Behind, Resource, wanted};
+use super::lockd_names::{Behind, LockdNames};
+use super::resource::{Resource, wanted};
 
 /// How long everything that is asked for one guest may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,13 +81,15 @@ impl Lockd {
                 found.push((path, behind));
             }
         }
-        wanted(domain, &self.conf, |path| {
+        let behind = |path: &str| {
             let mut found = found.iter();
             found
                 .find(|(known, _)| known == path)
                 .map(|(_, behind)| behind.clone())
                 .unwrap_or_default()
-        })
+        };
+        let conf = &self.conf;
+        wanted(domain, conf.policy, &LockdNames { conf, behind })
     }
 
     /// Whether anyone is known to be in the way. Only our own virtlockd can be asked; the answer is

@@ -3,13 +3,13 @@
 
 use virt_daemon::conf::{ConfError, Document};
 
+use super::Policy;
+
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockdConf {
-    /// A lease is taken for each disk that can be written.
-    pub auto_disk_leases: bool,
-    /// A guest that can write to a disk has to name a lease itself.
-    pub require_lease_for_disks: bool,
+    /// Which leases are taken.
+    pub policy: Policy,
     /// Folder of leases named by the digest of a file's path; without it the file itself is locked.
     pub file_space: Option<String>,
     /// Folder of leases named by the UUID of a logical volume.
@@ -24,12 +24,8 @@ impl LockdConf {
     /// # Errors
     /// A key that does not exist or whose value is wrong, with file and line.
     pub fn read(mut file: Document) -> Result<Self, ConfError> {
-        let auto_disk_leases = file.switch("auto_disk_leases")?.unwrap_or(true);
         let conf = Self {
-            auto_disk_leases,
-            require_lease_for_disks: file
-                .switch("require_lease_for_disks")?
-                .unwrap_or(!auto_disk_leases),
+            policy: Policy::read(&mut file, true)?,
             file_space: file.text("file_lockspace_dir")?,
             lvm_space: file.text("lvm_lockspace_dir")?,
             scsi_space: file.text("scsi_lockspace_dir")?,
@@ -58,9 +54,9 @@ mod tests {
     #[test]
     fn without_automatic_leases_a_guest_has_to_name_some() {
         let conf = read("").unwrap();
-        assert!(conf.auto_disk_leases && !conf.require_lease_for_disks);
+        assert!(conf.policy.auto_disk_leases && !conf.policy.require_lease_for_disks);
         let conf = read("auto_disk_leases = 0\n").unwrap();
-        assert!(!conf.auto_disk_leases && conf.require_lease_for_disks);
+        assert!(!conf.policy.auto_disk_leases && conf.policy.require_lease_for_disks);
         let conf = read("file_lockspace_dir = \"/f\"\nscsi_lockspace_dir = \"/s\"\n").unwrap();
         assert!(conf.spaces().eq(["/f", "/s"]));
         assert!(read("auto_disk_lease = 1\n").is_err());

@@ -3,11 +3,12 @@
 
 mod lockd;
 mod lockd_conf;
+mod lockd_names;
 mod resource;
 
 pub use lockd::{Lockd, Registration};
 pub use lockd_conf::LockdConf;
-pub use resource::{Resource, wanted};
+pub use resource::{Area, Policy, Resource};
 
 use virt_error::Result;
 use virt_rpc::protocol::lock::Owner;

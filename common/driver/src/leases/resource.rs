@@ -1,49 +1,79 @@
-//! From a guest to what it must hold.
+//! From a guest to what it must hold: the rule is the same whoever is asked, the names are not.
 
-use sha2::{Digest, Sha256};
+use virt_daemon::conf::{ConfError, Document};
 use virt_domain::Domain;
 use virt_domain::devices::disk::Disk;
 use virt_domain::devices::lease::Lease;
 use virt_domain::devices::storage::Location;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use super::LockdConf;
-
 /// One thing to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resource {
-    /// Folder of its lock space; empty for the one whose resources are paths.
+    /// Its lock space: virtlockd's is a folder, empty for the one whose resources are paths; sanlock's
+    /// is a name.
     pub space: String,
     /// Its name there.
     pub name: String,
     /// Others may hold it as well.
     pub shared: bool,
-    /// Its file is made for it and removed with it.
+    /// Its file is made for it; virtlockd also removes it afterwards.
     pub transient: bool,
+    /// Where sanlock keeps it.
+    pub area: Option<Area>,
+    /// What it is taken for, for people.
+    pub purpose: String,
 }
 
-/// What is behind a path below `/dev`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Behind {
-    /// UUID of a logical volume.
-    pub volume: Option<String>,
-    /// Id of a SCSI disk.
-    pub scsi: Option<String>,
+/// A place on storage that all hosts see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Area {
+    /// File or block device.
+    pub path: String,
+    /// In bytes.
+    pub offset: u64,
 }
 
-/// Everything that the guest must hold: its own leases first, then its disks. `behind` looks a path
-/// below `/dev` up.
+/// Which leases are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// One for each disk that can be written.
+    pub auto_disk_leases: bool,
+    /// A guest that can write to a disk has to name a lease itself.
+    pub require_lease_for_disks: bool,
+}
+
+impl Policy {
+    /// Takes the two keys that the files of all lock managers have.
+    ///
+    /// # Errors
+    /// A wrong value, with file and line.
+    pub(super) fn read(file: &mut Document, automatic: bool) -> Result<Self, ConfError> {
+        let auto_disk_leases = file.switch("auto_disk_leases")?.unwrap_or(automatic);
+        Ok(Self {
+            auto_disk_leases,
+            require_lease_for_disks: file
+                .switch("require_lease_for_disks")?
+                .unwrap_or(!auto_disk_leases),
+        })
+    }
+}
+
+/// What a lock manager calls the leases it is asked for.
+pub(super) trait Names {
+    /// A lease that the guest names.
+    fn of_lease(&self, lease: &Lease) -> Result<Resource>;
+    /// The lease for a disk.
+    fn of_disk(&self, path: &str, shared: bool) -> Result<Resource>;
+}
+
+/// Everything that the guest must hold: its own leases first, then its disks.
 ///
 /// # Errors
-/// INTERNAL_ERROR for a lease with an offset, CONFIG_UNSUPPORTED when leases are required and none
-/// is there.
-pub fn wanted(
-    domain: &Domain,
-    conf: &LockdConf,
-    behind: impl Fn(&str) -> Behind,
-) -> Result<Vec<Resource>> {
+/// Those of the names; CONFIG_UNSUPPORTED when leases are required and none is there.
+pub(super) fn wanted(domain: &Domain, policy: Policy, names: &impl Names) -> Result<Vec<Resource>> {
     let devices = &domain.devices;
-    let leases = devices.leases.iter().map(of_lease);
+    let leases = devices.leases.iter().map(|lease| names.of_lease(lease));
     let mut wanted = leases.collect::<Result<Vec<_>>>()?;
     let written: Vec<_> = devices
         .disks
@@ -51,11 +81,13 @@ pub fn wanted(
         .filter(|disk| !disk.readonly)
         .filter_map(|disk| Some((disk, path_of(disk)?)))
         .collect();
-    if conf.auto_disk_leases {
-        let disks = written.iter();
-        wanted.extend(disks.map(|(disk, path)| of_path(path, disk.shareable, conf, &behind)));
+    if policy.auto_disk_leases {
+        for (disk, path) in &written {
+            wanted.push(names.of_disk(path, disk.shareable)?);
+        }
     }
-    let needs_one = conf.require_lease_for_disks && written.iter().any(|(disk, _)| !disk.shareable);
+    let needs_one =
+        policy.require_lease_for_disks && written.iter().any(|(disk, _)| !disk.shareable);
     if needs_one && wanted.is_empty() {
         return Err(Error::new(
             ErrorCode::ConfigUnsupported,
@@ -66,29 +98,6 @@ pub fn wanted(
     Ok(wanted)
 }
 
-fn of_lease(lease: &Lease) -> Result<Resource> {
-    if let Some(offset) = lease.target.offset.filter(|offset| *offset != 0) {
-        return Err(Error::new(
-            ErrorCode::InternalError,
-            ErrorDomain::Locking,
-            format!(
-                "Offset must be zero for this lock manager; lease '{}' has {offset}",
-                lease.key
-            ),
-        ));
-    }
-    let folder = &lease.target.path;
-    Ok(Resource {
-        space: match &lease.lockspace {
-            Some(space) => format!("{folder}/{space}"),
-            None => folder.clone(),
-        },
-        name: lease.key.clone(),
-        shared: false,
-        transient: false,
-    })
-}
-
 /// The path of a disk whose medium is on this host.
 fn path_of(disk: &Disk) -> Option<&str> {
     match &disk.source.as_ref()?.location {
@@ -96,132 +105,5 @@ fn path_of(disk: &Disk) -> Option<&str> {
             path.as_deref()
         }
         _ => None,
-    }
-}
-
-fn of_path(
-    path: &str,
-    shared: bool,
-    conf: &LockdConf,
-    behind: impl Fn(&str) -> Behind,
-) -> Resource {
-    let indirect = |space: &String, name: String| Resource {
-        space: space.clone(),
-        name,
-        shared,
-        transient: true,
-    };
-    if path.starts_with("/dev") && (conf.lvm_space.is_some() || conf.scsi_space.is_some()) {
-        let behind = behind(path);
-        if let (Some(space), Some(volume)) = (&conf.lvm_space, behind.volume) {
-            return indirect(space, volume);
-        }
-        if let (Some(space), Some(scsi)) = (&conf.scsi_space, behind.scsi) {
-            return indirect(space, scsi);
-        }
-    }
-    if let Some(space) = &conf.file_space {
-        return indirect(space, digest(path));
-    }
-    Resource {
-        space: String::new(),
-        name: path.to_owned(),
-        shared,
-        transient: false,
-    }
-}
-
-fn digest(path: &str) -> String {
-    let digest = Sha256::digest(path.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GUEST: &str = "<domain type='qemu'><name>g</name><memory>1</memory>\
-        <os><type arch='x86_64'>hvm</type></os><devices>\
-        <disk type='file' device='disk'><source file='/i/a'/><target dev='vda'/></disk>\
-        <disk type='file' device='cdrom'><source file='/i/b'/><target dev='sda'/><readonly/></disk>\
-        <disk type='file' device='cdrom'><target dev='sdb'/></disk>\
-        <disk type='block' device='disk'><source dev='/dev/v'/><target dev='vdb'/><shareable/></disk>\
-        <lease><lockspace>s</lockspace><key>k</key><target path='/l'/></lease>\
-        </devices></domain>";
-
-    fn conf() -> LockdConf {
-        LockdConf {
-            auto_disk_leases: true,
-            require_lease_for_disks: false,
-            file_space: None,
-            lvm_space: None,
-            scsi_space: None,
-        }
-    }
-
-    fn names(conf: &LockdConf) -> Vec<(String, String, bool, bool)> {
-        let domain = Domain::read(GUEST).unwrap();
-        let behind = |_: &str| Behind {
-            volume: None,
-            scsi: Some("id".to_owned()),
-        };
-        let wanted = wanted(&domain, conf, behind).unwrap().into_iter();
-        wanted
-            .map(|r| (r.space, r.name, r.shared, r.transient))
-            .collect()
-    }
-
-    fn resource(
-        space: &str,
-        name: &str,
-        shared: bool,
-        transient: bool,
-    ) -> (String, String, bool, bool) {
-        (space.to_owned(), name.to_owned(), shared, transient)
-    }
-
-    #[test]
-    fn disks_that_can_be_written_are_held_and_leases_before_them() {
-        let expected = [
-            resource("/l/s", "k", false, false),
-            resource("", "/i/a", false, false),
-            resource("", "/dev/v", true, false),
-        ];
-        assert_eq!(names(&conf()), expected);
-    }
-
-    #[test]
-    fn indirect_leases_are_named_by_what_is_behind_the_path() {
-        let conf = LockdConf {
-            file_space: Some("/f".to_owned()),
-            scsi_space: Some("/s".to_owned()),
-            ..conf()
-        };
-        let names = names(&conf);
-        // sha256sum of "/i/a" without a newline.
-        let digest = "23eae693aa852e5334202ecb30cff980e865016620ee51c87ad4e50b81a517e6";
-        assert_eq!(names[1], resource("/f", digest, false, true));
-        assert_eq!(names[2], resource("/s", "id", true, true));
-    }
-
-    #[test]
-    fn a_guest_without_a_lease_is_refused_where_one_is_required() {
-        let conf = LockdConf {
-            auto_disk_leases: false,
-            require_lease_for_disks: true,
-            ..conf()
-        };
-        let without = GUEST.replace(
-            "<lease><lockspace>s</lockspace><key>k</key><target path='/l'/></lease>",
-            "",
-        );
-        let domain = Domain::read(&without).unwrap();
-        let refused = wanted(&domain, &conf, |_| Behind::default()).unwrap_err();
-        assert!(refused.is(ErrorCode::ConfigUnsupported), "{refused}");
-        let domain = Domain::read(GUEST).unwrap();
-        assert_eq!(
-            wanted(&domain, &conf, |_| Behind::default()).unwrap().len(),
-            1
-        );
     }
 }
