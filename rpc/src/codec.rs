@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::framing::PAYLOAD_MAX;
+use crate::xdr::{Decode, Decoder, Described, Encode, Encoder, Shape, XdrError};
 
 /// A value that could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +48,30 @@ pub fn to_bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let (value, _) = bincode::serde::decode_from_slice(bytes, CONFIG)?;
     Ok(value)
+}
+
+/// A value that travels in bincode, as the one field of a message between our own programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Internal<T>(pub T);
+
+impl<T: Serialize> Encode for Internal<T> {
+    fn encode(&self, out: &mut Encoder<'_>) -> Result<(), XdrError> {
+        let bytes = to_bytes(&self.0).map_err(|_| XdrError::TooBig { max: PAYLOAD_MAX })?;
+        out.opaque(&bytes, PAYLOAD_MAX)
+    }
+}
+
+impl<T: DeserializeOwned> Decode for Internal<T> {
+    fn decode(input: &mut Decoder<'_>) -> Result<Self, XdrError> {
+        let bytes = input.opaque(PAYLOAD_MAX)?;
+        from_bytes(&bytes)
+            .map(Self)
+            .map_err(|_| XdrError::NotBincode)
+    }
+}
+
+impl<T> Described for Internal<T> {
+    const SHAPE: &'static Shape = &Shape::Opaque { max: PAYLOAD_MAX };
 }
 
 #[cfg(test)]

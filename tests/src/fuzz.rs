@@ -7,8 +7,8 @@ pub mod pipeline;
 use virt_domain::{Domain, View};
 use virt_rpc::framing::{BODY_MAX, PacketReader, append};
 use virt_rpc::protocol::{
-    EventMessage, Procedure, Program, Visitor, Wire, admin, keepalive, leases, lock, log, lxc,
-    lxc_monitor, qemu, remote,
+    EventMessage, Procedure, Program, Visitor, Wire, admin, decisions, keepalive, leases, lock,
+    log, lxc, lxc_monitor, qemu, remote,
 };
 use virt_rpc::xdr;
 
@@ -66,6 +66,7 @@ pub fn xdr_arguments(data: &[u8]) {
         Program::Keepalive => keepalive::visit_all(&mut decode),
         Program::LxcMonitor => lxc_monitor::visit_all(&mut decode),
         Program::Leases => leases::visit_all(&mut decode),
+        Program::Decisions => decisions::visit_all(&mut decode),
     }
 }
 

@@ -56,7 +56,7 @@ impl Condition {
 macro_rules! names {
     ($(#[$doc:meta])* $kind:ident { $($name:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
         #[allow(missing_docs, reason = "the names are the access driver's")]
         pub enum $kind { $($name),* }
 

@@ -1,4 +1,4 @@
-//! The eight programs: every procedure is one row that says its number, its types, its stream,
+//! The programs: every procedure is one row that says its number, its types, its stream,
 //! its priority and **who may call it**. Nothing can be served without a row.
 //!
 //! [`Procedure`] and [`EventMessage`] tie a row to its Rust types at compile time; [`Program`]
@@ -15,6 +15,7 @@ pub mod typed_param;
 pub mod wire_error;
 
 pub mod admin;
+pub mod decisions;
 pub mod keepalive;
 pub mod leases;
 pub mod lock;

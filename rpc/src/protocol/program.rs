@@ -1,6 +1,8 @@
 //! The programs by number.
 
-use super::{Row, RowKind, admin, keepalive, leases, lock, log, lxc, lxc_monitor, qemu, remote};
+use super::{
+    Row, RowKind, admin, decisions, keepalive, leases, lock, log, lxc, lxc_monitor, qemu, remote,
+};
 
 macro_rules! programs {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $module:ident;)*) => {
@@ -11,7 +13,7 @@ macro_rules! programs {
 
         impl Program {
             /// All of them.
-            pub const ALL: [Self; 9] = [$(Self::$name),*];
+            pub const ALL: [Self; 10] = [$(Self::$name),*];
 
             /// The program with that number.
             pub const fn from_number(number: u32) -> Option<Self> {
@@ -45,6 +47,8 @@ programs! {
     LxcMonitor = 0x1234_1234, lxc_monitor;
     /// Our own: who holds which lease.
     Leases = 0x7669_6c73, leases;
+    /// Our own: may this person do this to that.
+    Decisions = 0x7669_6163, decisions;
 }
 
 impl Program {

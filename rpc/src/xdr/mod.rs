@@ -50,6 +50,9 @@ pub enum XdrError {
     /// A union's discriminant without an arm.
     #[error("unknown union discriminant {0}")]
     UnknownCase(i32),
+    /// A value of our own programs that is not the bincode it should be.
+    #[error("a value is not in the form that this version of our programs writes")]
+    NotBincode,
 }
 
 /// The XDR form of `value`.
