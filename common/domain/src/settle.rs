@@ -17,7 +17,7 @@ use crate::vcpu::{DefaultIothread, Iothread, IothreadIds, Placement};
 use std::collections::HashSet;
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{Content, Tree, Value};
+use virt_xml::{Content, Tree, Value, YesNo};
 
 /// Most I/O threads of a guest: as many as a set of them can name.
 const MAX_IOTHREADS: u32 = 16383;
@@ -252,6 +252,7 @@ impl Domain {
         }
         let mut models = HashSet::new();
         for label in &self.seclabels {
+            label.check()?;
             if let Some(model) = label.model.as_deref()
                 && !models.insert(model)
             {
@@ -474,6 +475,29 @@ impl Memtune {
 }
 
 impl Seclabel {
+    /// What one says must fit together.
+    fn check(&self) -> Result<()> {
+        let unsupported = |text: &str| {
+            Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                text,
+            ))
+        };
+        match (self.kind, self.relabel) {
+            (Some(SeclabelType::None), Some(YesNo::Yes)) => {
+                unsupported("resource relabeling is not compatible with 'none' label type")
+            }
+            (Some(SeclabelType::Dynamic), Some(YesNo::No)) => {
+                unsupported("dynamic label type must use resource relabeling")
+            }
+            (Some(SeclabelType::Static), _) if self.label.is_none() => {
+                Err(xml_error("security label is missing"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Strips what only a running guest has: labels that the driver chose.
     pub(crate) fn inactive(&mut self) {
         self.imagelabel = None;

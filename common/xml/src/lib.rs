@@ -18,7 +18,7 @@ mod writer;
 
 pub use element::{Element, read, read_named, read_named_with, read_of_driver, write};
 pub use node::{Node, Unknown, invalid_attribute};
-pub use parse::{MAX_DEPTH, MAX_ELEMENTS, parse};
+pub use parse::{MAX_ATTRIBUTES, MAX_DEPTH, MAX_ELEMENTS, MAX_LENGTH, parse};
 pub use switch::{OnOff, YesNo};
 pub use tree::{Content, Tree};
 pub use value::Value;

@@ -19,6 +19,10 @@ const PORTS: u32 = 31;
 struct Ports {
     counts: BTreeMap<u32, u32>,
     taken: BTreeSet<(u32, u32)>,
+    /// By controller, the first port that may be free.
+    next: BTreeMap<u32, u32>,
+    /// The first controller that may have a free port.
+    open: u32,
 }
 
 impl Ports {
@@ -30,6 +34,8 @@ impl Ports {
                 .map(|c| (c.index(), c.ports.unwrap_or(PORTS)))
                 .collect(),
             taken: BTreeSet::new(),
+            next: BTreeMap::new(),
+            open: 0,
         }
     }
 
@@ -54,8 +60,12 @@ impl Ports {
 
     /// Takes the first free port of that controller.
     fn take_free(&mut self, controller: u32) -> Option<u32> {
-        let count = self.counts.get(&controller)?;
-        let free = (1..*count).find(|port| !self.taken.contains(&(controller, *port)))?;
+        let count = *self.counts.get(&controller)?;
+        let next = self.next.entry(controller).or_insert(1);
+        while *next < count && self.taken.contains(&(controller, *next)) {
+            *next += 1;
+        }
+        let free = Some(*next).filter(|port| *port < count)?;
         self.taken.insert((controller, free));
         Some(free)
     }
@@ -71,17 +81,24 @@ impl Ports {
 
     /// Takes the first free port of any controller; a controller is added when all are full.
     fn take_any(&mut self, added: &mut Vec<u32>) -> Result<(u32, u32)> {
-        let all: Vec<u32> = self.counts.keys().copied().collect();
         let free = |ports: &mut Self, controller| {
             let port = ports.take_free(controller)?;
             Some((controller, port))
         };
-        if let Some(place) = all.into_iter().find_map(|index| free(self, index)) {
-            return Ok(place);
+        while let Some((&controller, _)) = self.counts.range(self.open..).next() {
+            self.open = controller;
+            if let Some(place) = free(self, controller) {
+                return Ok(place);
+            }
+            let Some(next) = controller.checked_add(1) else {
+                break;
+            };
+            self.open = next;
         }
         let new = (0..=u32::MAX).find(|index| !self.counts.contains_key(index));
         new.and_then(|new| {
             self.counts.insert(new, PORTS);
+            self.open = self.open.min(new);
             added.push(new);
             free(self, new)
         })
@@ -175,6 +192,8 @@ mod tests {
         Ports {
             counts: counts.iter().copied().collect(),
             taken: BTreeSet::new(),
+            next: BTreeMap::new(),
+            open: 0,
         }
     }
 

@@ -4,6 +4,7 @@ use super::Context;
 use super::controller::default_scsi;
 use crate::aliases::is_narrow;
 use crate::board::Board;
+use std::collections::HashMap;
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, DriveAddress};
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
@@ -146,19 +147,16 @@ pub(crate) fn ports(location: &mut Location) {
 
 /// Disks of a bus by the letters of their names, behind each other where the first of the bus was.
 /// Disks whose bus follows from their name count as one bus, as they do to the stock daemon.
-fn sort(disks: &mut Vec<Disk>) {
-    let index = |disk: &Disk| index_of_name(disk.name()).unwrap_or(u32::MAX);
-    let mut sorted: Vec<Disk> = Vec::with_capacity(disks.len());
-    for disk in disks.drain(..) {
-        let same = |other: &&Disk| other.target.bus == disk.target.bus;
-        let before = sorted
-            .iter()
-            .position(|other| same(&other) && index(other) > index(&disk));
-        let after = sorted.iter().rposition(|other| same(&other));
-        let at = before.or(after.map(|i| i + 1)).unwrap_or(sorted.len());
-        sorted.insert(at, disk);
+fn sort(disks: &mut [Disk]) {
+    let mut groups: HashMap<Option<DiskBus>, usize> = HashMap::new();
+    for disk in &*disks {
+        let next = groups.len();
+        groups.entry(disk.target.bus).or_insert(next);
     }
-    *disks = sorted;
+    disks.sort_by_cached_key(|disk| {
+        let index = index_of_name(disk.name()).unwrap_or(u32::MAX);
+        (groups.get(&disk.target.bus).copied(), index)
+    });
 }
 
 /// Where a drive sits follows from the letters of its name.

@@ -1,5 +1,6 @@
 //! Defaults of SCSI units that are handed through.
 
+use std::collections::HashSet;
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, DriveAddress};
 use virt_domain::devices::controller::ControllerKind;
@@ -16,42 +17,39 @@ const CONTROLLERS: u32 = 256;
 /// lowest that neither a disk nor another unit has.
 pub(super) fn fill(domain: &mut Domain) {
     let devices = &mut domain.devices;
-    for at in 0..devices.hostdevs.len() {
-        if let HostdevSource::Iscsi { name, .. } = &mut devices.hostdevs[at].source
+    let of_disks = devices.disks.iter();
+    let of_disks = of_disks.map(|d| (d.bus() == DiskBus::Scsi, &d.info));
+    let of_hostdevs = devices.hostdevs.iter().map(|h| (is_scsi(h), &h.info));
+    let taken: HashSet<DriveAddress> = of_disks
+        .chain(of_hostdevs)
+        .filter(|(is_scsi, _)| *is_scsi)
+        .filter_map(|(_, info)| info.address.as_ref()?.drive().copied())
+        .collect();
+    let controllers = devices.controllers.iter();
+    let known = controllers.filter(|c| c.kind == ControllerKind::Scsi);
+    let known: Vec<u32> = known.map(|c| c.index()).collect();
+    // Those there are come first, in their order; then a new one.
+    let unit = |controller, unit| DriveAddress {
+        controller,
+        unit,
+        ..DriveAddress::default()
+    };
+    let mut seen = HashSet::new();
+    let mut free = known
+        .into_iter()
+        .chain(0..CONTROLLERS)
+        .filter(|controller| seen.insert(*controller))
+        .flat_map(|controller| (0..UNITS).map(move |number| unit(controller, number)))
+        .filter(|address| !taken.contains(address));
+    for hostdev in &mut devices.hostdevs {
+        if let HostdevSource::Iscsi { name, .. } = &mut hostdev.source
             && !name.contains('/')
         {
             name.push_str("/0");
         }
-        if !is_scsi(&devices.hostdevs[at]) || devices.hostdevs[at].info.address.is_some() {
-            continue;
+        if is_scsi(hostdev) && hostdev.info.address.is_none() {
+            hostdev.info.address = free.next().map(Address::Drive);
         }
-        let known = devices
-            .controllers
-            .iter()
-            .filter(|c| c.kind == ControllerKind::Scsi)
-            .map(|c| c.index());
-        // Those there are come first, in their order; then a new one.
-        let order: Vec<u32> = known.chain(0..CONTROLLERS).collect();
-        let of_disks = devices
-            .disks
-            .iter()
-            .map(|d| (d.bus() == DiskBus::Scsi, &d.info));
-        let of_hostdevs = devices.hostdevs.iter().map(|h| (is_scsi(h), &h.info));
-        let taken: Vec<DriveAddress> = of_disks
-            .chain(of_hostdevs)
-            .filter(|(is_scsi, _)| *is_scsi)
-            .filter_map(|(_, info)| info.address.as_ref()?.drive().copied())
-            .collect();
-        let free = order.into_iter().find_map(|controller| {
-            (0..UNITS)
-                .map(|unit| DriveAddress {
-                    controller,
-                    unit,
-                    ..DriveAddress::default()
-                })
-                .find(|address| !taken.contains(address))
-        });
-        devices.hostdevs[at].info.address = free.map(Address::Drive);
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn fill(domain: &mut Domain, _context: &Context) -> Result<()> {
                 // The others are of TPM 2.0 alone.
                 _ => TpmVersion::V2,
             });
+            emulator.check()?;
         }
     }
     Ok(())

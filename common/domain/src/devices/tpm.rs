@@ -258,15 +258,26 @@ fn read_emulator(node: &mut Node<'_>) -> Result<TpmEmulator> {
             .filter(|profile| profile.source.is_some() || profile.name.is_some()),
         socket: None,
     };
-    if version == Some(TpmVersion::V1) {
-        let what = match (&emulator.profile, emulator.active_pcr_banks.is_empty()) {
+    emulator.check()?;
+    Ok(emulator)
+}
+
+impl TpmEmulator {
+    /// Checks what only TPM 2.0 has; to be done again when the version was filled in.
+    ///
+    /// # Errors
+    /// XML_ERROR for such a thing of an older one.
+    pub fn check(&self) -> Result<()> {
+        if self.version != Some(TpmVersion::V1) {
+            return Ok(());
+        }
+        let what = match (&self.profile, self.active_pcr_banks.is_empty()) {
             (Some(_), _) => "profile",
             (None, false) => "active_pcr_banks",
-            (None, true) => return Ok(emulator),
+            (None, true) => return Ok(()),
         };
-        return Err(xml(format!("<{what}/> requires TPM version '2.0'")));
+        Err(xml(format!("<{what}/> requires TPM version '2.0'")))
     }
-    Ok(emulator)
 }
 
 impl Element for Tpm {

@@ -122,7 +122,7 @@ fn write_files(below: &Path, count: usize) -> f64 {
 }
 
 /// A guest as people have them.
-const DEVICES: &str = "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
+pub const DEVICES: &str = "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>\
     <source file='/var/lib/libvirt/images/none.qcow2'/><target dev='vda' bus='virtio'/></disk>\
     <interface type='user'><model type='virtio'/></interface><serial type='pty'/>\
     <graphics type='vnc' port='-1' autoport='yes'/><video><model type='vga'/></video>";

@@ -13,6 +13,7 @@
 mod calls;
 mod cores;
 mod defined;
+mod definitions;
 mod running;
 mod side;
 mod table;
@@ -25,7 +26,7 @@ use table::Table;
 
 const HELP: &str = "Usage: bench [OPTION]... [GROUP]...
 
-Groups: calls defined running (all of them when none is given)
+Groups: calls defined definitions running (all of them when none is given)
 
   --sides A,B    what to compare, each ours or stock (default: ours,stock; ours alone where
                  there is no stock daemon or you are not root)
@@ -68,6 +69,9 @@ fn main() {
     }
     if wanted("defined") {
         defined::measure(&plan, &targets, &mut table);
+    }
+    if wanted("definitions") {
+        definitions::measure(&plan, &targets, &mut table);
     }
     if wanted("running") {
         running::measure(&plan, &targets, &mut table);

@@ -86,6 +86,8 @@ pub(crate) struct Bus {
     slots: [u8; 32],
     /// Slots whose functions may be given to several devices.
     shared: u32,
+    /// Whether something is in every slot.
+    full: bool,
 }
 
 impl Bus {
@@ -144,6 +146,7 @@ impl Bus {
             last,
             slots: [0; 32],
             shared: 0,
+            full: false,
         })
     }
 
@@ -200,12 +203,21 @@ impl Bus {
         } else {
             self.shared &= !(1 << at);
         }
+        let was_empty = self.slots[at] == 0;
         self.slots[at] |= 1 << (function & 7);
+        // Full buses are asked again and again while others fill up.
+        if was_empty {
+            let mut slots = self.first..=self.last;
+            self.full = slots.all(|slot| self.slots[usize::from(slot)] != 0);
+        }
     }
 
     /// The first free place for something that needs `flags`, from `function` on where the function
     /// matters.
     pub(crate) fn next_free(&self, flags: Connect) -> Option<(u8, u8)> {
+        if self.is_full() && (self.shared == 0 || !flags.contains(Connect::SHARED_SLOT)) {
+            return None;
+        }
         (self.first..=self.last).find_map(|slot| {
             let used = self.slots[usize::from(slot)];
             if used == 0 {
@@ -224,6 +236,6 @@ impl Bus {
 
     /// Whether no slot is left.
     pub(crate) fn is_full(&self) -> bool {
-        (self.first..=self.last).all(|slot| self.slots[usize::from(slot)] != 0)
+        self.full
     }
 }

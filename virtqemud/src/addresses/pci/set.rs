@@ -24,6 +24,9 @@ pub(crate) struct Growth {
 pub(crate) struct PciSet {
     buses: Vec<Bus>,
     growth: Growth,
+    /// By what was asked for, the first bus that may have a place: those before it are full, and what
+    /// is full stays so.
+    open: Vec<(Connect, usize)>,
 }
 
 impl PciSet {
@@ -32,6 +35,7 @@ impl PciSet {
         Self {
             buses: Vec::new(),
             growth,
+            open: Vec::new(),
         }
     }
 
@@ -135,12 +139,21 @@ impl PciSet {
         if self.buses.is_empty() {
             return Err(xml("No PCI buses available"));
         }
-        Ok(self.buses.iter_mut().enumerate().find_map(|(number, bus)| {
+        let known = self.open.iter().position(|(asked, _)| *asked == flags);
+        let known = known.unwrap_or_else(|| {
+            self.open.push((flags, 0));
+            self.open.len() - 1
+        });
+        let first = self.open[known].1;
+        let mut buses = self.buses.iter_mut().enumerate().skip(first);
+        let found = buses.find_map(|(number, bus)| {
             let (slot, function) = bus.fits(flags, false).then(|| bus.next_free(flags))??;
             bus.take(slot, function, flags.contains(Connect::SHARED_SLOT));
-            // There are at most 256 buses.
-            Some(PciAddress::new(number as u8, slot, function))
-        }))
+            Some((number, slot, function))
+        });
+        self.open[known].1 = found.map_or(self.buses.len(), |(number, ..)| number);
+        // There are at most 256 buses.
+        Ok(found.map(|(number, slot, function)| PciAddress::new(number as u8, slot, function)))
     }
 
     /// That function of the first slot in which nothing is.

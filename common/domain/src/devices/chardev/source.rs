@@ -578,7 +578,7 @@ impl Part {
                 part.mouse = read_switch(node, "mouse", "mode")?;
             }
         }
-        part.seclabels = node.children("seclabel")?;
+        part.seclabels = DeviceSeclabel::read_all(node)?;
         Ok(part)
     }
 }

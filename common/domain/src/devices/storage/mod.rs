@@ -20,6 +20,7 @@ pub use state::{
 };
 
 use super::address::PciAddress;
+use std::collections::HashSet;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, Tag, Words, Writer, YesNo};
 
@@ -258,6 +259,41 @@ pub struct DeviceSeclabel {
     pub label: Option<String>,
 }
 
+impl DeviceSeclabel {
+    /// The labels of a source; those that say nothing are left out.
+    ///
+    /// # Errors
+    /// XML_ERROR for a label of a source that isn't labelled and the other way round, XML_DETAIL for
+    /// two of one security driver.
+    pub(crate) fn read_all(node: &mut Node<'_>) -> Result<Vec<Self>> {
+        let mut labels: Vec<Self> = node.children("seclabel")?;
+        let mut models = HashSet::new();
+        for own in &mut labels {
+            let model = own.model.as_deref().unwrap_or("<null>");
+            match (own.relabel, &own.label) {
+                (Some(YesNo::No), Some(_)) => {
+                    return Err(node.error(format!(
+                        "Cannot specify a label if relabelling is turned off. model={model}"
+                    )));
+                }
+                (Some(YesNo::Yes), None) => {
+                    return Err(node.error(format!(
+                        "Cannot specify relabel if label is missing. model={model}"
+                    )));
+                }
+                (None, Some(_)) => own.relabel = Some(YesNo::Yes),
+                _ => {}
+            }
+            if own.model.is_some() && !models.insert(model.to_owned()) {
+                let text = format!("seclabel for model {model} is already provided");
+                return Err(Error::new(ErrorCode::XmlDetail, ErrorDomain::Domain, text));
+            }
+        }
+        labels.retain(|own| own.relabel.is_some() || own.labelskip.is_some());
+        Ok(labels)
+    }
+}
+
 /// `<format …/>` of a backing store, data file or mirror.
 #[derive(Debug, Clone, PartialEq, Element)]
 pub struct Format {
@@ -389,7 +425,7 @@ impl StorageSource {
             index: node.attr("index")?,
             slices: node.child("slices")?,
             data_store: node.child("dataStore")?,
-            seclabels: node.children("seclabel")?,
+            seclabels: DeviceSeclabel::read_all(node)?,
             auth: Auth::read_checked(node)?,
             encryption: node.child("encryption")?,
             reservations: node.child("reservations")?,
