@@ -280,7 +280,8 @@ impl Element for OsNvram {
             template_format,
             format,
             path,
-            kind,
+            // The kind of a place that isn't given says nothing.
+            kind: kind.filter(|_| source.is_some()),
             source,
         })
     }

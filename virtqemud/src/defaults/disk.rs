@@ -247,7 +247,7 @@ mod tests {
             virt_xml::read::<Disk>(&text).unwrap().0
         };
         let order = |disks: &[(&str, &str)]| {
-            let mut disks = disks.iter().map(|(d, b)| disk(d, b)).collect();
+            let mut disks: Vec<_> = disks.iter().map(|(d, b)| disk(d, b)).collect();
             sort(&mut disks);
             disks
                 .iter()

@@ -12,6 +12,9 @@ use virt_domain::devices::interface::{
 use virt_error::Result;
 use virt_xml::YesNo;
 
+/// Queues of a tap device, by the kernel.
+const MAX_TAP_QUEUES: u32 = 256;
+
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     for interface in &domain.devices.interfaces {
         not_ours(interface)?;
@@ -209,6 +212,16 @@ fn queues(interface: &Interface, driver: &InterfaceDriver) -> Result<()> {
         return Err(unsupported(format!(
             "multiqueue network is not supported for: {}",
             interface.kind()
+        )));
+    }
+    let taps = !matches!(
+        interface.kind(),
+        InterfaceType::Vhostuser | InterfaceType::Vdpa
+    );
+    if taps && driver.queues.is_some_and(|queues| queues > MAX_TAP_QUEUES) {
+        return Err(unsupported(format!(
+            "interface {} has too many queues; at most {MAX_TAP_QUEUES} are allowed",
+            interface.mac_text()
         )));
     }
     Ok(())
