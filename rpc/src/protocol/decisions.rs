@@ -13,6 +13,8 @@ use crate::codec::Internal;
 pub const TARGETS_MAX: usize = 65_536;
 /// Most permissions that one question asks for; no call of the tables needs as many.
 pub const PERMISSIONS_MAX: usize = 16;
+/// Most back ends that one question names.
+pub const BACK_ENDS_MAX: usize = 8;
 /// Longest name, value or sentence, in bytes.
 pub const TEXT_MAX: usize = 65_536;
 
@@ -52,6 +54,9 @@ pub struct Question {
     pub subject: Subject,
     /// The driver's name in policies: `QEMU`, `LXC`.
     pub driver: String,
+    /// The back ends that must all allow, as `access_drivers` of the driver's own configuration names
+    /// them: `polkit`, `cedar`.
+    pub back_ends: Vec<String>,
     /// Whether the client may only read: its connection is a read-only one.
     pub readonly: bool,
     /// The procedure, for people: `REMOTE_PROC_DOMAIN_CREATE`.
@@ -142,10 +147,17 @@ procedures! {
     event 5 POLICY_CHANGED PolicyChanged (generation: u64);
 
     event 6 DECIDED DecidedEvent (decided: Internal<Decided>);
+
+    // May this person connect at all (`org.libvirt.unix.manage`, or `monitor` for reading only)? polkit
+    // is asked, which may ask the person: the answer can take minutes.
+    7 AUTHENTICATE Authenticate
+        low own allow []
+        (subject: Internal<Subject>, readonly: bool)
+        -> (verdict: Internal<Verdict>);
 }
 
 /// Every procedure, in the order of their numbers, which start at 1.
-pub static TABLE: &[&Row] = &table::merge::<6>(&[ROWS]);
+pub static TABLE: &[&Row] = &table::merge::<7>(&[ROWS]);
 
 /// Shows the type of every procedure to `visitor`.
 pub fn visit_all<V: Visitor + ?Sized>(visitor: &mut V) {
