@@ -5,7 +5,7 @@ use std::sync::Arc;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::Program;
 use virt_rpc::protocol::leases::{
-    self, Break, BreakRet, Check, HOLDERS_MAX, LEASES_MAX, List, ListRet,
+    self, Break, BreakArgs, BreakRet, Check, HOLDERS_MAX, LEASES_MAX, List, ListRet,
 };
 use virt_rpc::protocol::lock::*;
 use virt_rpc::server::Router;
@@ -66,52 +66,76 @@ fn who(router: &mut Router<Session>, leases: &Arc<Leases>) {
 }
 
 fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
+    // Whom a call is for is asked when it comes, not when its turn does: what the client says
+    // afterwards is of later calls.
     let all = Arc::clone(leases);
-    router.call::<New>(move |call| {
-        no_flags(call.args.flags, "New")?;
-        call.session().owner()?;
-        all.add_space(&call.args.path, false)
+    router.task::<New, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        let checked = no_flags(call.args.flags, "New").and_then(|()| call.session().owner());
+        async move {
+            checked?;
+            all.add_space(&call.args.path, false).await
+        }
     });
     let all = Arc::clone(leases);
-    router.call::<CreateLockspace>(move |call| {
-        call.session().unrestricted()?;
-        all.add_space(&call.args.path, true)
+    router.task::<CreateLockspace, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        let checked = call.session().unrestricted();
+        async move {
+            checked?;
+            all.add_space(&call.args.path, true).await
+        }
     });
     let all = Arc::clone(leases);
-    router.call::<CreateResource>(move |call| {
-        no_flags(call.args.flags, "CreateResource")?;
-        call.session().owner()?;
-        let mut inner = all.lock();
-        inner.spaces.space(&call.args.path)?.create(&call.args.name)
+    router.task::<CreateResource, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        let flags = no_flags(call.args.flags, "CreateResource");
+        let checked = flags.and_then(|()| call.session().owner());
+        async move {
+            checked?;
+            all.create(&name(&call.args.path, &call.args.name)).await
+        }
     });
     let all = Arc::clone(leases);
-    router.call::<DeleteResource>(move |call| {
-        no_flags(call.args.flags, "DeleteResource")?;
-        call.session().owner()?;
-        let mut inner = all.lock();
-        inner.spaces.space(&call.args.path)?.delete(&call.args.name)
+    router.task::<DeleteResource, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        let flags = no_flags(call.args.flags, "DeleteResource");
+        let checked = flags.and_then(|()| call.session().owner());
+        async move {
+            checked?;
+            all.delete(&name(&call.args.path, &call.args.name)).await
+        }
     });
     let all = Arc::clone(leases);
-    router.call::<AcquireResource>(move |call| {
+    router.task::<AcquireResource, _, _>(move |call| {
+        let all = Arc::clone(&all);
         let flags = call.args.flags;
-        known_flags(flags, flag::SHARED | flag::AUTOCREATE, "AcquireResource")?;
-        let owner = call.session().owner()?;
-        let mode = match flags & flag::SHARED {
-            0 => Mode::Exclusive,
-            _ => Mode::Shared,
-        };
-        let kept = match flags & flag::AUTOCREATE {
-            0 => Kept::File,
-            _ => Kept::Lease,
-        };
-        let name = name(&call.args.path, &call.args.name);
-        all.acquire(&name, &owner, mode, kept)
+        let known = known_flags(flags, flag::SHARED | flag::AUTOCREATE, "AcquireResource");
+        let checked = known.and_then(|()| call.session().owner());
+        async move {
+            let owner = checked?;
+            let mode = match flags & flag::SHARED {
+                0 => Mode::Exclusive,
+                _ => Mode::Shared,
+            };
+            let kept = match flags & flag::AUTOCREATE {
+                0 => Kept::File,
+                _ => Kept::Lease,
+            };
+            let name = name(&call.args.path, &call.args.name);
+            all.acquire(&name, &owner, mode, kept).await
+        }
     });
     let all = Arc::clone(leases);
-    router.call::<ReleaseResource>(move |call| {
-        no_flags(call.args.flags, "ReleaseResource")?;
-        let owner = call.session().owner()?;
-        all.release(&name(&call.args.path, &call.args.name), owner.pid)
+    router.task::<ReleaseResource, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        let flags = no_flags(call.args.flags, "ReleaseResource");
+        let checked = flags.and_then(|()| call.session().owner());
+        async move {
+            let owner = checked?;
+            let name = name(&call.args.path, &call.args.name);
+            all.release(&name, owner.pid).await
+        }
     });
 }
 
@@ -139,23 +163,31 @@ fn administration(router: &mut Router<Session>, leases: &Arc<Leases>) {
         Ok(ListRet { leases: page, more })
     });
     let all = Arc::clone(leases);
-    router.call::<Break>(move |call| {
-        call.session().unrestricted()?;
-        let (space, name) = (&call.args.space, &call.args.name);
-        let (mode, kept, holders) = all.break_lease(&self::name(space, name))?;
-        for holder in &holders {
-            tracing::warn!("the lease '{name}' is taken from {holder}: an operator broke it");
+    router.task::<Break, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        let checked = call.session().unrestricted();
+        async move {
+            checked?;
+            break_lease(&all, &call.args).await
         }
-        Ok(BreakRet {
-            lease: leases::Lease {
-                space: space.clone(),
-                name: name.clone(),
-                shared: i32::from(mode == Mode::Shared),
-                transient: i32::from(kept == Kept::Lease),
-                holders: on_the_wire(&holders, |_| false),
-            },
-        })
     });
+}
+
+async fn break_lease(leases: &Arc<Leases>, args: &BreakArgs) -> Result<BreakRet> {
+    let (space, name) = (&args.space, &args.name);
+    let (mode, kept, holders) = leases.break_lease(&self::name(space, name)).await?;
+    for holder in &holders {
+        tracing::warn!("the lease '{name}' is taken from {holder}: an operator broke it");
+    }
+    Ok(BreakRet {
+        lease: leases::Lease {
+            space: space.clone(),
+            name: name.clone(),
+            shared: i32::from(mode == Mode::Shared),
+            transient: i32::from(kept == Kept::Lease),
+            holders: on_the_wire(&holders, |_| false),
+        },
+    })
 }
 
 fn questions(router: &mut Router<Session>, leases: &Arc<Leases>) {

@@ -1,17 +1,29 @@
 //! The daemon around the leases.
 
+use std::convert::Infallible;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use virt_daemon::conf::{ConfError, Document};
 use virt_daemon::privileges::{self, Kept};
 use virt_daemon::{DaemonConf, Foundation, Inherited, Paths, Saved, Service};
 use virt_rpc::server::Router;
 
+use crate::files::Files;
 use crate::leases::Leases;
 use crate::notes::Notes;
 use crate::session::Session;
 use crate::{api, departure, sandbox, state};
+
+/// How long a replacement of the program waits for calls that wait for file systems.
+const SETTLE: Duration = Duration::from_secs(1);
+/// What has waited for less than that is likely to be answered.
+const YOUNG: Duration = Duration::from_millis(300);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The daemon of disk leases.
 #[derive(Debug)]
@@ -33,7 +45,7 @@ impl Service for Virtlockd {
     }
 
     async fn start(base: Foundation) -> Result<Self, String> {
-        let leases = Leases::recover(notes(&base)?);
+        let leases = Leases::recover(notes(&base)?, Files::of_daemon());
         let this = Self::confined(leases)?;
         sandbox::enter()?;
         Ok(this)
@@ -42,7 +54,33 @@ impl Service for Virtlockd {
     async fn take_over(base: Foundation, left: &mut Inherited) -> Result<Self, String> {
         let inner = state::restore(&left.state, &mut left.descriptors)?;
         // The sandbox came along: it holds for every later program of this process.
-        Self::confined(Leases::new(inner, notes(&base)?))
+        Self::confined(Leases::new(inner, notes(&base)?, Files::of_daemon()))
+    }
+
+    async fn settle(&self) {
+        let files = self.leases.files();
+        let until = Instant::now() + SETTLE;
+        while Instant::now() < until && files.longest_wait().is_some_and(|wait| wait > YOUNG) {
+            tokio::time::sleep(LOOK).await;
+        }
+        files.give_up(YOUNG);
+    }
+
+    async fn hurry(&self) -> Infallible {
+        loop {
+            tokio::time::sleep(YOUNG).await;
+            self.leases.files().give_up(Duration::ZERO);
+        }
+    }
+
+    fn may_be_replaced(&self) -> Result<(), String> {
+        match self.leases.under_way().first() {
+            None => Ok(()),
+            // What another process does later to the file must not happen to the next holder's.
+            Some(name) => Err(format!(
+                "'{name}' is being given back and its file system does not answer"
+            )),
+        }
     }
 
     fn save(&self) -> Option<Saved> {

@@ -30,13 +30,15 @@ pub fn watch(leases: Arc<Leases>, process: Process) {
             && pidfd.readable().await.is_ok()
         {
             leases.guest_left(process.pid);
+            leases.lock().guests.ended(process.pid);
         }
     });
 }
 
 /// The connection of a guest's process is closed. What it held is free; a process that still held
 /// something and goes on is ended.
-pub fn connection_closed(leases: &Leases, process: Process) {
+pub fn connection_closed(leases: &Arc<Leases>, process: Process) {
+    leases.lock().guests.ends(process);
     let held = leases.guest_left(process.pid);
     if held == 0 {
         return;
@@ -63,7 +65,7 @@ async fn end(pid: u32, pidfd: OwnedFd) {
     signal(Signal::TERM);
     for look in 1..=GIVE_UP_AT {
         tokio::time::sleep(LOOK).await;
-        if has_ended(&pidfd) {
+        if recovery::has_ended(&pidfd) {
             return;
         }
         if look == KILL_AT {
@@ -71,14 +73,4 @@ async fn end(pid: u32, pidfd: OwnedFd) {
         }
     }
     tracing::error!("process {pid} does not end; it goes on without its leases");
-}
-
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Weak};
 
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
 use crate::keepsake::{Keepsake, Taken};
 use crate::lease_file::{Kept, Mode};
 use crate::lockspace::Resource;
 use crate::lockspaces::{Lockspaces, Name};
 use crate::notes::{Notes, Process};
+use crate::recovery;
 
 /// A guest's own process.
 #[derive(Debug)]
@@ -24,34 +27,71 @@ pub struct Guest {
 
 /// All of them, by process number.
 #[derive(Debug, Default)]
-pub struct Guests(BTreeMap<u32, Guest>);
+pub struct Guests {
+    connected: BTreeMap<u32, Guest>,
+    /// Those whose connection is closed, as a process's end closes it, though they are there.
+    ending: BTreeMap<u32, Process>,
+}
 
 impl Guests {
     /// A guest's process that will keep what it takes.
     pub fn add(&mut self, guest: Guest) {
-        self.0.insert(guest.process.pid, guest);
+        self.connected.insert(guest.process.pid, guest);
+    }
+
+    /// Its connection is closed: it ends, and takes nothing any more.
+    pub fn ends(&mut self, process: Process) {
+        if self.connected.contains_key(&process.pid) {
+            self.ending.insert(process.pid, process);
+        }
+    }
+
+    /// It has ended.
+    pub fn ended(&mut self, pid: u32) {
+        self.ending.remove(&pid);
+    }
+
+    /// Whether there is a process that could have anything: what a process took after its end
+    /// nobody would give back.
+    ///
+    /// # Errors
+    /// There is none, or it is about to end.
+    pub fn check_alive(&self, pid: u32) -> Result<()> {
+        if self.connected.contains_key(&pid) {
+            return Ok(());
+        }
+        let ending = self.ending.get(&pid);
+        let ending = ending.is_some_and(|process| recovery::open_process(*process).is_some());
+        if !ending && recovery::is_running(pid) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorCode::OperationInvalid,
+            ErrorDomain::Lockspace,
+            format!("process {pid}, which is to hold the lock, has ended"),
+        ))
     }
 
     /// It is gone.
     pub fn remove(&mut self, pid: u32) -> Option<Guest> {
-        self.0.remove(&pid)
+        self.connected.remove(&pid)
     }
 
     /// The process is connected here.
     pub fn connected(&mut self, pid: u32, socket: &Arc<UnixStream>) {
-        if let Some(guest) = self.0.get_mut(&pid) {
+        if let Some(guest) = self.connected.get_mut(&pid) {
             guest.socket = Arc::downgrade(socket);
         }
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Guest> {
-        self.0.values()
+        self.connected.values()
     }
 
     /// Whether the locks of that process outlive this daemon.
     pub fn guards(&self, pid: u32) -> bool {
-        self.0
+        self.connected
             .get(&pid)
             .is_some_and(|guest| guest.keepsake.is_some())
     }
@@ -60,7 +100,7 @@ impl Guests {
     pub fn taken(&mut self, spaces: &Lockspaces, notes: &Notes, taken: Taken) {
         let name = taken.name();
         let pid = taken.holder.pid;
-        let Some(guest) = self.0.get_mut(&pid) else {
+        let Some(guest) = self.connected.get_mut(&pid) else {
             return;
         };
         let Some(held) = spaces.resource(&name) else {
@@ -91,7 +131,7 @@ impl Guests {
     /// The process is about to give the resource back.
     pub fn given(&mut self, name: &Name, pid: u32) {
         let Some(keepsake) = self
-            .0
+            .connected
             .get_mut(&pid)
             .and_then(|guest| guest.keepsake.as_mut())
         else {

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use rustix::fs::{CWD, Mode as Bits, OFlags, ResolveFlags, openat2};
+use serde::{Deserialize, Serialize};
 
 /// How a lease is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// By one.
     Exclusive,
@@ -24,7 +25,7 @@ pub enum Mode {
 }
 
 /// What becomes of the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kept {
     /// It is someone's: it has to be there, and stays.
     File,
@@ -39,6 +40,10 @@ pub enum Refusal {
     Busy(Elsewhere),
     /// The system refused something: what, and how.
     System(String, io::Error),
+    /// The file system has not answered in the time that was given.
+    Silent(PathBuf),
+    /// The process that was to do it ended instead.
+    Lost(PathBuf),
 }
 
 /// What the kernel says of a lock that is not ours.
@@ -64,18 +69,24 @@ impl LeaseFile {
     pub fn lock(path: &Path, mode: Mode, kept: Kept) -> Result<Self, Refusal> {
         for _ in 0..ATTEMPTS {
             let file = open(path, kept)?;
-            set_lock(file.as_fd(), kind(mode)).map_err(|e| refused(file.as_fd(), mode, path, e))?;
-            if kept == Kept::File || is_at(&file, path)? {
-                return Ok(Self {
-                    file,
-                    path: path.to_owned(),
-                    kept,
-                });
+            let locked = Self::lock_open(file, path, mode, kept)?;
+            if kept == Kept::File || is_at(&locked.file, path)? {
+                return Ok(locked);
             }
             // The one who had it before has removed the file since we opened it.
         }
         let cause = io::Error::from_raw_os_error(libc::EAGAIN);
         Err(Refusal::System(unable(path, kept), cause))
+    }
+
+    /// Locks a file that is open for reading and writing.
+    pub fn lock_open(file: OwnedFd, path: &Path, mode: Mode, kept: Kept) -> Result<Self, Refusal> {
+        set_lock(file.as_fd(), kind(mode)).map_err(|e| refused(file.as_fd(), mode, path, e))?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            kept,
+        })
     }
 
     /// A file that was locked before, by the descriptor that has the lock.
@@ -85,17 +96,42 @@ impl LeaseFile {
 
     /// Gives the lock back, here and wherever else its descriptor is, and the file with it if it
     /// was only there for that. One that others still share stays.
-    pub fn unlock(self, mode: Mode) {
+    ///
+    /// # Errors
+    /// What the system refused; the rest was done.
+    pub fn unlock(&self, mode: Mode) -> Result<(), Refusal> {
         let mut remove = self.kept == Kept::Lease;
         if remove && mode == Mode::Shared {
             remove = set_lock(self.file.as_fd(), libc::F_WRLCK).is_ok();
         }
-        if remove && let Err(e) = fs::remove_file(&self.path) {
-            tracing::warn!("'{}' can't be removed: {e}", self.path.display());
-        }
-        if let Err(e) = set_lock(self.file.as_fd(), libc::F_UNLCK) {
-            tracing::error!("'{}' can't be unlocked: {e}", self.path.display());
-        }
+        let removed = match remove {
+            true => self::remove(&self.path),
+            false => Ok(()),
+        };
+        let unlocked = unlock(self.file.as_fd()).map_err(|e| {
+            let what = format!("Unable to unlock resource {}", self.path.display());
+            Refusal::System(what, e)
+        });
+        unlocked.and(removed)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The same lock, in another descriptor.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone()?,
+            path: self.path.clone(),
+            kept: self.kept,
+        })
+    }
+
+    /// The descriptor that has the lock, for another one to keep.
+    pub fn into_descriptor(self) -> OwnedFd {
+        self.file
     }
 
     /// The descriptor that has the lock.
@@ -228,7 +264,7 @@ mod tests {
         fs::write(&path, "").unwrap();
         let lease = LeaseFile::lock(&path, Mode::Exclusive, Kept::File).unwrap();
         assert!(posix_lock(&path).is_err());
-        lease.unlock(Mode::Exclusive);
+        lease.unlock(Mode::Exclusive).unwrap();
         let other = posix_lock(&path).unwrap();
         let refusal = LeaseFile::lock(&path, Mode::Shared, Kept::File).unwrap_err();
         let here = Elsewhere {
@@ -249,9 +285,9 @@ mod tests {
         let lock = || LeaseFile::lock(&path, Mode::Shared, Kept::Lease).unwrap();
         let (one, other) = (lock(), lock());
         assert!(LeaseFile::lock(&path, Mode::Exclusive, Kept::Lease).is_err());
-        one.unlock(Mode::Shared);
+        one.unlock(Mode::Shared).unwrap();
         assert!(path.exists());
-        other.unlock(Mode::Shared);
+        other.unlock(Mode::Shared).unwrap();
         assert!(!path.exists());
     }
 
@@ -263,7 +299,8 @@ mod tests {
         let elsewhere = lease.descriptor().try_clone_to_owned().unwrap();
         drop(lease);
         assert!(LeaseFile::lock(&path, Mode::Exclusive, Kept::Lease).is_err());
-        LeaseFile::locked(elsewhere, path.clone(), Kept::Lease).unlock(Mode::Exclusive);
+        let lease = LeaseFile::locked(elsewhere, path.clone(), Kept::Lease);
+        lease.unlock(Mode::Exclusive).unwrap();
         assert!(!path.exists());
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use crate::holder::Holder;
-use crate::lease_file::{self, Elsewhere, Kept, LeaseFile, Mode, Refusal};
+use crate::lease_file::{Elsewhere, LeaseFile, Mode, Refusal};
 
 /// A folder of resources, or none: then resources are named by their paths.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub struct Resource {
 pub enum Released {
     /// Others still hold it.
     Shared,
-    /// Nobody holds it any more.
-    Free,
+    /// Nobody else holds it.
+    Last,
 }
 
 impl Lockspace {
@@ -75,18 +75,6 @@ impl Lockspace {
         self.resources.insert(name, resource);
     }
 
-    /// Makes the resource's file, for a later acquisition that does not.
-    pub fn create(&self, name: &str) -> Result<()> {
-        self.check_free(name)?;
-        lease_file::create(&self.path(name)?).map_err(|refusal| error(name, &refusal))
-    }
-
-    /// Removes the resource's file.
-    pub fn delete(&self, name: &str) -> Result<()> {
-        self.check_free(name)?;
-        lease_file::remove(&self.path(name)?).map_err(|refusal| error(name, &refusal))
-    }
-
     /// Whether nobody who is known here keeps the resource from being acquired.
     ///
     /// # Errors
@@ -100,44 +88,69 @@ impl Lockspace {
         }
     }
 
-    /// Takes the resource for `holder`, or says who is in the way. Never waits.
-    pub fn acquire(&mut self, name: &str, holder: Holder, mode: Mode, kept: Kept) -> Result<()> {
+    /// One more who shares it, or nothing when nobody has it.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn share(&mut self, name: &str, holder: &Holder, mode: Mode) -> Result<Option<&Resource>> {
         self.check(name, mode)?;
-        if let Some(held) = self.resources.get_mut(name) {
-            held.holders.push(holder);
-            return Ok(());
-        }
-        let path = self.path(name)?;
-        let file = LeaseFile::lock(&path, mode, kept).map_err(|refusal| error(name, &refusal))?;
-        let holders = vec![holder];
+        Ok(self.resources.get_mut(name).map(|held| {
+            held.holders.push(holder.clone());
+            &*held
+        }))
+    }
+
+    /// The first who has it.
+    pub fn insert(&mut self, name: &str, file: LeaseFile, mode: Mode, holder: Holder) -> &Resource {
         let resource = Resource {
             file,
             mode,
-            holders,
+            holders: vec![holder],
         };
-        self.resources.insert(name.to_owned(), resource);
-        Ok(())
+        let entry = self.resources.entry(name.to_owned());
+        // Who else would have it would have been found by `check`.
+        entry.insert_entry(resource).into_mut()
     }
 
-    /// Gives the resource back for the process `pid`.
-    pub fn release(&mut self, name: &str, pid: u32) -> Result<Released> {
-        let Some(held) = self.resources.get_mut(name) else {
+    /// Whether the process `pid` may give the resource back.
+    ///
+    /// # Errors
+    /// Nobody has it, or others do.
+    pub fn check_release(&self, name: &str, pid: u32) -> Result<&Resource> {
+        let Some(held) = self.resources.get(name) else {
             let detail = format!("Lockspace resource '{name}' is not locked");
             return Err(busy(detail));
         };
-        let Some(place) = held.holders.iter().position(|holder| holder.pid == pid) else {
-            return Err(Error::new(
+        match held.holders.iter().any(|holder| holder.pid == pid) {
+            true => Ok(held),
+            false => Err(Error::new(
                 ErrorCode::InternalError,
                 ErrorDomain::Lockspace,
                 format!("owner {pid} does not hold the resource lock"),
-            ));
-        };
-        held.holders.remove(place);
-        if !held.holders.is_empty() {
+            )),
+        }
+    }
+
+    /// Gives back one share of the process `pid`. The last one stays, for its file is to be unlocked
+    /// first: then that is left to do.
+    ///
+    /// # Errors
+    /// As [`Self::check_release`].
+    pub fn give_share(&mut self, name: &str, pid: u32) -> Result<Released> {
+        self.check_release(name, pid)?;
+        if let Some(held) = self.resources.get_mut(name)
+            && held.holders.len() > 1
+            && let Some(place) = held.holders.iter().position(|holder| holder.pid == pid)
+        {
+            held.holders.remove(place);
             return Ok(Released::Shared);
         }
-        self.free(name);
-        Ok(Released::Free)
+        Ok(Released::Last)
+    }
+
+    /// It is unlocked, and nobody's.
+    pub fn forget(&mut self, name: &str) -> Option<Resource> {
+        self.resources.remove(name)
     }
 
     /// The names of what the process `pid` holds, as often as it holds it.
@@ -154,22 +167,11 @@ impl Lockspace {
             .collect()
     }
 
-    /// Frees a resource whoever holds it; what that was.
-    pub fn take_away(&mut self, name: &str) -> Option<(Mode, Kept, Vec<Holder>)> {
-        let held = self.resources.get_mut(name)?;
-        let holders = std::mem::take(&mut held.holders);
-        let what = (held.mode, held.file.kept(), holders);
-        self.free(name);
-        Some(what)
-    }
-
-    fn free(&mut self, name: &str) {
-        if let Some(held) = self.resources.remove(name) {
-            held.file.unlock(held.mode);
-        }
-    }
-
-    fn check_free(&self, name: &str) -> Result<()> {
+    /// Whether nobody has it.
+    ///
+    /// # Errors
+    /// RESOURCE_BUSY with who does.
+    pub fn check_free(&self, name: &str) -> Result<()> {
         match self.resources.get(name) {
             Some(held) => Err(locked(name, &held.holders)),
             None => Ok(()),
@@ -177,7 +179,10 @@ impl Lockspace {
     }
 
     /// Where the resource's file is. In a folder a name is a name: nothing outside can be meant.
-    fn path(&self, name: &str) -> Result<PathBuf> {
+    ///
+    /// # Errors
+    /// The name is none.
+    pub fn path(&self, name: &str) -> Result<PathBuf> {
         let refuse = |why: &str| {
             Err(Error::new(
                 ErrorCode::InvalidArg,
@@ -221,7 +226,17 @@ fn locked(name: &str, holders: &[Holder]) -> Error {
     ))
 }
 
-fn error(name: &str, refusal: &Refusal) -> Error {
+/// What a client is told when its turn does not come.
+pub fn silent(name: &str, what: &str) -> Error {
+    Error::new(
+        ErrorCode::OperationTimeout,
+        ErrorDomain::Lockspace,
+        format!("lockspace resource '{name}': {what} does not answer"),
+    )
+}
+
+/// What a client is told when a file could not be had.
+pub fn error(name: &str, refusal: &Refusal) -> Error {
     match refusal {
         Refusal::Busy(Elsewhere { pid: Some(pid) }) => busy(format!(
             "Lockspace resource '{name}' is locked by process {pid} of this host, which is no \
@@ -232,6 +247,15 @@ fn error(name: &str, refusal: &Refusal) -> Error {
              is not this one"
         )),
         Refusal::System(what, cause) => Error::system(ErrorDomain::Lockspace, what, cause),
+        Refusal::Silent(path) => silent(name, &format!("the file system of '{}'", path.display())),
+        Refusal::Lost(path) => Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Lockspace,
+            format!(
+                "the process that was to lock '{}' ended instead",
+                path.display()
+            ),
+        ),
     }
 }
 
@@ -242,6 +266,7 @@ mod tests {
     use virt_rpc::protocol::lock::Owner;
 
     use super::*;
+    use crate::lease_file::Kept;
 
     fn guest(pid: u32) -> Holder {
         let owner = Owner {
@@ -259,10 +284,21 @@ mod tests {
         (folder, space)
     }
 
+    fn take(space: &mut Lockspace, name: &str, pid: u32, mode: Mode) -> Result<()> {
+        if space.share(name, &guest(pid), mode)?.is_some() {
+            return Ok(());
+        }
+        let path = space.path(name)?;
+        let file =
+            LeaseFile::lock(&path, mode, Kept::Lease).map_err(|refusal| error(name, &refusal))?;
+        space.insert(name, file, mode, guest(pid));
+        Ok(())
+    }
+
     #[test]
     fn the_error_says_who_holds_it() {
         let (_folder, mut space) = space();
-        let mut take = |pid| space.acquire("x", guest(pid), Mode::Exclusive, Kept::Lease);
+        let mut take = |pid| self::take(&mut space, "x", pid, Mode::Exclusive);
         take(7).unwrap();
         let error = take(8).unwrap_err();
         assert!(error.is(ErrorCode::ResourceBusy));
@@ -277,43 +313,33 @@ mod tests {
 
     #[test]
     fn a_shared_one_is_free_when_all_have_given_it_back_as_often_as_they_took_it() {
-        let (folder, mut space) = space();
+        let (_folder, mut space) = space();
         for pid in [1, 1, 2] {
-            space
-                .acquire("x", guest(pid), Mode::Shared, Kept::Lease)
-                .unwrap();
+            take(&mut space, "x", pid, Mode::Shared).unwrap();
         }
         assert_eq!(space.held_by(1), ["x", "x"]);
-        assert_eq!(space.release("x", 1).unwrap(), Released::Shared);
-        assert_eq!(space.release("x", 1).unwrap(), Released::Shared);
-        let error = space.release("x", 1).unwrap_err();
+        assert_eq!(space.give_share("x", 1).unwrap(), Released::Shared);
+        assert_eq!(space.give_share("x", 1).unwrap(), Released::Shared);
+        let error = space.give_share("x", 1).unwrap_err();
         assert_eq!(
             error.message(),
             "internal error: owner 1 does not hold the resource lock"
         );
-        assert_eq!(space.release("x", 2).unwrap(), Released::Free);
-        assert!(
-            space
-                .release("x", 2)
-                .unwrap_err()
-                .is(ErrorCode::ResourceBusy)
-        );
-        assert!(!folder.path().join("x").exists());
+        assert_eq!(space.give_share("x", 2).unwrap(), Released::Last);
+        assert!(space.forget("x").is_some());
+        let error = space.give_share("x", 2).unwrap_err();
+        assert!(error.is(ErrorCode::ResourceBusy));
     }
 
     #[test]
     fn names_lead_nowhere_else() {
         let (_folder, mut space) = space();
         for name in ["", ".", "..", "../x", "/x", "a/b", "a\0b"] {
-            let error = space
-                .acquire(name, guest(1), Mode::Exclusive, Kept::Lease)
-                .unwrap_err();
+            let error = take(&mut space, name, 1, Mode::Exclusive).unwrap_err();
             assert!(error.is(ErrorCode::InvalidArg), "{name:?}: {error}");
         }
         let mut paths = Lockspace::of_paths();
-        let error = paths
-            .acquire("relative", guest(1), Mode::Exclusive, Kept::File)
-            .unwrap_err();
+        let error = take(&mut paths, "relative", 1, Mode::Exclusive).unwrap_err();
         assert!(error.is(ErrorCode::InvalidArg), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use crate::holder::Holder;
 use crate::lease_file::{Kept, LeaseFile, Mode};
-use crate::lockspace::{Lockspace, Released, Resource};
+use crate::lockspace::{Lockspace, Resource};
 
 /// Every lock space by the folder its clients name it by; "" is the one of paths.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Lockspaces {
 }
 
 /// A resource among all.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name {
     /// Its lock space.
     pub space: String,
@@ -36,8 +36,11 @@ impl Default for Lockspaces {
 }
 
 impl Lockspaces {
-    /// A new space in a folder, which is made.
-    pub fn add(&mut self, folder: &str) -> Result<()> {
+    /// Whether a new space may be made in a folder.
+    ///
+    /// # Errors
+    /// There is one, or the folder's name is none.
+    pub fn check_new(&self, folder: &str) -> Result<()> {
         if folder.is_empty() {
             return Err(Error::new(
                 ErrorCode::OperationInvalid,
@@ -45,24 +48,19 @@ impl Lockspaces {
                 "the default lockspace already exists",
             ));
         }
-        if self.folders.contains_key(folder) {
+        if self.knows(folder) {
             return Err(Error::new(
                 ErrorCode::InternalError,
                 ErrorDomain::Rpc,
                 format!("Lockspace for path {folder} already exists"),
             ));
         }
-        make_folder(folder)?;
-        self.know(folder.to_owned());
-        Ok(())
+        check_folder(folder)
     }
 
-    /// The same, if it isn't there yet; whether it wasn't.
-    pub fn ensure(&mut self, folder: &str) -> Result<bool> {
-        if folder.is_empty() || self.folders.contains_key(folder) {
-            return Ok(false);
-        }
-        self.add(folder).map(|()| true)
+    /// Whether there is a space in that folder; "" is the one of paths.
+    pub fn knows(&self, folder: &str) -> bool {
+        folder.is_empty() || self.folders.contains_key(folder)
     }
 
     /// A space that was there before this program ran.
@@ -133,17 +131,6 @@ impl Lockspaces {
         held
     }
 
-    /// Whether the process `pid` holds the resource.
-    pub fn is_held_by(&self, name: &Name, pid: u32) -> bool {
-        let holders = self.resource(name).map(|held| &held.holders);
-        holders.is_some_and(|holders| holders.iter().any(|holder| holder.pid == pid))
-    }
-
-    /// Gives one thing back for the process `pid`.
-    pub fn release(&mut self, name: &Name, pid: u32) -> Result<Released> {
-        self.space(&name.space)?.release(&name.resource, pid)
-    }
-
     /// Adds a holder to what was held before this program ran. The first of a resource brings the
     /// lock.
     pub fn restore(
@@ -176,7 +163,7 @@ impl Lockspaces {
     }
 }
 
-fn make_folder(folder: &str) -> Result<()> {
+fn check_folder(folder: &str) -> Result<()> {
     let refuse = |why: &str| {
         let detail = format!("'{}' can't be a lock space: {why}", folder.escape_debug());
         Err(Error::new(
@@ -195,8 +182,5 @@ fn make_folder(folder: &str) -> Result<()> {
     if path.components().any(|part| part.as_os_str() == "..") {
         return refuse("it must not contain '..'");
     }
-    virt_daemon::make_folder(path, 0o700).map_err(|e| {
-        let what = format!("Unable to create lockspace {folder}");
-        Error::system(ErrorDomain::Lockspace, what, &e)
-    })
+    Ok(())
 }

@@ -18,6 +18,24 @@ pub fn open_process(process: Process) -> Option<OwnedFd> {
     (start_time(pid)? == process.start_time).then_some(pidfd)
 }
 
+/// Whether there is a process of that number that has not ended.
+pub fn is_running(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let pidfd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    pidfd.is_some_and(|pidfd| !has_ended(&pidfd))
+}
+
+/// Whether a process has ended, though its parent may not have taken notice yet.
+pub fn has_ended(pidfd: &OwnedFd) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0)
+}
+
 /// What the process keeps for us, taken from it without its noticing. Needs CAP_SYS_PTRACE where
 /// the process is another user's.
 ///

@@ -1,5 +1,6 @@
 //! A daemon from its command line to its end, in the order in which it happens.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::future::Future;
 use std::os::unix::net::UnixStream;
@@ -69,6 +70,26 @@ pub trait Service: Sized + Send + Sync + 'static {
                 Self::NAME
             ))
         }
+    }
+
+    /// Called before the program replaces itself, while clients are still served: the time to be done
+    /// with what may take long.
+    fn settle(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+
+    /// Called when clients are not served any more but some of their calls are still under way:
+    /// those that would go on for long are to be answered now. Never ends.
+    fn hurry(&self) -> impl Future<Output = Infallible> {
+        std::future::pending()
+    }
+
+    /// Whether the program may be replaced at this moment.
+    ///
+    /// # Errors
+    /// It would lose something: a sentence. The program goes on serving.
+    fn may_be_replaced(&self) -> Result<(), String> {
+        Ok(())
     }
 
     /// What is to be kept when the program replaces itself in place (SIGUSR1); none when the
@@ -382,13 +403,17 @@ async fn replace<D: Service>(
         );
         return Next::Serve;
     }
+    service.settle().await;
     // From here on a signal waits for the next program.
     Signals::block();
     let next = match signals.pending_stop().await {
         true => Next::Stop,
         false => {
             notify::reloading();
-            let main = Paused::new(&servers.main).await;
+            let main = tokio::select! {
+                main = Paused::new(&servers.main) => main,
+                never = service.hurry() => match never {},
+            };
             let admin = Paused::new(&servers.admin).await;
             let (problem, left) = hand_over(service, servers, program, main, admin);
             tracing::error!("the program is not replaced and goes on: {problem}");
@@ -431,7 +456,9 @@ fn hand_over<D: Service>(
     state.descriptors = handover::numbers(&open);
     let own = state.descriptors.len();
     state.descriptors.extend(&saved.descriptors);
-    let problem = State::new(&state)
+    let problem = service
+        .may_be_replaced()
+        .and_then(|()| State::new(&state))
         .and_then(|sealed| program.check(&sealed).map(|()| sealed))
         .map_or_else(
             |text| text,

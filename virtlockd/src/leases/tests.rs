@@ -92,7 +92,7 @@ impl Model {
 /// A daemon and its guests. A guest is the far end of its connection.
 struct World {
     folder: tempfile::TempDir,
-    leases: Leases,
+    leases: Arc<Leases>,
     guests: BTreeMap<u32, (Arc<UnixStream>, UnixStream)>,
 }
 
@@ -101,8 +101,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let space = folder.path().join("space");
         let notes = Notes::new(folder.path().join("notes")).unwrap();
-        let leases = Leases::new(Inner::default(), notes);
-        leases.add_space(space.to_str().unwrap(), false).unwrap();
+        let leases = Arc::new(Leases::new(Inner::default(), notes, Files::Direct));
+        now(leases.add_space(space.to_str().unwrap(), false)).unwrap();
         let mut this = Self {
             folder,
             leases,
@@ -130,7 +130,7 @@ impl World {
         let notes = Notes::new(self.folder.path().join("notes")).unwrap();
         let dead = std::mem::replace(
             &mut self.leases,
-            Leases::new(Inner::default(), notes.clone()),
+            Arc::new(Leases::new(Inner::default(), notes.clone(), Files::Direct)),
         );
         // As a killed process would: nothing is unlocked or removed on the way.
         drop(dead);
@@ -154,7 +154,7 @@ impl World {
                 keepsake: Some(keepsake),
             });
         }
-        self.leases = Leases::new(inner, notes);
+        self.leases = Arc::new(Leases::new(inner, notes, Files::Direct));
         // Those that had taken nothing yet are still connected, for all they know.
         let guests: Vec<_> = self.guests.keys().copied().collect();
         for guest in guests {
@@ -201,6 +201,15 @@ fn owner(guest: u32) -> Owner {
     }
 }
 
+/// The result of what doesn't wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(result) => result,
+        std::task::Poll::Pending => panic!("it waits"),
+    }
+}
+
 /// As another program sees it: whether it could have the lock itself.
 fn is_locked(path: &Path) -> bool {
     let Ok(file) = File::options().read(true).write(true).open(path) else {
@@ -232,9 +241,9 @@ fn run(steps: &[Step]) {
                     Mode::Exclusive
                 };
                 let name = world.name(resource);
-                let taken = world
+                let taken = now(world
                     .leases
-                    .acquire(&name, &owner(guest), mode, Kept::Lease);
+                    .acquire(&name, &owner(guest), mode, Kept::Lease));
                 assert_eq!(
                     taken.is_ok(),
                     model.acquire(guest, resource, shared),
@@ -242,7 +251,7 @@ fn run(steps: &[Step]) {
                 );
             }
             Step::Release { guest, resource } => {
-                let given = world.leases.release(&world.name(resource), guest);
+                let given = now(world.leases.release(&world.name(resource), guest));
                 assert_eq!(given.is_ok(), model.release(guest, resource), "{step:?}");
             }
             Step::Dies { guest } => {
@@ -252,7 +261,7 @@ fn run(steps: &[Step]) {
                 world.comes(guest);
             }
             Step::Break { resource } => {
-                let broken = world.leases.break_lease(&world.name(resource));
+                let broken = now(world.leases.break_lease(&world.name(resource)));
                 assert_eq!(
                     broken.is_ok(),
                     model.0.remove(&resource).is_some(),
@@ -294,18 +303,17 @@ fn what_is_shared_twice_is_not_lost_when_the_log_is_written_anew() {
     let mut world = World::new();
     let name = world.name(0);
     let take = |world: &World| {
-        let taken = world
-            .leases
-            .acquire(&name, &owner(1), Mode::Shared, Kept::Lease);
-        taken.unwrap();
+        let owner = owner(1);
+        let leases = &world.leases;
+        now(leases.acquire(&name, &owner, Mode::Shared, Kept::Lease)).unwrap();
     };
     take(&world);
     for _ in 0..200 {
         take(&world);
-        world.leases.release(&name, 1).unwrap();
+        now(world.leases.release(&name, 1)).unwrap();
     }
     world.crash();
     assert!(is_locked(&world.path(0)));
-    world.leases.release(&name, 1).unwrap();
+    now(world.leases.release(&name, 1)).unwrap();
     assert!(!is_locked(&world.path(0)));
 }
