@@ -17,6 +17,7 @@ pub mod groups;
 pub mod guest;
 pub mod host;
 pub mod keeper;
+pub mod lock_client;
 pub mod lockd;
 pub mod measure;
 pub mod ran;

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use crate::guest;
 use crate::host::{Host, eventually, send};
 use crate::keeper::sibling;
+use crate::lock_client::Client;
 use crate::target::{build_ours, is_root};
 
 /// A host with a virtlockd that answers.
@@ -38,14 +39,21 @@ impl Lockd {
 
     /// Starts it (again) and waits until it answers.
     pub fn spawn(&mut self) {
+        self.spawn_with(&[], &[]);
+    }
+
+    /// The same by a program that becomes it, `before` being its command line up to the daemon's, and
+    /// with variables in its environment.
+    pub fn spawn_with(&mut self, before: &[&str], env: &[(&str, &str)]) {
         let program = self.program.to_string_lossy().into_owned();
         let root = self.host.root().to_string_lossy().into_owned();
-        let mut words = vec![program.as_str(), "--root", &root, "--verbose"];
+        let mut words = before.to_vec();
+        words.extend([program.as_str(), "--root", &root, "--verbose"]);
         if !is_root() {
             words.push("--session");
         }
         let log = self.host.path("lockd.log");
-        self.pid = self.host.keeper().spawn(&words, &[], &log);
+        self.pid = self.host.keeper().spawn(&words, env, &log);
         let socket = self.socket();
         eventually("virtlockd's socket", || {
             UnixStream::connect(&socket).is_ok()
@@ -63,14 +71,42 @@ impl Lockd {
         self.host.keeper().wait(self.pid)
     }
 
-    /// Has the program replace itself, and waits until the new one serves: the listening sockets
-    /// are served last.
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.host.path("lockd.log")).unwrap_or_default()
+    }
+
+    /// Has the program replace itself, and waits until the new one runs.
     pub fn replace(&self) {
+        let before = self.incarnation();
         send(self.pid, Signal::SIGUSR1);
-        let replaced = || fs::read_link(format!("/proc/{}/exe", self.pid)).is_ok();
-        eventually("the new program", replaced);
-        let leases = self.leases();
-        assert!(leases.starts_with('['), "{leases}");
+        eventually("the new program", || {
+            let now = self.incarnation();
+            !now.is_empty() && now != before
+        });
+    }
+
+    /// What differs from one program of the process to the next: where the kernel put its stack.
+    fn incarnation(&self) -> Vec<u8> {
+        fs::read(format!("/proc/{}/auxv", self.pid)).unwrap_or_default()
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.pid);
+        fs::read_dir(folder).expect("its descriptors").count()
+    }
+
+    /// How many children it has, ended ones included.
+    pub fn children(&self) -> usize {
+        let path = format!("/proc/{0}/task/{0}/children", self.pid);
+        let text = fs::read_to_string(path).unwrap_or_default();
+        text.split_whitespace().count()
+    }
+
+    /// A connection for a guest whose process that is.
+    pub fn client(&self, name: &str, pid: u32) -> Client {
+        Client::connect(&self.socket(), name, pid)
     }
 
     /// What `virtlockd leases --json` says.
@@ -88,13 +124,10 @@ impl Lockd {
     }
 }
 
-/// Whether anyone has the lock, as libvirt would find out.
-pub fn is_locked(path: &Path) -> bool {
-    let file = fs::File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .unwrap();
+/// Takes the lock of a file as libvirt does, for as long as the result is open; nothing when someone
+/// has it.
+pub fn lock(path: &Path) -> Option<fs::File> {
+    let file = fs::File::options().read(true).write(true).open(path).ok()?;
     let lock = nix::libc::flock {
         l_type: nix::libc::F_WRLCK as i16,
         l_whence: nix::libc::SEEK_SET as i16,
@@ -102,7 +135,13 @@ pub fn is_locked(path: &Path) -> bool {
         l_len: 1,
         l_pid: 0,
     };
-    fcntl(&file, FcntlArg::F_SETLK(&lock)).is_err()
+    fcntl(&file, FcntlArg::F_SETLK(&lock)).ok()?;
+    Some(file)
+}
+
+/// Whether anyone has the lock, as libvirt would find out.
+pub fn is_locked(path: &Path) -> bool {
+    path.exists() && lock(path).is_none()
 }
 
 /// An image of zeros below the host's folder.

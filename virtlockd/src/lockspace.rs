@@ -2,6 +2,7 @@
 //! that clients see are the stock daemon's, continued by who stands in the way.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -107,9 +108,14 @@ impl Lockspace {
             mode,
             holders: vec![holder],
         };
-        let entry = self.resources.entry(name.to_owned());
         // Who else would have it would have been found by `check`.
-        entry.insert_entry(resource).into_mut()
+        match self.resources.entry(name.to_owned()) {
+            Entry::Vacant(entry) => entry.insert(resource),
+            Entry::Occupied(mut entry) => {
+                entry.insert(resource);
+                entry.into_mut()
+            }
+        }
     }
 
     /// Whether the process `pid` may give the resource back.
