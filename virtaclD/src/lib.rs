@@ -1,9 +1,18 @@
 //! virtacld: one thing, decisions. May this person do this to that? Drivers ask, it answers from
 //! policies, and says why.
 
+mod api;
+mod back_end;
 mod cedar;
+mod conf;
+pub mod daemon;
+mod decisions;
+mod in_force;
 mod kinds;
+mod listeners;
+mod own_user;
 mod people;
 mod permissions;
 mod processes;
 mod question;
+mod watching;

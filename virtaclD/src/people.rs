@@ -65,9 +65,7 @@ impl People {
         Ok(person)
     }
 
-    fn remembered(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<(u32, u32), (Arc<Person>, Instant)>> {
+    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, u32), (Arc<Person>, Instant)>> {
         // A map that was being changed is still a map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -84,8 +82,7 @@ fn ask(uid: u32, gid: u32) -> Result<Person, String> {
         None => (format!("uid:{uid}"), vec![own]),
         Some(user) => {
             let name = CString::new(user.name.as_str()).map_err(|e| failed("the name", &e))?;
-            let mut groups =
-                getgrouplist(&name, user.gid).map_err(|e| failed("the groups", &e))?;
+            let mut groups = getgrouplist(&name, user.gid).map_err(|e| failed("the groups", &e))?;
             if !groups.contains(&own) {
                 groups.push(own);
             }

@@ -229,7 +229,10 @@ mod tests {
         let graphics = Action::named("domain.open-graphics").unwrap();
         assert_eq!(graphics.polkit_id(), "org.libvirt.api.domain.open-graphics");
         let text = Action::named("domain.strat").unwrap_err();
-        assert!(text.contains("domain.strat") && text.contains("start"), "{text}");
+        assert!(
+            text.contains("domain.strat") && text.contains("start"),
+            "{text}"
+        );
         let text = Action::named("guest.start").unwrap_err();
         assert!(text.contains("nwfilter_binding"), "{text}");
     }

@@ -116,7 +116,9 @@ mod tests {
         let started = start_time(pid).unwrap();
         assert_eq!(processes.verify(&subject(pid, Some(started))), Ok(()));
         assert_eq!(processes.verify(&subject(pid, Some(started))), Ok(()));
-        let text = processes.verify(&subject(pid, Some(started + 1))).unwrap_err();
+        let text = processes
+            .verify(&subject(pid, Some(started + 1)))
+            .unwrap_err();
         assert!(text.contains("given to another"), "{text}");
         child.kill().unwrap();
         child.wait().unwrap();

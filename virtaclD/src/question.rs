@@ -73,7 +73,10 @@ fn described(target: &Target, kind: &Kind) -> Result<(), String> {
                 known.join(", ")
             ));
         }
-        if target.details[..place].iter().any(|(other, _)| other == key) {
+        if target.details[..place]
+            .iter()
+            .any(|(other, _)| other == key)
+        {
             return Err(format!("'{key}' is said twice of a {object}"));
         }
         seen += usize::from(kind.always.contains(&key.as_str()));
@@ -159,16 +162,30 @@ pub(crate) mod tests {
         let good = guests(1, Permission::Start, &["a", "b"]);
         assert_eq!(check(&good).unwrap().len(), 1);
         let cases: &[(&str, fn(&mut Question))] = &[
-            ("17 permissions", |q| q.permissions = vec![Permission::Start; 17]),
+            ("17 permissions", |q| {
+                q.permissions = vec![Permission::Start; 17]
+            }),
             ("without a permission", |q| q.permissions.clear()),
-            ("65537 targets", |q| q.targets = vec![q.targets[0].clone(); TARGETS_MAX + 1]),
-            ("65537 bytes", |q| q.targets[1].details[0].1 = "x".repeat(TEXT_MAX + 1)),
-            ("domain.data_read", |q| q.permissions = vec![Permission::DataRead]),
-            ("'vol_key'", |q| q.targets[0].details[0].0 = "vol_key".to_owned()),
-            ("said twice", |q| q.targets[0].details[0].0 = "domain_uuid".to_owned()),
+            ("65537 targets", |q| {
+                q.targets = vec![q.targets[0].clone(); TARGETS_MAX + 1]
+            }),
+            ("65537 bytes", |q| {
+                q.targets[1].details[0].1 = "x".repeat(TEXT_MAX + 1)
+            }),
+            ("domain.data_read", |q| {
+                q.permissions = vec![Permission::DataRead]
+            }),
+            ("'vol_key'", |q| {
+                q.targets[0].details[0].0 = "vol_key".to_owned()
+            }),
+            ("said twice", |q| {
+                q.targets[0].details[0].0 = "domain_uuid".to_owned()
+            }),
             ("not all is said", |q| drop(q.targets[0].details.pop())),
             ("different kinds", |q| q.targets[1].object = Object::Network),
-            ("owners", |q| q.targets[0].owner_users = vec![String::new(); OWNERS_MAX + 1]),
+            ("owners", |q| {
+                q.targets[0].owner_users = vec![String::new(); OWNERS_MAX + 1]
+            }),
         ];
         for (expected, change) in cases {
             let mut question = good.clone();

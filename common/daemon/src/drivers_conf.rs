@@ -15,6 +15,8 @@ pub enum SocketAuth {
     Polkit,
     /// The daemon's own user alone; others are closed without a word.
     OwnUser,
+    /// Root and the daemon's own user; others are closed without a word.
+    RootAndOwnUser,
 }
 
 /// The limits of one server: the main one or the admin one.

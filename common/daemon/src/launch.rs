@@ -40,6 +40,9 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// The capabilities it keeps when it has them.
     const CAPABILITIES: &'static [Kept];
 
+    /// Whether the daemon is the system's whoever it runs as: it has a user of its own.
+    const HAS_OWN_USER: bool = false;
+
     /// Takes every key of the daemon's own file.
     ///
     /// # Errors
@@ -189,7 +192,7 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
     // Files are 0600 unless the code says otherwise.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     raise_descriptor_limit();
-    let paths = paths(&arguments)?;
+    let paths = paths(&arguments, D::HAS_OWN_USER)?;
     let file = arguments
         .config
         .clone()
@@ -230,9 +233,10 @@ enum Sockets {
     Left(Inherited),
 }
 
-fn paths(arguments: &Arguments) -> Result<Paths, String> {
+fn paths(arguments: &Arguments, has_own_user: bool) -> Result<Paths, String> {
     let root = arguments.root.as_deref();
-    if arguments.session || !rustix::process::geteuid().is_root() {
+    let system = has_own_user || rustix::process::geteuid().is_root();
+    if arguments.session || !system {
         let variable = |name: &str| {
             std::env::var_os(name)
                 .filter(|value| !value.is_empty())
@@ -473,6 +477,7 @@ fn settings(conf: &DaemonConf, pool: &Pool) -> Settings {
         SocketAuth::None => Authentication::None,
         SocketAuth::Polkit => Authentication::Polkit,
         SocketAuth::OwnUser => Authentication::OwnUser,
+        SocketAuth::RootAndOwnUser => Authentication::RootAndOwnUser,
     };
     Settings {
         limits: Limits {
@@ -488,6 +493,11 @@ fn settings(conf: &DaemonConf, pool: &Pool) -> Settings {
         },
         main: authentication(conf.auth_rw),
         readonly: authentication(conf.auth_ro),
+        // Root looks after a daemon that has a user of its own.
+        admin: match conf.auth_rw {
+            SocketAuth::RootAndOwnUser => Authentication::RootAndOwnUser,
+            _ => Authentication::OwnUser,
+        },
         ..Settings::default()
     }
 }

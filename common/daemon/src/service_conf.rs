@@ -31,6 +31,13 @@ impl DaemonConf {
     }
 }
 
+impl DaemonConf {
+    /// Lets root in, beside the daemon's own user, which is another one.
+    pub fn let_root_in(&mut self) {
+        self.auth_rw = SocketAuth::RootAndOwnUser;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -138,7 +138,11 @@ impl<S: Send + Sync + 'static> Connection<S> {
     fn open_if_unasked(&mut self, row: &Row) -> Result<()> {
         let unasked = matches!(
             row.program,
-            Program::Lock | Program::Leases | Program::Log | Program::LxcMonitor
+            Program::Lock
+                | Program::Leases
+                | Program::Decisions
+                | Program::Log
+                | Program::LxcMonitor
         );
         if unasked && self.session.is_none() {
             self.open_session(None, false)?;

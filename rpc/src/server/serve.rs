@@ -249,11 +249,11 @@ impl<S: Send + Sync + 'static> Shared<S> {
             Authentication::None => true,
             Authentication::Polkit => self.trusts(identity.uid),
             Authentication::OwnUser if identity.uid == self.uid => true,
-            Authentication::OwnUser => {
+            Authentication::RootAndOwnUser if self.trusts(identity.uid) => true,
+            Authentication::OwnUser | Authentication::RootAndOwnUser => {
                 tracing::warn!(
-                    "a client of user {} is refused: this socket is for user {} alone",
-                    identity.uid,
-                    self.uid
+                    "a client of user {} is refused: this socket is not for it",
+                    identity.uid
                 );
                 return Ok(());
             }

@@ -52,6 +52,8 @@ pub enum Authentication {
     Polkit,
     /// The daemon's own user alone; others are closed without a word.
     OwnUser,
+    /// Root and the daemon's own user; others are closed without a word.
+    RootAndOwnUser,
 }
 
 /// Everything a server is told.

@@ -12,7 +12,11 @@ use crate::permissions::Action;
 
 /// A person and the groups the person is in.
 pub(super) fn person(principal: &EntityUid, person: &Person) -> Vec<Entity> {
-    let groups: HashSet<_> = person.groups.iter().map(|name| schema::group(name)).collect();
+    let groups: HashSet<_> = person
+        .groups
+        .iter()
+        .map(|name| schema::group(name))
+        .collect();
     let mut entities: Vec<_> = groups.iter().cloned().map(Entity::with_uid).collect();
     entities.push(Entity::new_no_attrs(principal.clone(), groups));
     entities
@@ -48,7 +52,10 @@ pub(super) fn context(question: &Question) -> Result<Context, String> {
     let subject = &question.subject;
     let mut pairs = vec![
         (DRIVER_KEY, text(&question.driver)),
-        ("readonly", RestrictedExpression::new_bool(question.readonly)),
+        (
+            "readonly",
+            RestrictedExpression::new_bool(question.readonly),
+        ),
         ("uid", RestrictedExpression::new_long(subject.uid.into())),
         ("gid", RestrictedExpression::new_long(subject.gid.into())),
     ];
@@ -58,7 +65,9 @@ pub(super) fn context(question: &Question) -> Result<Context, String> {
     if let Some(context) = &subject.selinux_context {
         pairs.push(("selinux_context", text(context)));
     }
-    let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value));
+    let pairs = pairs
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value));
     Context::from_pairs(pairs).map_err(|e| e.to_string())
 }
 

@@ -68,7 +68,9 @@ pub fn folder(folder: &Path) -> Result<Loaded, Vec<Problem>> {
 /// # Errors
 /// Everything that is wrong with them.
 pub fn sources(sources: Vec<Source>) -> Result<Loaded, Vec<Problem>> {
-    let validator = VALIDATOR.as_ref().map_err(|text| vec![whole(Path::new("schema"), text.clone())])?;
+    let validator = VALIDATOR
+        .as_ref()
+        .map_err(|text| vec![whole(Path::new("schema"), text.clone())])?;
     let reader = Reader { validator };
     let mut problems = Vec::new();
     if let Some(one) = sources.get(POLICIES_MAX) {
@@ -139,7 +141,6 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-
     fn read(&self, source: &Source, warnings: &mut Vec<Problem>) -> Result<Policy, Vec<Problem>> {
         let name = PolicyId::new(own_name(&source.place));
         let policy = Policy::parse(Some(name), &source.text).map_err(|errors| {
@@ -254,7 +255,11 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
         let hidden = path
             .file_name()
             .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-        if !hidden && path.extension().is_some_and(|extension| extension == "cedar") {
+        if !hidden
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "cedar")
+        {
             files.push(path);
         }
         if files.len() > FILES_MAX {

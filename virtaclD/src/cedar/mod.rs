@@ -10,12 +10,13 @@ mod load;
 mod schema;
 mod source;
 
-use cedar_policy::{Authorizer, Context, Decision, Entities, EntityUid, PolicyId, Request, Response};
+use cedar_policy::{
+    Authorizer, Context, Decision, Entities, EntityUid, PolicyId, Request, Response,
+};
 use virt_rpc::protocol::decisions::{Question, Verdict};
 
-pub use load::{Loaded, content, folder, sources};
-pub use schema::text as schema_text;
-pub use source::{Problem, cut};
+pub use load::{Loaded, folder};
+pub use source::Problem;
 
 use crate::people::Person;
 use crate::permissions::Action;
@@ -106,9 +107,9 @@ impl Asking<'_> {
     /// What the policies say, for people.
     pub fn verdict(&self, action: Action, target: usize) -> Verdict {
         let response = self.response(action, target);
-        let allowed = response.as_ref().is_ok_and(|response| {
-            response.decision() == Decision::Allow && !has_errors(response)
-        });
+        let allowed = response
+            .as_ref()
+            .is_ok_and(|response| response.decision() == Decision::Allow && !has_errors(response));
         Verdict {
             back_end: NAME.to_owned(),
             allowed,

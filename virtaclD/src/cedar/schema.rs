@@ -47,7 +47,9 @@ entity Group;
         let _ = writeln!(text, "action \"{}\";", object.name());
     }
     for action in ACTIONS {
-        let groups: Vec<_> = groups(*action).map(|group| format!("\"{group}\"")).collect();
+        let groups: Vec<_> = groups(*action)
+            .map(|group| format!("\"{group}\""))
+            .collect();
         let _ = writeln!(
             text,
             "action \"{action}\" in [{}] appliesTo {{\n  principal: [User], resource: [{}], \
@@ -84,7 +86,10 @@ pub struct Names {
 }
 
 static NAMES: LazyLock<Names> = LazyLock::new(|| {
-    #[allow(clippy::expect_used, reason = "the words are identifiers, as the tests see")]
+    #[allow(
+        clippy::expect_used,
+        reason = "the words are identifiers, as the tests see"
+    )]
     let name = |text: &str| text.parse().expect("an identifier");
     Names {
         user: name("User"),
@@ -133,7 +138,11 @@ mod tests {
         for wanted in ACTIONS {
             let uid = action(&wanted.to_string());
             let resources: Vec<_> = schema.resources_for_action(&uid).unwrap().collect();
-            assert_eq!(resources, [object(wanted.object, "x").type_name()], "{wanted}");
+            assert_eq!(
+                resources,
+                [object(wanted.object, "x").type_name()],
+                "{wanted}"
+            );
         }
     }
 }

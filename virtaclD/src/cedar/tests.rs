@@ -3,6 +3,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use virt_rpc::protocol::Permission;
 
+use super::load::sources;
+use super::source::cut;
 use super::*;
 use crate::question::{check, tests::guests};
 
@@ -80,19 +82,32 @@ fn owners_that_a_guest_names_are_people_and_groups() {
 #[test]
 fn what_is_wrong_with_a_policy_is_told_with_its_place() {
     let text = problems("\n\npermit(principal,\n action == Action::\"domain.strat\", resource);");
-    assert!(text.starts_with("x.cedar:4: ") && text.contains("domain.strat"), "{text}");
+    assert!(
+        text.starts_with("x.cedar:4: ") && text.contains("domain.strat"),
+        "{text}"
+    );
     assert!(text.contains("getattr, read, write"), "{text}");
-    let text = problems("permit(principal, action, resource)\nwhen { resource.domain_nmae == \"x\" };");
-    assert!(text.starts_with("x.cedar:2: ") && text.contains("domain_nmae"), "{text}");
+    let text =
+        problems("permit(principal, action, resource)\nwhen { resource.domain_nmae == \"x\" };");
+    assert!(
+        text.starts_with("x.cedar:2: ") && text.contains("domain_nmae"),
+        "{text}"
+    );
     let text = problems("permit(principal, action, resource);\npermit(principal action);");
     assert!(text.starts_with("x.cedar:2: "), "{text}");
     let text = problems("permit(principal, action, resource)");
     assert!(text.starts_with("x.cedar:1: "), "{text}");
-    let text = problems("@id(\"a\") permit(principal, action, resource);\n@id(\"a\") forbid(principal, action, resource);");
-    assert!(text.contains("x.cedar:2: there is a policy \"a\" in x.cedar:1"), "{text}");
+    let text = problems(
+        "@id(\"a\") permit(principal, action, resource);\n@id(\"a\") forbid(principal, action, resource);",
+    );
+    assert!(
+        text.contains("x.cedar:2: there is a policy \"a\" in x.cedar:1"),
+        "{text}"
+    );
     let text = problems("permit(principal == ?principal, action, resource);");
     assert!(text.starts_with("x.cedar:1: "), "{text}");
-    let text = problems("forbid(principal, action == Action::\"domain.start\", resource is Network);");
+    let text =
+        problems("forbid(principal, action == Action::\"domain.start\", resource is Network);");
     assert!(text.starts_with("x.cedar:1: "), "{text}");
 }
 
@@ -116,7 +131,11 @@ fn a_verdict_shows_the_question() {
         "resource.domain_name: \"apache\"",
         "context.connect_driver: \"QEMU\"",
     ] {
-        assert!(verdict.seen.iter().any(|seen| seen == line), "{:?}", verdict.seen);
+        assert!(
+            verdict.seen.iter().any(|seen| seen == line),
+            "{:?}",
+            verdict.seen
+        );
     }
 }
 

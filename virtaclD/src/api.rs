@@ -1,0 +1,59 @@
+//! The calls of the decisions program.
+
+use std::sync::Arc;
+
+use virt_error::{Error, ErrorCode, ErrorDomain};
+use virt_rpc::codec::Internal;
+use virt_rpc::protocol::Program;
+use virt_rpc::protocol::decisions::{
+    Decide, DecideRet, Explain, ExplainRet, Trace, Watch, WatchRet,
+};
+use virt_rpc::server::Router;
+
+use crate::decisions::Decisions;
+
+/// The number of the client a session belongs to.
+#[derive(Debug)]
+pub struct Session(u64);
+
+/// The handlers. Who may ask is settled when a client connects: root and the daemon's own user.
+pub fn router(decisions: &Arc<Decisions>) -> Router<Session> {
+    let mut router = Router::new(&[Program::Decisions], |client, _| Ok(Session(client.id())));
+    let all = Arc::clone(decisions);
+    router.on_leave(move |session: &Arc<Session>| all.listeners().left(session.0));
+    let all = Arc::clone(decisions);
+    router.task::<Decide, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            let answer = all.answer(&call.args.question.0).await;
+            let answer = Internal(answer.map_err(|text| unaskable(&text))?);
+            Ok(DecideRet { answer })
+        }
+    });
+    let all = Arc::clone(decisions);
+    router.task::<Explain, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            let verdicts = all.explain(&call.args.question.0).await;
+            let verdicts = Internal(verdicts.map_err(|text| unaskable(&text))?);
+            Ok(ExplainRet { verdicts })
+        }
+    });
+    let all = Arc::clone(decisions);
+    router.call::<Watch>(move |call| {
+        // First the one, then the other: a change in between is told, not missed.
+        all.listeners().watch(call.client());
+        let generation = all.policy().now().generation;
+        Ok(WatchRet { generation })
+    });
+    let all = Arc::clone(decisions);
+    router.call::<Trace>(move |call| {
+        all.listeners().trace(call.client());
+        Ok(())
+    });
+    router
+}
+
+fn unaskable(text: &str) -> Error {
+    Error::new(ErrorCode::InvalidArg, ErrorDomain::Access, text)
+}

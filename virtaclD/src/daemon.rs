@@ -1,0 +1,63 @@
+//! The daemon around the decisions.
+
+use std::sync::{Arc, OnceLock};
+
+use virt_daemon::conf::{ConfError, Document};
+use virt_daemon::privileges::Kept;
+use virt_daemon::{DaemonConf, Foundation, Paths, Service};
+use virt_rpc::server::Router;
+
+use crate::api::{self, Session};
+use crate::conf::Conf;
+use crate::decisions::Decisions;
+use crate::{own_user, watching};
+
+/// The daemon of decisions.
+#[derive(Debug)]
+pub struct Virtacld {
+    decisions: Arc<Decisions>,
+}
+
+/// What the file says, between its reading and the start.
+static CONF: OnceLock<Conf> = OnceLock::new();
+
+impl Service for Virtacld {
+    type Session = Session;
+
+    const NAME: &'static str = "virtacld";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const CAPABILITIES: &'static [Kept] = own_user::TO_BECOME_IT;
+    const HAS_OWN_USER: bool = true;
+
+    fn configuration(file: Document, paths: &Paths) -> Result<DaemonConf, ConfError> {
+        let (conf, daemon) = Conf::read(file, paths)?;
+        // It is read once.
+        let _ = CONF.set(conf);
+        Ok(daemon)
+    }
+
+    async fn start(_base: Foundation) -> Result<Self, String> {
+        let conf = CONF.get().cloned();
+        let conf = conf.ok_or("the configuration was not read")?;
+        own_user::become_it(&conf.user)?;
+        let decisions = Arc::new(Decisions::new(conf));
+        Ok(Self { decisions })
+    }
+
+    fn router(self: &Arc<Self>) -> Router<Session> {
+        api::router(&self.decisions)
+    }
+
+    fn serving(self: &Arc<Self>) {
+        watching::begin(&self.decisions);
+    }
+
+    fn reload(self: &Arc<Self>) {
+        self.decisions.reload();
+    }
+
+    fn is_busy(&self) -> bool {
+        // Drivers stay connected as long as they may have to ask.
+        false
+    }
+}
