@@ -11,7 +11,7 @@ use crate::guest;
 use crate::host::{Host, eventually, send};
 use crate::keeper::sibling;
 use crate::lock_client::Client;
-use crate::target::{build_ours, is_root};
+use crate::target::{Target, build_ours, is_root, skipped};
 
 /// A host with a virtlockd that answers.
 pub struct Lockd {
@@ -122,6 +122,30 @@ impl Lockd {
     pub fn holds(&self, name: &str) -> bool {
         self.leases().contains(&format!("\"owner\": \"{name}\""))
     }
+}
+
+/// A host of ours whose guests take leases from virtlockd, which is configured by `lockd`
+/// (`qemu-lockd.conf`). Nothing, told loudly, where that can't be.
+pub fn host_with_locks(lockd: &str) -> Option<Host> {
+    if Target::chosen() == Target::Stock {
+        skipped("is about our virtlockd");
+        return None;
+    }
+    if !is_root() {
+        skipped("needs root: a session has no virtlockd");
+        return None;
+    }
+    let host = Host::of(Target::Ours);
+    lock_by_lockd(&host, lockd);
+    Some(host)
+}
+
+/// Has the host's guests take leases from virtlockd.
+pub fn lock_by_lockd(host: &Host, lockd: &str) {
+    let conf = host.path("etc/libvirt/qemu.conf");
+    let text = fs::read_to_string(&conf).unwrap_or_default();
+    fs::write(&conf, text + "lock_manager = \"lockd\"\n").expect("qemu.conf");
+    fs::write(host.path("etc/libvirt/qemu-lockd.conf"), lockd).expect("qemu-lockd.conf");
 }
 
 /// Takes the lock of a file as libvirt does, for as long as the result is open; nothing when someone

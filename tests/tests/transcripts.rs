@@ -39,5 +39,5 @@ macro_rules! transcripts {
 
 transcripts! {
     anyone { define live_changes lists lifecycle vcpus stats texts rename autostart save monitor errors }
-    root { host live_xml native }
+    root { host live_xml native devices }
 }

@@ -23,6 +23,7 @@ pub mod guest_cpu;
 pub mod host_devices;
 pub mod host_model;
 pub mod host_state;
+mod hotplug;
 pub mod hugepages;
 pub mod keycode;
 pub mod live_cpu;

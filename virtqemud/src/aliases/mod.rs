@@ -5,8 +5,8 @@ mod devices;
 mod nodes;
 mod storage;
 
-pub(crate) use nodes::last_of;
-pub(crate) use storage::{disk_alias, is_narrow};
+pub(crate) use nodes::{last_number, last_of, number_one};
+pub(crate) use storage::{assign as name_storage, disk_alias, is_narrow};
 
 use virt_domain::Domain;
 use virt_error::Result;

@@ -19,6 +19,17 @@ pub(super) fn assign(domain: &mut Domain) -> u32 {
     last
 }
 
+/// The last number that a start gives.
+pub(crate) fn last_number(domain: &Domain) -> u32 {
+    assign(&mut domain.clone())
+}
+
+/// Numbers the images of a disk that comes while the guest runs, on from the last number given.
+pub(crate) fn number_one(disk: &mut Disk, last: &mut u32) {
+    number(disk, last);
+    *last += filters(disk);
+}
+
 fn number(disk: &mut Disk, last: &mut u32) {
     if disk.bus() == DiskBus::Sd {
         // No nodes are named for it.

@@ -11,7 +11,8 @@ use virt_domain::devices::interface::InterfaceSource;
 use virt_domain::devices::memory::MemoryModel;
 use virt_error::Result;
 
-pub(super) fn assign(domain: &mut Domain) -> Result<()> {
+/// Names those of them that have no name.
+pub(crate) fn assign(domain: &mut Domain) -> Result<()> {
     let board = Board::of(domain);
     let devices = &mut domain.devices;
     for controller in &mut devices.controllers {

@@ -16,6 +16,7 @@
 //! connection driver".
 
 mod agent;
+mod attach;
 mod autostart;
 mod capabilities;
 mod console;
@@ -100,6 +101,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     job::register(&mut router);
     stats::register(&mut router);
     devices::register(&mut router);
+    attach::register(&mut router);
     router
 }
 

@@ -72,6 +72,14 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> 
     Ok(())
 }
 
+/// Adds one controller of a guest that runs.
+pub(super) fn append_one(b: &mut Builder, domain: &Domain, controller: &Controller) -> Result<()> {
+    if let Some(props) = device(b.caps, domain, Board::of(domain), controller)? {
+        b.device(&props);
+    }
+    Ok(())
+}
+
 fn device(
     caps: &QemuCaps,
     domain: &Domain,

@@ -63,16 +63,44 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
             continue;
         }
         let sets = b.disk_fdsets();
-        let drive = match block::nodes(disk, &mut Needs::of(context, &sets))? {
-            None => None,
-            Some(nodes) => {
-                b.parts(nodes.parts);
-                Some(filters(b, disk, nodes.top))
-            }
-        };
-        let device = device(b, domain, disk, drive, boot)?;
-        b.device(&device);
+        append_one(b, domain, disk, boot, &mut Needs::of(context, &sets))?;
     }
+    Ok(())
+}
+
+/// Adds the nodes of one disk and the device on top.
+fn append_one(
+    b: &mut Builder,
+    domain: &Domain,
+    disk: &Disk,
+    boot: Option<u32>,
+    needs: &mut Needs,
+) -> Result<()> {
+    let drive = medium(b, disk, needs)?;
+    let device = device(b, domain, disk, drive, boot)?;
+    b.device(&device);
+    Ok(())
+}
+
+/// Adds the nodes of the disk's medium; the name of the top one, if there is a medium.
+pub(super) fn medium(b: &mut Builder, disk: &Disk, needs: &mut Needs) -> Result<Option<String>> {
+    let Some(nodes) = block::nodes(disk, needs)? else {
+        return Ok(None);
+    };
+    b.parts(nodes.parts);
+    Ok(Some(filters(b, disk, nodes.top)))
+}
+
+/// Adds the device for a drive whose nodes are there.
+pub(super) fn drive(
+    b: &mut Builder,
+    domain: &Domain,
+    disk: &Disk,
+    drive: Option<String>,
+) -> Result<()> {
+    // The kinds of devices in `<os>` were given their numbers at the start.
+    let device = device(b, domain, disk, drive, disk.info.boot_order())?;
+    b.device(&device);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod filesystem;
 mod firmware;
 mod graphics;
 mod hostdev;
+mod hotplug;
 mod hub;
 mod input;
 mod interface;
@@ -57,6 +58,9 @@ pub use command_line::CommandLine;
 pub use context::{
     ClientTls, Descriptors, DiskGroup, DriverConfig, FileUse, HostNode, Incoming, Nbdkit,
     StartContext, TapFds, Tls, VhostNet, guests_pages, short_name, unknown_disk_group,
+};
+pub(crate) use hotplug::{
+    Part, controller as hotplug_controller, disk as hotplug_disk, medium as hotplug_medium,
 };
 
 use crate::caps::QemuCaps;

@@ -34,6 +34,16 @@ impl Belongings {
         self.given = given;
     }
 
+    /// More of them, of a disk that came while the guest runs.
+    pub fn give_too(&mut self, given: Given) {
+        self.given.add(given);
+    }
+
+    /// Files that the guest does not use any more: they are to be given back now, and not at its end.
+    pub fn take_out(&mut self, given: Given) -> Given {
+        self.given.take_out(given)
+    }
+
     /// Removes everything, the latest first; what is not there any more is fine. Blocks.
     pub fn remove(self) {
         for step in self.steps.into_iter().rev() {

@@ -47,6 +47,8 @@ pub(crate) struct Running {
     pub(crate) migration: Option<String>,
     /// How a dump of its memory ended; the reason where it failed.
     pub(crate) dumped: Option<std::result::Result<(), String>>,
+    /// The device that the guest was asked to let go of and refused.
+    pub(crate) kept_device: Option<String>,
     /// It was asked to come up; before that its end is a failed start.
     pub(crate) is_up: bool,
 }
@@ -181,6 +183,19 @@ impl Body {
         Ok(&mut running.kept)
     }
 
+    /// What the actor keeps of the running guest.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID when it does not run.
+    pub(crate) fn running_mut(&mut self) -> Result<&mut Running> {
+        self.running()
+    }
+
+    /// The device that the guest refused to let go of.
+    pub(crate) fn kept_device(&self) -> Option<&str> {
+        self.running.as_ref()?.kept_device.as_deref()
+    }
+
     pub(super) fn running(&mut self) -> Result<&mut Running> {
         self.running.as_mut().ok_or_else(not_running)
     }
@@ -271,6 +286,22 @@ impl Body {
                 news = self.news() => Box::pin(self.hear(news)).await,
             }
         }
+    }
+
+    /// Listens to QEMU until `done` is true or that moment has come; whether it is true.
+    pub(crate) async fn listen_until(
+        &mut self,
+        deadline: tokio::time::Instant,
+        done: impl Fn(&Self) -> bool,
+    ) -> bool {
+        while !done(self) {
+            tokio::select! {
+                biased;
+                news = self.news() => Box::pin(self.hear(news)).await,
+                () = tokio::time::sleep_until(deadline) => return done(self),
+            }
+        }
+        true
     }
 
     /// Brings the disk up to date with what was changed.

@@ -71,14 +71,17 @@ impl Body {
             "DEVICE_TRAY_MOVED" => {
                 let alias = alias_of(text("id"), text("device"));
                 let reason = if truth("tray-open") { 0 } else { 1 };
+                self.tray_moved(&alias, truth("tray-open"));
                 self.emit(Event::TrayChange { alias, reason });
             }
             "DEVICE_DELETED" if !text("device").is_empty() => {
-                let alias = text("device").to_owned();
-                self.emit(Event::DeviceRemoved { alias });
+                self.device_gone(text("device").to_owned()).await;
             }
             "DEVICE_UNPLUG_GUEST_ERROR" | "MEM_UNPLUG_ERROR" if !text("device").is_empty() => {
                 let alias = text("device").to_owned();
+                if let Some(running) = &mut self.running {
+                    running.kept_device = Some(alias.clone());
+                }
                 self.emit(Event::DeviceRemovalFailed { alias });
             }
             "MEMORY_DEVICE_SIZE_CHANGE" => {

@@ -1,6 +1,7 @@
 //! The leases a guest holds while its processors may run.
 
 use virt_domain::Domain;
+use virt_driver::leases::Resource;
 use virt_error::Result;
 use virt_rpc::protocol::lock::Owner;
 
@@ -15,6 +16,16 @@ pub(crate) fn owner(domain: &Domain, id: i32) -> Owner {
         id: u32::try_from(id).unwrap_or_default(),
         pid: 0,
     }
+}
+
+/// What is in the one list and not in the other, as often as it is there more often.
+fn without(mut these: Vec<Resource>, those: &[Resource]) -> Vec<Resource> {
+    for other in those {
+        if let Some(place) = these.iter().position(|one| one == other) {
+            these.remove(place);
+        }
+    }
+    these
 }
 
 impl Body {
@@ -34,6 +45,65 @@ impl Body {
     pub(super) async fn give_leases_back(&mut self) {
         if let Err(error) = self.release_leases().await {
             tracing::warn!(guest = %self.name(), %error, "the guest's leases are not given back");
+        }
+    }
+
+    /// Takes what the guest must hold besides, were it as `next`; nothing while its processors stand.
+    /// [`Self::settle_leases`] or [`Self::untake_leases`] has to follow.
+    ///
+    /// # Errors
+    /// As [`Self::take_leases`].
+    pub(crate) async fn take_leases_of(&mut self, next: &Domain) -> Result<Vec<Resource>> {
+        if !self.guest().snapshot().state.holds_leases() {
+            return Ok(Vec::new());
+        }
+        let (owner, domain) = self.owner_and_domain()?;
+        let leases = &self.driver().leases;
+        let wanted = leases.of(next).await?;
+        let more = without(wanted, &leases.of(&domain).await?);
+        leases.acquire(&owner, &more).await?;
+        Ok(more)
+    }
+
+    /// The guest is now as it was to be. It may have been paused meanwhile, when nobody knew yet that
+    /// it has more to give back.
+    pub(crate) async fn settle_leases(&mut self, taken: Vec<Resource>) {
+        if !self.guest().snapshot().state.holds_leases() {
+            self.untake_leases(taken).await;
+        }
+    }
+
+    /// Gives back what was taken for a change that failed.
+    pub(crate) async fn untake_leases(&mut self, taken: Vec<Resource>) {
+        let Ok((owner, _)) = self.owner_and_domain() else {
+            return; // Its end gives all back.
+        };
+        if let Err(error) = self.driver().leases.release(&owner, &taken).await {
+            tracing::warn!(guest = %self.name(), %error, "leases of the guest's are not given back");
+        }
+    }
+
+    /// Gives back what the guest needed when it was as `before` and does not need any more.
+    pub(crate) async fn give_leases_back_of(&mut self, before: &Domain) {
+        if !self.guest().snapshot().state.holds_leases() {
+            return;
+        }
+        let Ok((_, domain)) = self.owner_and_domain() else {
+            return;
+        };
+        let leases = &self.driver().leases;
+        match (leases.of(before).await, leases.of(&domain).await) {
+            (Ok(had), Ok(needed)) => self.untake_leases(without(had, &needed)).await,
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::warn!(guest = %self.name(), %error, "leases of the guest's are not given back");
+            }
+        }
+    }
+
+    /// The same where most likely nothing is held, so that it is no news that it is not.
+    pub(super) async fn give_leases_back_quietly(&mut self) {
+        if let Err(error) = self.release_leases().await {
+            tracing::debug!(guest = %self.name(), %error, "no leases to give back");
         }
     }
 

@@ -28,6 +28,7 @@ use crate::process::Process;
 use crate::process::log::GuestLog;
 use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::monitor::Ready;
+use crate::qmp::peripheral::{self, Object};
 use crate::qmp::{Monitor, QmpError};
 use crate::start::secrets::find_volume;
 use crate::start::{self, back_ends};
@@ -284,6 +285,7 @@ async fn take_over(
         hung_up: None,
         migration: None,
         dumped: None,
+        kept_device: None,
         is_up: true,
     });
     actor::adopt(&guest, body);
@@ -455,6 +457,7 @@ impl Body {
         let status = monitor.send("query-status", None);
         let (cpus, chardevs) = (monitor.cpus(), monitor.chardevs());
         let iothreads = monitor.iothreads();
+        let devices = monitor.peripherals();
         let name = self.name();
         let answers = self
             .attend(async move {
@@ -466,10 +469,13 @@ impl Body {
                 let cpus: Vec<Cpu> = cpus.read().await?;
                 let chardevs: Vec<Chardev> = chardevs.read().await?;
                 let iothreads: Vec<Iothread> = iothreads.read().await?;
-                Ok((status, cpus, chardevs, iothreads))
+                let devices: Vec<Object> = devices.read().await?;
+                Ok((status, cpus, chardevs, iothreads, devices))
             })
             .await;
-        let (status, cpus, chardevs, iothreads) = answers.map_err(|error| error.about(&name))?;
+        let (status, cpus, chardevs, iothreads, devices) =
+            answers.map_err(|error| error.about(&name))?;
+        self.devices_gone(&peripheral::devices(devices)).await;
         let noted = self.live()?;
         let mut told = Live::clone(&noted);
         back_ends::character_devices(Arc::make_mut(&mut told.domain), &chardevs);
@@ -507,6 +513,11 @@ impl Body {
         };
         if let Some(now) = now {
             self.change(|snapshot| snapshot.state = now);
+        }
+        if !self.guest().snapshot().state.holds_leases() {
+            // The daemon that saw it stop, or was about to let it run, may have gone too early to
+            // give them back.
+            self.give_leases_back_quietly().await;
         }
         if word != "running" && state == State::Paused(Paused::Save) {
             // The daemon went while the guest was being saved: it goes on.

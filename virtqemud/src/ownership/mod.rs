@@ -107,6 +107,22 @@ impl Ownership {
 pub struct Given(Vec<(PathBuf, Remember)>);
 
 impl Given {
+    /// These as well.
+    pub fn add(&mut self, mut more: Self) {
+        self.0.append(&mut more.0);
+    }
+
+    /// Those of `which` that are among these, which are not any more.
+    pub fn take_out(&mut self, which: Self) -> Self {
+        let mut out = Vec::new();
+        for file in which.0 {
+            if let Some(place) = self.0.iter().rposition(|own| *own == file) {
+                out.push(self.0.remove(place));
+            }
+        }
+        Self(out)
+    }
+
     /// Gives them back. What can't be given back is logged. Blocks.
     pub fn give_back(self) {
         for (path, remember) in self.0.iter().rev() {

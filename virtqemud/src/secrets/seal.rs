@@ -27,6 +27,12 @@ impl MasterKey {
         Self(key)
     }
 
+    /// A key that was kept; nothing where these bytes are none.
+    pub fn of_bytes(bytes: &[u8]) -> Option<Self> {
+        let key: [u8; Self::LENGTH] = bytes.try_into().ok()?;
+        Some(Self(Zeroizing::new(key)))
+    }
+
     /// The key itself.
     pub fn bytes(&self) -> &[u8] {
         &*self.0

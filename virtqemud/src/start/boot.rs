@@ -138,6 +138,7 @@ impl Body {
             hung_up: None,
             migration: None,
             dumped: None,
+            kept_device: None,
             is_up: false,
         });
         self.change(|snapshot| {

@@ -34,7 +34,7 @@ pub(super) fn boot_files(domain: &Domain) -> Result<()> {
 ///
 /// # Errors
 /// CONFIG_UNSUPPORTED that names what can't, and the remedy.
-pub(super) fn disks(domain: &Domain, config: &DriverConfig) -> Result<()> {
+pub(crate) fn disks(domain: &Domain, config: &DriverConfig) -> Result<()> {
     if managed_reservations(domain) {
         return Err(unsupported(
             "<reservations managed='yes'/> is not supported by this driver yet; start \

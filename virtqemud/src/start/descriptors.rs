@@ -18,7 +18,7 @@ const FIRST: RawFd = 3;
 
 /// What was opened so far.
 #[derive(Debug, Default)]
-pub(super) struct Opened {
+pub(crate) struct Opened {
     descriptors: Vec<(RawFd, OwnedFd)>,
     /// What is known of each interface that gets a tap, by alias.
     taps: HashMap<String, HostEnd>,

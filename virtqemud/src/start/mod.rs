@@ -26,6 +26,9 @@ use virt_domain::Domain;
 use crate::caps::QemuCaps;
 
 pub(crate) use boot::policy;
+pub(crate) use check::disks as check_disks;
+pub(crate) use descriptors::Opened;
+pub(crate) use master_key::read as read_master_key;
 
 /// What is to be started.
 #[derive(Debug)]

@@ -249,7 +249,8 @@ pub(super) fn fork(
         lib_dir: folder,
         cpu: original_cpu,
         remembers_owners: ownership.is_some(),
-        node_index: line.node_index,
+        // Drives without a medium have numbers, too.
+        node_index: line.node_index.max(aliases::last_number(&domain)),
         fdset_index: line.fdset_index,
         ..Kept::default()
     };

@@ -23,7 +23,7 @@ pub use block_job::{BlockJob, BlockJobDisk, BlockJobs};
 pub use document::Numad;
 pub use flags::Flags;
 pub use job::{Bitmap, Bitmaps, Job, JobDisk, MigrationSource, Parameter, Parameters};
-pub(crate) use nodes::{note as note_nodes, qom_path};
+pub(crate) use nodes::{note as note_nodes, note_disk, qom_path};
 
 use crate::guest::{Taint, Vcpu};
 

@@ -13,7 +13,10 @@ use virt_domain::devices::storage::{
     SourceState, StorageSource,
 };
 
+use crate::argv::Part;
+
 /// Names in a command line.
+#[derive(Default)]
 struct Names {
     nodes: BTreeSet<String>,
     objects: BTreeSet<String>,
@@ -23,30 +26,29 @@ struct Names {
 
 impl Names {
     fn of(arguments: &[String]) -> Self {
-        let mut names = Self {
-            nodes: BTreeSet::new(),
-            objects: BTreeSet::new(),
-            filters: Vec::new(),
-        };
+        let mut names = Self::default();
         for pair in arguments.windows(2) {
             let [option, value] = pair else { continue };
-            let (key, set) = match option.as_str() {
-                "-blockdev" => ("node-name", &mut names.nodes),
-                "-object" => ("id", &mut names.objects),
-                _ => continue,
-            };
-            let Ok(value) = serde_json::from_str::<Value>(value) else {
-                continue;
-            };
-            let text = |key: &str| value.get(key).and_then(Value::as_str);
-            let Some(name) = text(key) else { continue };
-            set.insert(name.to_owned());
-            if let (Some("throttle"), Some(group)) = (text("driver"), text("throttle-group")) {
-                let group = group.strip_prefix("throttle-").unwrap_or(group);
-                names.filters.push((name.to_owned(), group.to_owned()));
+            if let Ok(value) = serde_json::from_str::<Value>(value) {
+                names.take(option, &value);
             }
         }
         names
+    }
+
+    fn take(&mut self, option: &str, value: &Value) {
+        let (key, set) = match option {
+            "-blockdev" => ("node-name", &mut self.nodes),
+            "-object" => ("id", &mut self.objects),
+            _ => return,
+        };
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let Some(name) = text(key) else { return };
+        set.insert(name.to_owned());
+        if let (Some("throttle"), Some(group)) = (text("driver"), text("throttle-group")) {
+            let group = group.strip_prefix("throttle-").unwrap_or(group);
+            self.filters.push((name.to_owned(), group.to_owned()));
+        }
     }
 
     fn node(&self, kind: &str, name: String) -> Option<NodeName> {
@@ -144,6 +146,19 @@ pub(crate) fn qom_path(disk: &Disk) -> Option<String> {
         DiskBus::Usb => format!("/machine/peripheral/{alias}/{alias}.0/legacy[0]"),
         _ => alias.to_owned(),
     })
+}
+
+/// Notes the names of what QEMU was given for one disk while it runs.
+pub(crate) fn note_disk(disk: &mut Disk, parts: &[Part]) {
+    let mut names = Names::default();
+    for part in parts {
+        match part {
+            Part::Object(value) => names.take("-object", value),
+            Part::Node(value) => names.take("-blockdev", value),
+            Part::Device(_) => {}
+        }
+    }
+    names.disk(disk);
 }
 
 /// Notes the names of what QEMU is given on its command line.

@@ -116,7 +116,7 @@ impl Lockd {
 
     pub(super) async fn acquire(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
         within(async {
-            let connection = self.connect(owner).await?;
+            let connection = self.connect(owner, resources).await?;
             for (place, resource) in resources.iter().enumerate() {
                 if let Err(refused) = acquire_one(&connection, resource).await {
                     let before = resources.get(..place).unwrap_or_default();
@@ -134,7 +134,7 @@ impl Lockd {
 
     pub(super) async fn release(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
         within(async {
-            let connection = self.connect(owner).await?;
+            let connection = self.connect(owner, resources).await?;
             let mut outcome = Ok(());
             for resource in resources {
                 outcome = outcome.and(release_one(&connection, resource).await);
@@ -158,11 +158,21 @@ impl Lockd {
         })
     }
 
-    /// A connection for the guest's process. The lock spaces are there: they are asked for each
+    /// A connection for the guest's process. The lock spaces are there, those of the configuration and
+    /// those that guests name for folders that are there: they are asked for each
     /// time, for virtlockd may be a new one that knows none.
-    async fn connect(&self, owner: &Owner) -> Result<Connection> {
+    async fn connect(&self, owner: &Owner, resources: &[Resource]) -> Result<Connection> {
         let connection = self.reach().await?;
-        for space in self.conf.spaces() {
+        let mut spaces: Vec<&str> = self.conf.spaces().collect();
+        for resource in resources {
+            let space = resource.space.as_str();
+            let is_known = space.is_empty() || spaces.contains(&space);
+            // A folder that is misspelt is not to be made.
+            if !is_known && tokio::fs::metadata(space).await.is_ok_and(|at| at.is_dir()) {
+                spaces.push(space);
+            }
+        }
+        for space in spaces {
             let path = space.to_owned();
             let create = CreateLockspaceArgs { path };
             connection.call::<CreateLockspace>(&create).await?;

@@ -72,6 +72,23 @@ pub(crate) struct Needs<'a, 's> {
 }
 
 impl<'a, 's> Needs<'a, 's> {
+    /// Of a disk that comes while the guest runs.
+    pub(crate) fn of_hotplug(
+        config: &'a DriverConfig,
+        guest_dir: &'a Path,
+        sets: &'a HashMap<u32, u32>,
+        secrets: &'a mut Secrets<'s>,
+        descriptors: &'a mut dyn Descriptors,
+    ) -> Self {
+        Self {
+            config,
+            guest_dir,
+            sets,
+            secrets,
+            descriptors,
+        }
+    }
+
     /// Of a command line that is built; `sets` as [`descriptor_sets`] gives them.
     pub(super) fn of(context: &'a mut StartContext<'s>, sets: &'a HashMap<u32, u32>) -> Self {
         Self {

@@ -1,0 +1,129 @@
+//! What comes, goes and changes in a definition. Pure; the definition is completed and checked after
+//! that.
+
+use virt_domain::Domain;
+use virt_domain::devices::disk::Disk;
+use virt_domain::devices::lease::Lease;
+use virt_error::Result;
+
+use super::lease::{exists, is_same, none};
+use super::{Device, Which, invalid, missing, no_such_alias, unsupported, wrong};
+
+/// Adds a device.
+///
+/// # Errors
+/// OPERATION_INVALID for one that is there, OPERATION_UNSUPPORTED for other kinds.
+pub(crate) fn attach(domain: &mut Domain, device: Device) -> Result<()> {
+    let devices = &mut domain.devices;
+    match device {
+        Device::Disk(disk) => {
+            if place(domain, disk.name()).is_some() {
+                return Err(invalid(format!("target {} already exists", disk.name())));
+            }
+            domain.devices.disks.push(*disk);
+        }
+        Device::Lease(lease) => {
+            if devices.leases.iter().any(|known| is_same(known, &lease)) {
+                return Err(exists(&lease));
+            }
+            devices.leases.push(lease);
+        }
+        Device::Other(kind) => {
+            return Err(unsupported(format!(
+                "persistent attach of device '{kind}' is not supported"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Removes a device.
+///
+/// # Errors
+/// DEVICE_MISSING, OPERATION_UNSUPPORTED for other kinds.
+pub(crate) fn detach(domain: &mut Domain, which: &Which) -> Result<()> {
+    match which {
+        Which::Like(Device::Disk(disk)) => {
+            let place = place(domain, disk.name());
+            let place =
+                place.ok_or_else(|| missing(format!("no target device {}", disk.name())))?;
+            domain.devices.disks.remove(place);
+        }
+        Which::Like(Device::Lease(lease)) => {
+            let leases: &mut Vec<Lease> = &mut domain.devices.leases;
+            let place = leases.iter().position(|known| is_same(known, lease));
+            leases.remove(place.ok_or_else(|| missing(none(lease)))?);
+        }
+        Which::Like(Device::Other(kind)) => {
+            return Err(unsupported(format!(
+                "persistent detach of device '{kind}' is not supported"
+            )));
+        }
+        Which::Alias(alias) => {
+            let disks: &mut Vec<Disk> = &mut domain.devices.disks;
+            let place = disks
+                .iter()
+                .position(|disk| disk.info.alias() == Some(alias));
+            disks.remove(place.ok_or_else(|| no_such_alias(alias))?);
+        }
+    }
+    Ok(())
+}
+
+/// Replaces a device by what is said of it now.
+///
+/// # Errors
+/// INVALID_ARG for one that is not there, OPERATION_UNSUPPORTED for other kinds.
+pub(crate) fn update(domain: &mut Domain, device: Device) -> Result<()> {
+    let Device::Disk(mut disk) = device else {
+        return Err(unsupported(format!(
+            "persistent update of device '{}' is not supported",
+            device.kind()
+        )));
+    };
+    let place = place(domain, disk.name())
+        .ok_or_else(|| wrong(format!("target {} doesn't exist.", disk.name())))?;
+    let Some(known) = domain.devices.disks.get_mut(place) else {
+        return Ok(());
+    };
+    if disk.info.address.is_none() && disk.bus() == known.bus() {
+        disk.info.address = known.info.address.take();
+    }
+    *known = *disk;
+    Ok(())
+}
+
+fn place(domain: &Domain, name: &str) -> Option<usize> {
+    domain
+        .devices
+        .disks
+        .iter()
+        .position(|disk| disk.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(xml: &str) -> Device {
+        Device::read(xml).unwrap()
+    }
+
+    #[test]
+    fn disks_and_leases_are_known_by_name() {
+        let mut domain = Domain::default();
+        let disk = "<disk type='file' device='cdrom'><source file='/a'/><target dev='hdc'/></disk>";
+        let lease = "<lease><lockspace>s</lockspace><key>k</key><target path='/l'/></lease>";
+        for xml in [disk, lease] {
+            attach(&mut domain, device(xml)).unwrap();
+            assert!(attach(&mut domain, device(xml)).is_err());
+        }
+        update(&mut domain, device(&disk.replace("/a", "/b"))).unwrap();
+        assert_eq!(domain.devices.disks[0].shown_source(), "/b");
+        for xml in [disk, lease] {
+            detach(&mut domain, &Which::Like(device(xml))).unwrap();
+            assert!(detach(&mut domain, &Which::Like(device(xml))).is_err());
+        }
+        assert!(update(&mut domain, device(disk)).is_err());
+    }
+}

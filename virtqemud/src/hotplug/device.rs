@@ -1,0 +1,117 @@
+//! A device as a client describes it: the document of one element.
+
+use virt_domain::devices::disk::Disk;
+use virt_domain::devices::lease::Lease;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::{Element, Unknown};
+
+/// What can come and go.
+#[derive(Debug, Clone)]
+pub(crate) enum Device {
+    /// `<disk>`.
+    Disk(Box<Disk>),
+    /// `<lease>`.
+    Lease(Lease),
+    /// Any other device, of which only the name counts.
+    Other(String),
+}
+
+/// The elements that stand for devices (domaincommon.rng).
+const KINDS: &[&str] = &[
+    "audio",
+    "channel",
+    "console",
+    "controller",
+    "crypto",
+    "filesystem",
+    "graphics",
+    "hostdev",
+    "hub",
+    "input",
+    "interface",
+    "iommu",
+    "memballoon",
+    "memory",
+    "nvram",
+    "panic",
+    "parallel",
+    "pstore",
+    "redirdev",
+    "rng",
+    "serial",
+    "shmem",
+    "smartcard",
+    "sound",
+    "tpm",
+    "video",
+    "vsock",
+    "watchdog",
+];
+
+impl Device {
+    /// Reads a device.
+    ///
+    /// # Errors
+    /// What is wrong with the document; CONFIG_UNSUPPORTED for what is no device.
+    pub(crate) fn read(xml: &str) -> Result<Self> {
+        let kind = virt_xml::parse(xml)?.name;
+        match kind.as_str() {
+            "disk" => {
+                let mut disk: Disk = read(xml)?;
+                // Copied from a running guest's document; numbers are given anew.
+                if let Some(source) = &mut disk.source {
+                    source.index = None;
+                }
+                Ok(Self::Disk(Box::new(disk)))
+            }
+            "lease" => Ok(Self::Lease(read(xml)?)),
+            other if KINDS.contains(&other) => Ok(Self::Other(kind)),
+            other => Err(unsupported(format!("unknown device type '{other}'"))),
+        }
+    }
+
+    /// The name of its element.
+    pub(crate) fn kind(&self) -> &str {
+        match self {
+            Self::Disk(_) => "disk",
+            Self::Lease(_) => "lease",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+fn read<E: Element>(xml: &str) -> Result<E> {
+    let (element, unknown) = virt_xml::read(xml)?;
+    match unknown.first() {
+        None => Ok(element),
+        Some(Unknown::Element(path)) => Err(unsupported(format!("<{path}> is not supported"))),
+        Some(Unknown::Attribute(path, name)) => Err(unsupported(format!(
+            "attribute '{name}' of <{path}> is not supported"
+        ))),
+        Some(Unknown::Text(path)) => Err(unsupported(format!("text in <{path}> is not supported"))),
+    }
+}
+
+fn unsupported(what: String) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Domain, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_told_by_its_element() {
+        let disk = Device::read("<disk><source file='/a' index='3'/><target dev='vda'/></disk>");
+        let Ok(Device::Disk(disk)) = disk else {
+            panic!("a disk")
+        };
+        assert_eq!(disk.source.unwrap().index, None);
+        assert!(
+            matches!(Device::read("<hub type='usb'/>"), Ok(Device::Other(kind)) if kind == "hub")
+        );
+        let refused = |xml| Device::read(xml).unwrap_err().message().to_owned();
+        assert!(refused("<nonsense/>").ends_with("unknown device type 'nonsense'"));
+        assert!(refused("<disk><target dev='vda'/><odd/></disk>").contains("odd"));
+    }
+}

@@ -1,0 +1,120 @@
+//! Devices that come, go and change: of the running guest, of its definition, or of both. Disks with
+//! their media, and leases; other devices are refused by name.
+//!
+//! What is done to a running guest is done in an order that leaves no moment in which it could write
+//! what it does not hold: the lease first, then the files' owner, then QEMU; and back the other way
+//! round. Texts of refusals are the stock daemon's, as watched.
+
+mod config;
+mod device;
+mod disk;
+mod gone;
+mod lease;
+mod media;
+mod parts;
+mod prepare;
+mod tray;
+mod unchanged;
+
+pub(crate) use config::{attach, detach, update};
+pub(crate) use device::Device;
+
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use crate::guest::Body;
+
+/// Which device is meant.
+#[derive(Debug, Clone)]
+pub(crate) enum Which {
+    /// The one that this describes.
+    Like(Device),
+    /// The one of that name.
+    Alias(String),
+}
+
+impl Body {
+    /// Gives the running guest a device.
+    ///
+    /// # Errors
+    /// RESOURCE_BUSY naming who holds it; what can't be had, by name. Nothing is left of it then.
+    pub(crate) async fn attach(&mut self, device: Device) -> Result<()> {
+        match device {
+            Device::Disk(disk) => self.attach_disk(*disk).await,
+            Device::Lease(lease) => self.attach_lease(lease).await,
+            Device::Other(kind) => Err(unsupported(format!(
+                "live attach of device '{kind}' is not supported"
+            ))),
+        }
+    }
+
+    /// Takes a device from the running guest. A guest that does not let go of it in time may do so
+    /// later: that is told by an event.
+    ///
+    /// # Errors
+    /// DEVICE_MISSING, OPERATION_UNSUPPORTED for what can't be taken away, OPERATION_FAILED when the
+    /// guest refuses.
+    pub(crate) async fn detach(&mut self, which: &Which) -> Result<()> {
+        match which {
+            Which::Like(Device::Disk(disk)) => self.detach_disk(disk.name()).await,
+            Which::Like(Device::Lease(lease)) => self.detach_lease(lease).await,
+            Which::Like(Device::Other(kind)) => Err(unsupported(format!(
+                "live detach of device '{kind}' is not supported"
+            ))),
+            Which::Alias(alias) => {
+                let live = self.live()?;
+                let mut disks = live.domain.devices.disks.iter();
+                let disk = disks.find(|disk| disk.info.alias() == Some(alias));
+                if let Some(disk) = disk {
+                    return self.detach_disk(disk.name()).await;
+                }
+                let mut infos = live.domain.devices.infos().into_iter();
+                Err(match infos.any(|info| info.alias() == Some(alias)) {
+                    true => unsupported(format!(
+                        "live detach of device '{alias}', which is no disk, is not supported"
+                    )),
+                    false => no_such_alias(alias),
+                })
+            }
+        }
+    }
+
+    /// Changes a device of the running guest: the medium of a drive. `force`: whether the guest
+    /// locked its tray does not matter.
+    ///
+    /// # Errors
+    /// OPERATION_UNSUPPORTED naming what can't be changed; as [`Body::attach`].
+    pub(crate) async fn update(&mut self, device: Device, force: bool) -> Result<()> {
+        match device {
+            Device::Disk(disk) => self.update_disk(*disk, force).await,
+            other => Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Qemu,
+                format!("live update of device '{}' is not supported", other.kind()),
+            )),
+        }
+    }
+}
+
+fn no_such_alias(alias: &str) -> Error {
+    Error::new(
+        ErrorCode::InternalError,
+        ErrorDomain::Qemu,
+        format!("no device found with alias {alias}"),
+    )
+}
+
+fn unsupported(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::OperationUnsupported, ErrorDomain::Qemu, what)
+}
+
+fn missing(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::DeviceMissing, ErrorDomain::Qemu, what)
+}
+
+fn invalid(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::OperationInvalid, ErrorDomain::Qemu, what)
+}
+
+fn wrong(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InvalidArg, ErrorDomain::Qemu, what)
+}
