@@ -13,12 +13,15 @@ use virt_rpc::protocol::lock::*;
 use virt_rpc::protocol::{Procedure, Program};
 use virt_rpc::xdr::Encode;
 
-use super::LockdConf;
 use super::lockd_names::{Behind, LockdNames};
 use super::resource::{Resource, wanted};
+use super::{LockdConf, elsewhere};
 
 /// How long everything that is asked for one guest may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a look at one file may take.
+const GLANCE: Duration = Duration::from_secs(2);
 
 /// Bits of ACQUIRE_RESOURCE's flags.
 const SHARED: u32 = 1;
@@ -92,8 +95,8 @@ impl Lockd {
         wanted(domain, conf.policy, &LockdNames { conf, behind })
     }
 
-    /// Whether anyone is known to be in the way. Only our own virtlockd can be asked; the answer is
-    /// for people, the lock itself is taken later.
+    /// Whether anyone is in the way: a guest that virtlockd knows (only our own can be asked), or
+    /// whoever has the lock on the file. The answer is for people, the lock itself is taken later.
     pub(super) async fn check(&self, resources: &[Resource]) -> Result<()> {
         within(async {
             let connection = self.reach().await?;
@@ -104,18 +107,30 @@ impl Lockd {
                     shared: i32::from(resource.shared),
                 };
                 match connection.call::<Check>(&check).await {
-                    Err(busy) if busy.is(ErrorCode::ResourceBusy) => return Err(busy),
-                    Err(unknown) if unknown.is(ErrorCode::Rpc) => return Ok(()),
+                    Err(busy) if busy.is(ErrorCode::ResourceBusy) => {
+                        return Err(elsewhere::named(busy, resource));
+                    }
+                    Err(unknown) if unknown.is(ErrorCode::Rpc) => break,
                     answered => answered?,
                 }
             }
             Ok(())
         })
-        .await
+        .await?;
+        for resource in resources {
+            let resource = resource.clone();
+            // A file system that hangs costs its own guest a moment, and then virtlockd says so.
+            let looked = tokio::task::spawn_blocking(move || elsewhere::check(&resource));
+            match tokio::time::timeout(GLANCE, looked).await {
+                Ok(Ok(looked)) => looked?,
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn acquire(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
-        within(async {
+        let taken = within(async {
             let connection = self.connect(owner, resources).await?;
             for (place, resource) in resources.iter().enumerate() {
                 if let Err(refused) = acquire_one(&connection, resource).await {
@@ -124,12 +139,27 @@ impl Lockd {
                         // The refusal is what the caller has to know.
                         let _ = release_one(&connection, taken).await;
                     }
-                    return Err(refused);
+                    return Err(elsewhere::named(refused, resource));
                 }
             }
             Ok(())
         })
-        .await
+        .await;
+        let taken = match taken {
+            // Who that is may be known better from here.
+            Err(busy) if busy.is(ErrorCode::ResourceBusy) => {
+                return self.check(resources).await.and(Err(busy));
+            }
+            taken => taken?,
+        };
+        let (owner, resources) = (owner.clone(), resources.to_vec());
+        // Nobody waits for the notes.
+        tokio::task::spawn_blocking(move || {
+            for resource in &resources {
+                elsewhere::write_note(resource, &owner);
+            }
+        });
+        Ok(taken)
     }
 
     pub(super) async fn release(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
@@ -168,7 +198,7 @@ impl Lockd {
             let space = resource.space.as_str();
             let is_known = space.is_empty() || spaces.contains(&space);
             // A folder that is misspelt is not to be made.
-            if !is_known && tokio::fs::metadata(space).await.is_ok_and(|at| at.is_dir()) {
+            if !is_known && is_folder(space.to_owned()).await {
                 spaces.push(space);
             }
         }
@@ -184,6 +214,11 @@ impl Lockd {
         connection.call::<Register>(&register).await?;
         Ok(connection)
     }
+}
+
+async fn is_folder(path: String) -> bool {
+    let looked = tokio::task::spawn_blocking(move || std::path::Path::new(&path).is_dir());
+    looked.await.unwrap_or(false)
 }
 
 async fn acquire_one(connection: &Connection, resource: &Resource) -> Result<()> {

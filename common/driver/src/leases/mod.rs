@@ -1,6 +1,7 @@
 //! What a guest must hold while its processors may run, so that no two write one disk, and the
 //! service that says whether it may have it (WIRE.md section 16).
 
+mod elsewhere;
 mod lockd;
 mod lockd_conf;
 mod lockd_names;
