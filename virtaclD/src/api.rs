@@ -6,7 +6,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain};
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::Program;
 use virt_rpc::protocol::decisions::{
-    Decide, DecideRet, Explain, ExplainRet, Trace, Watch, WatchRet,
+    Authenticate, AuthenticateRet, Decide, DecideRet, Explain, ExplainRet, Trace, Watch, WatchRet,
 };
 use virt_rpc::server::Router;
 
@@ -37,6 +37,16 @@ pub fn router(decisions: &Arc<Decisions>) -> Router<Session> {
             let verdicts = all.explain(&call.args.question.0).await;
             let verdicts = Internal(verdicts.map_err(|text| unaskable(&text))?);
             Ok(ExplainRet { verdicts })
+        }
+    });
+    let all = Arc::clone(decisions);
+    router.task::<Authenticate, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            let args = &call.args;
+            let verdict = all.authenticate(&args.subject.0, args.readonly).await;
+            let verdict = Internal(verdict);
+            Ok(AuthenticateRet { verdict })
         }
     });
     let all = Arc::clone(decisions);

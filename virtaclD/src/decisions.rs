@@ -1,9 +1,11 @@
 //! From a question to its answer: who asks is made sure of, then every back end has to allow.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
 use virt_rpc::protocol::Permission;
-use virt_rpc::protocol::decisions::{Answer, Decided, Question, Refusal, Verdict};
+use virt_rpc::protocol::decisions::{Answer, Decided, Question, Refusal, Subject, Verdict};
 
 use crate::back_end::BackEnd;
 use crate::conf::Conf;
@@ -11,6 +13,7 @@ use crate::in_force::{InForce, Policy};
 use crate::listeners::Listeners;
 use crate::people::{self, People};
 use crate::permissions::Action;
+use crate::polkit::{self, Polkit};
 use crate::processes::Processes;
 use crate::question;
 
@@ -23,10 +26,10 @@ const OURSELVES: &str = "virtacld";
 #[derive(Debug)]
 pub struct Decisions {
     conf: Conf,
-    policy: Policy,
+    policy: Arc<Policy>,
     people: People,
     processes: Processes,
-    listeners: Listeners,
+    polkit: Arc<Polkit>,
 }
 
 /// An answer as it grows.
@@ -40,12 +43,14 @@ struct Growing {
 impl Decisions {
     /// Reads the policies.
     pub fn new(conf: Conf) -> Self {
+        let policy = Arc::new(Policy::read(conf.cedar_policies.clone()));
+        let polkit = Arc::new(Polkit::new(conf.polkit_patience, Arc::clone(&policy)));
         Self {
-            policy: Policy::read(conf.cedar_policies.clone()),
+            policy,
             conf,
             people: People::default(),
             processes: Processes::default(),
-            listeners: Listeners::default(),
+            polkit,
         }
     }
 
@@ -56,12 +61,12 @@ impl Decisions {
 
     /// Who is told of things.
     pub fn listeners(&self) -> &Listeners {
-        &self.listeners
+        self.policy.listeners()
     }
 
     /// Reads the policies again.
     pub fn reload(&self) {
-        self.policy.reload(&self.listeners);
+        self.policy.reload();
     }
 
     /// Decides, and tells the log and those who trace.
@@ -72,7 +77,7 @@ impl Decisions {
         let began = Instant::now();
         let answer = self.decide(question).await?;
         tell_log(question, &answer);
-        self.listeners.decided(|| {
+        self.listeners().decided(|| {
             let mut shown = question.clone();
             shown.targets.truncate(TRACED);
             let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
@@ -104,7 +109,7 @@ impl Decisions {
                         .await;
                 }
                 if back_ends.contains(&BackEnd::Polkit) {
-                    growing.refuse_all(question, BackEnd::Polkit.name(), "is not supported yet");
+                    self.ask_polkit(question, &actions, &mut growing).await;
                 }
             }
         }
@@ -178,7 +183,11 @@ impl Decisions {
                     seen: Vec::new(),
                 },
                 BackEnd::Cedar => self.explain_cedar(question, action, &in_force).await,
-                BackEnd::Polkit => refused(back_end, "is not supported yet".to_owned()),
+                BackEnd::Polkit => {
+                    let details = polkit::details(question, 0);
+                    let polkit = &self.polkit;
+                    polkit.verdict(&question.subject, action, &details).await
+                }
             });
         }
         Ok(verdicts)
@@ -200,6 +209,49 @@ impl Decisions {
         match asked {
             Err(text) => refused(BackEnd::Cedar, text),
             Ok(asking) => asking.verdict(action, 0),
+        }
+    }
+
+    /// Asks about the targets that nobody refused so far, several at a time.
+    async fn ask_polkit(&self, question: &Question, actions: &[Action], growing: &mut Growing) {
+        growing.valid_for(polkit::VALID);
+        let mut asked = JoinSet::new();
+        let open = growing.allowed.iter().enumerate();
+        for (target, _) in open.filter(|(_, allowed)| **allowed) {
+            let polkit = Arc::clone(&self.polkit);
+            let subject = question.subject.clone();
+            let actions = actions.to_vec();
+            let details = polkit::details(question, target);
+            asked.spawn(async move {
+                for action in actions {
+                    match polkit.allows(&subject, action, &details).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(reason)) => return Ok(Some((target, action.permission, reason))),
+                        Err(failure) => return Err(failure),
+                    }
+                }
+                Ok(None)
+            });
+        }
+        while let Some(ended) = asked.join_next().await {
+            let name = BackEnd::Polkit.name();
+            match ended {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some((target, permission, reason)))) => {
+                    growing.refuse(target, permission, name, reason);
+                }
+                // Who doesn't answer one question doesn't answer the others.
+                Ok(Err(failure)) => return growing.refuse_all(question, name, &failure),
+                Err(_) => return growing.refuse_all(question, name, "a question ended early"),
+            }
+        }
+    }
+
+    /// Whether a person may connect at all, for reading only or for everything.
+    pub async fn authenticate(&self, subject: &Subject, readonly: bool) -> Verdict {
+        match self.processes.verify(subject) {
+            Ok(()) => self.polkit.authenticate(subject, readonly).await,
+            Err(reason) => refused(BackEnd::Polkit, reason),
         }
     }
 

@@ -25,6 +25,7 @@ pub struct Policy {
     /// Held while it is being changed: changes come one after another.
     changing: Mutex<()>,
     folder: PathBuf,
+    listeners: Listeners,
 }
 
 impl Policy {
@@ -46,12 +47,18 @@ impl Policy {
             now: ArcSwap::from_pointee(now),
             changing: Mutex::new(()),
             folder,
+            listeners: Listeners::default(),
         }
     }
 
     /// What decides now.
     pub fn now(&self) -> Arc<InForce> {
         self.now.load_full()
+    }
+
+    /// Who is told when it changes.
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     /// The folder of Cedar's policies.
@@ -61,32 +68,32 @@ impl Policy {
 
     /// Reads the folder again. When the policies are right they are in force, and those who listen
     /// know, when this returns; otherwise everything stays as it was and the log has the reasons.
-    pub fn reload(&self, listeners: &Listeners) {
+    pub fn reload(&self) {
         let _one = self.changing();
         match cedar::folder(&self.folder) {
-            Ok(loaded) => self.put(Ok(policies(loaded)), listeners),
+            Ok(loaded) => self.put(Ok(policies(loaded))),
             Err(problems) => {
                 tell(&problems);
                 match &self.now().cedar {
                     Ok(_) => tracing::error!("the policies that were in force stay in force"),
-                    Err(_) => self.put(Err(in_words(&problems)), listeners),
+                    Err(_) => self.put(Err(in_words(&problems))),
                 }
             }
         }
     }
 
     /// What another back end decides by has changed.
-    pub fn changed_elsewhere(&self, listeners: &Listeners) {
+    pub fn changed_elsewhere(&self) {
         let _one = self.changing();
         let cedar = self.now().cedar.clone();
-        self.put(cedar, listeners);
+        self.put(cedar);
     }
 
-    fn put(&self, cedar: Result<Arc<Policies>, String>, listeners: &Listeners) {
+    fn put(&self, cedar: Result<Arc<Policies>, String>) {
         let generation = from_the_clock().max(self.now().generation + 1);
         self.now.store(Arc::new(InForce { generation, cedar }));
         tracing::info!("policy {generation} is in force");
-        listeners.changed(generation);
+        self.listeners.changed(generation);
     }
 
     fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
@@ -131,7 +138,6 @@ mod tests {
     fn a_broken_policy_leaves_the_old_one_in_force() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.cedar");
-        let listeners = Listeners::default();
         std::fs::write(&file, "permit(principal, action, resource);").unwrap();
         let policy = Policy::read(folder.path().to_owned());
         let first = policy.now();
@@ -141,14 +147,14 @@ mod tests {
             "permit(principal, action == Action::\"x\", resource);",
         )
         .unwrap();
-        policy.reload(&listeners);
+        policy.reload();
         assert!(Arc::ptr_eq(&policy.now(), &first));
         std::fs::write(&file, "").unwrap();
-        policy.reload(&listeners);
+        policy.reload();
         let second = policy.now();
         assert_eq!(second.cedar.as_ref().unwrap().count(), 0);
         assert!(second.generation > first.generation);
-        policy.changed_elsewhere(&listeners);
+        policy.changed_elsewhere();
         assert!(policy.now().generation > second.generation);
     }
 
@@ -158,7 +164,7 @@ mod tests {
         let policy = Policy::read(folder.path().join("none"));
         assert!(policy.now().cedar.as_ref().unwrap_err().contains("none"));
         std::fs::create_dir(folder.path().join("none")).unwrap();
-        policy.reload(&Listeners::default());
+        policy.reload();
         assert_eq!(policy.now().cedar.as_ref().unwrap().count(), 0);
     }
 }

@@ -4,6 +4,7 @@
 mod api;
 mod back_end;
 mod cedar;
+pub mod command;
 mod conf;
 pub mod daemon;
 mod decisions;
@@ -13,6 +14,7 @@ mod listeners;
 mod own_user;
 mod people;
 mod permissions;
+mod polkit;
 mod processes;
 mod question;
 mod watching;

@@ -181,7 +181,7 @@ pub(crate) mod tests {
             ("said twice", |q| {
                 q.targets[0].details[0].0 = "domain_uuid".to_owned()
             }),
-            ("not all is said", |q| drop(q.targets[0].details.pop())),
+            ("not all is said", |q| drop(q.targets[0].details.remove(0))),
             ("different kinds", |q| q.targets[1].object = Object::Network),
             ("owners", |q| {
                 q.targets[0].owner_users = vec![String::new(); OWNERS_MAX + 1]

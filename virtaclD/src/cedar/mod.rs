@@ -15,8 +15,9 @@ use cedar_policy::{
 };
 use virt_rpc::protocol::decisions::{Question, Verdict};
 
-pub use load::{Loaded, folder};
-pub use source::Problem;
+pub use load::{Loaded, content, folder, sources};
+pub use schema::text as schema_text;
+pub use source::{Place, Problem, cut};
 
 use crate::people::Person;
 use crate::permissions::Action;

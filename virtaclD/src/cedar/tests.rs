@@ -3,8 +3,6 @@ use std::path::Path;
 use proptest::prelude::*;
 use virt_rpc::protocol::Permission;
 
-use super::load::sources;
-use super::source::cut;
 use super::*;
 use crate::question::{check, tests::guests};
 
