@@ -10,7 +10,7 @@ use virt_rpc::server::Router;
 use crate::api::{self, Session};
 use crate::conf::Conf;
 use crate::decisions::Decisions;
-use crate::{own_user, watching};
+use crate::{own_user, sandbox, watching};
 
 /// The daemon of decisions.
 #[derive(Debug)]
@@ -36,10 +36,11 @@ impl Service for Virtacld {
         Ok(daemon)
     }
 
-    async fn start(_base: Foundation) -> Result<Self, String> {
+    async fn start(base: Foundation) -> Result<Self, String> {
         let conf = CONF.get().cloned();
         let conf = conf.ok_or("the configuration was not read")?;
         own_user::become_it(&conf.user)?;
+        sandbox::enter(&conf.cedar_policies, &base.paths.run)?;
         let decisions = Arc::new(Decisions::new(conf));
         Ok(Self { decisions })
     }

@@ -17,4 +17,5 @@ mod permissions;
 mod polkit;
 mod processes;
 mod question;
+mod sandbox;
 mod watching;

@@ -168,3 +168,114 @@ proptest! {
         }
     }
 }
+
+/// The examples of the README, each alone beside root's.
+#[test]
+fn the_examples_do_what_they_say() {
+    let example = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/{name}.cedar"));
+        policies(&std::fs::read_to_string(path).unwrap())
+    };
+    let guest = |name: &str, owners: &[&str]| {
+        let mut question = guests(1000, Permission::Start, &[name]);
+        question.targets[0].owner_groups = owners.iter().map(|name| (*name).to_owned()).collect();
+        question
+    };
+    let may = |policies: &Policies, person: &Person, question: &Question, name: &str| {
+        let action = Action::named(name).unwrap();
+        let mut question = question.clone();
+        question.permissions = vec![action.permission];
+        question.targets[0].object = action.object;
+        if action.object != virt_rpc::protocol::Object::Domain {
+            question.targets[0].details = crate::kinds::Kind::of(action.object)
+                .always
+                .iter()
+                .map(|key| ((*key).to_owned(), "x".to_owned()))
+                .collect();
+            question.targets[0].owner_groups.clear();
+        }
+        answer(policies, person, &question)[0].is_ok()
+    };
+    let everything = |policies: &Policies, person: &Person, question: &Question| -> Vec<String> {
+        crate::permissions::ACTIONS
+            .iter()
+            .map(Action::to_string)
+            .filter(|name| may(policies, person, question, name))
+            .collect()
+    };
+
+    let policies = example("root");
+    assert_eq!(
+        everything(&policies, &person("root", &[]), &guest("db", &[])).len(),
+        106
+    );
+    assert!(everything(&policies, &person("frank", &["root"]), &guest("db", &[])).is_empty());
+
+    let policies = example("frank");
+    let frank = person("frank", &["frank"]);
+    let connects = ["connect.getattr", "connect.read", "connect.search_domains"];
+    let mut expected = connects.to_vec();
+    assert_eq!(everything(&policies, &frank, &guest("db", &[])), expected);
+    expected.extend(["domain.getattr", "domain.read", "domain.start"]);
+    assert_eq!(
+        everything(&policies, &frank, &guest("apache", &[])),
+        expected
+    );
+    assert!(
+        everything(
+            &policies,
+            &person("emma", &["frank"]),
+            &guest("apache", &[])
+        )
+        .is_empty()
+    );
+
+    let policies = example("engineering");
+    let engineer = person("emma", &["engineering"]);
+    let mut expected = vec![
+        "connect.getattr",
+        "connect.read",
+        "connect.write",
+        "connect.search_domains",
+    ];
+    assert_eq!(
+        everything(&policies, &engineer, &guest("db", &["sales"])),
+        expected
+    );
+    let all = crate::permissions::ACTIONS.iter().map(Action::to_string);
+    let all: Vec<_> = all.filter(|name| name.starts_with("domain.")).collect();
+    expected.extend(all.iter().map(String::as_str));
+    assert_eq!(
+        everything(&policies, &engineer, &guest("db", &["engineering"])),
+        expected
+    );
+
+    let policies = example("monitor");
+    let monitor = person("monitor", &[]);
+    let seen = everything(&policies, &monitor, &guest("db", &[]));
+    assert!(
+        seen.contains(&"domain.read".to_owned()) && seen.len() > 20,
+        "{seen:?}"
+    );
+    let reads = |name: &String| {
+        ["getattr", "read", "search_"]
+            .iter()
+            .any(|word| name.split('.').nth(1).unwrap().starts_with(word))
+    };
+    assert!(seen.iter().all(reads), "{seen:?}");
+    assert!(
+        !seen.iter().any(|name| name.ends_with("read_secure")),
+        "{seen:?}"
+    );
+
+    let policies = example("auditor");
+    let auditor = person("otto", &["auditors"]);
+    assert_eq!(
+        everything(&policies, &auditor, &guest("db", &[])),
+        [
+            "connect.getattr",
+            "connect.search_domains",
+            "domain.getattr"
+        ]
+    );
+}

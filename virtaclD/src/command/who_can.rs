@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use lexopt::prelude::*;
+use nix::unistd::User;
 use serde_json::json;
 
 use super::check::{explain, user};
@@ -52,9 +53,10 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<Ended, String> {
         users.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
     }
     let (root, as_json) = (options.root.clone(), options.json);
-    let first = StandIn::of(&user("root")?);
-    let nobody = first.as_ref().map(|first| first.subject().clone());
-    let question = options.question(nobody.map_err(Clone::clone)?, action)?;
+    // Each user takes this one's place.
+    let own = User::from_uid(nix::unistd::geteuid()).map_err(|e| e.to_string())?;
+    let own = StandIn::of(&own.ok_or("the user who asks has no name")?)?;
+    let question = options.question(own.subject().clone(), action)?;
     let allowed = connection::with(root.as_deref(), async |connection| {
         let mut allowed = Vec::new();
         for name in &users {

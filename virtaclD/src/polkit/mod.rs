@@ -69,7 +69,7 @@ impl Polkit {
         let said = within(self.patience, asking).await?;
         Ok(match said {
             Said::Yes => Ok(()),
-            said => Err(reason(said, action)),
+            said => Err(reason(said, subject, action)),
         })
     }
 
@@ -78,7 +78,9 @@ impl Polkit {
         let id = action.polkit_id();
         let asking = self.authority.ask(subject, &id, details, Interaction::No);
         let said = within(self.patience, asking).await;
-        verdict(said, subject, &id, details, |said| reason(said, action))
+        verdict(said, subject, &id, details, |said| {
+            reason(said, subject, action)
+        })
     }
 
     /// Whether the subject may connect. Polkit may have the person authenticate.
@@ -127,8 +129,9 @@ async fn within(
 }
 
 /// Polkit does not say which rule it was. What is known is what it says without any.
-fn reason(said: Said, action: Action) -> String {
+fn reason(said: Said, subject: &Subject, action: Action) -> String {
     match (said, action.unasked) {
+        (Said::Yes, _) if subject.uid == 0 => "polkit allows root everything".to_owned(),
         (Said::Challenge, _) => {
             "a rule wants the person to authenticate, which a call can't wait for; \
              such rules are for connecting"
