@@ -6,6 +6,7 @@ use std::sync::Arc;
 use virt_daemon::conf::Document;
 use virt_daemon::privileges::Kept;
 use virt_daemon::{Foundation, Service};
+use virt_driver::access::Access;
 use virt_rpc::server::Router;
 
 use crate::api::{self, Session};
@@ -35,7 +36,8 @@ impl Service for Virtqemud {
         for key in &conf.without_effect {
             tracing::warn!("{}: '{key}' has no effect here", file.display());
         }
-        let driver = Driver::new(base.paths, conf).map_err(|error| error.to_string())?;
+        let access = Access::configured(&base.conf, &base.paths, "QEMU");
+        let driver = Driver::new(base.paths, conf, access).map_err(|error| error.to_string())?;
         driver.folders.create()?;
         let driver = Arc::new(driver);
         let refused = |error: virt_error::Error| error.to_string();

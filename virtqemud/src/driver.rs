@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use virt_daemon::Paths;
 use virt_daemon::conf::Document;
-use virt_driver::access::{AccessDriver, AllowAll};
+use virt_driver::access::Access;
 use virt_driver::leases::{Leases, Lockd, LockdConf};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
@@ -63,12 +63,12 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver without guests; its folders are there.
+    /// A driver without guests; its folders are there. `access` decides who may do what.
     ///
     /// # Errors
     /// SYSTEM_ERROR when the folder of definitions can't be made, CONF_SYNTAX for a user of `qemu.conf`
     /// who is not there.
-    pub fn new(paths: Paths, conf: QemuConf) -> Result<Self> {
+    pub fn new(paths: Paths, conf: QemuConf, access: Access) -> Result<Self> {
         let ownership = match paths.is_system() {
             true => Ownership::of(&conf)
                 .map_err(|what| Error::new(ErrorCode::ConfSyntax, ErrorDomain::Qemu, what))?,
@@ -79,11 +79,10 @@ impl Driver {
         let host = Arc::new(Host::local());
         let settings = HostSettings::of(&config, &conf);
         let registry = Arc::<Registry<Guest>>::default();
-        let access: Arc<dyn AccessDriver> = Arc::new(AllowAll);
         Ok(Self {
             guests: Guests::new(
                 Arc::clone(&registry),
-                Arc::clone(&access),
+                access.clone(),
                 "QEMU",
                 ErrorDomain::Qemu,
             ),

@@ -64,8 +64,10 @@ pub struct DaemonConf {
     pub socket_group: Option<String>,
     /// The folder of the sockets.
     pub socket_dir: PathBuf,
-    /// Access drivers; all must allow.
+    /// Access drivers, of [`ACCESS_DRIVERS`]; all must allow. virtacld is asked about them.
     pub access_drivers: Vec<String>,
+    /// Root may do everything while virtacld does not answer.
+    pub access_root_in_emergency: bool,
     /// 1 debug, 2 info, 3 warning, 4 error.
     pub log_level: Option<u8>,
     /// `N:pattern` words.
@@ -83,6 +85,9 @@ pub struct DaemonConf {
     /// Seconds to wait for Open vSwitch.
     pub ovs_timeout: u32,
 }
+
+/// Names in `access_drivers`.
+pub const ACCESS_DRIVERS: &[&str] = &["none", "polkit", "cedar"];
 
 const AUTH: &[(&str, SocketAuth)] = &[("none", SocketAuth::None), ("polkit", SocketAuth::Polkit)];
 
@@ -140,6 +145,7 @@ impl DaemonConf {
                 .text("unix_sock_dir")?
                 .map_or_else(|| paths.run.clone(), |dir| paths.below_root(dir.as_ref())),
             access_drivers: file.list("access_drivers")?.unwrap_or_default(),
+            access_root_in_emergency: file.switch("access_root_in_emergency")?.unwrap_or(false),
             log_level: level(&mut file)?,
             log_filters: file.text("log_filters")?,
             log_outputs: file.text("log_outputs")?,
@@ -163,10 +169,11 @@ impl DaemonConf {
         if conf.server.max_workers < 1 || conf.admin.max_workers < 1 {
             return Err(file.error(0, "'max_workers' has to be 1 or more"));
         }
-        if let Some(driver) = conf.access_drivers.iter().find(|d| *d != "none") {
+        let unknown = |driver: &&String| !ACCESS_DRIVERS.contains(&driver.as_str());
+        if let Some(driver) = conf.access_drivers.iter().find(unknown) {
             return Err(file.error(
                 0,
-                format!("'access_drivers': \"{driver}\" is not supported yet; only \"none\" is"),
+                format!("'access_drivers': \"{driver}\" is unknown; there are {ACCESS_DRIVERS:?}"),
             ));
         }
         file.finish()?;
@@ -232,10 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn an_access_driver_we_cannot_ask_is_refused_by_name() {
-        let text = read("access_drivers = [ \"polkit\" ]\n")
+    fn an_access_driver_that_is_none_is_refused_by_name() {
+        let conf = read("access_drivers = [ \"polkit\", \"cedar\" ]\n").unwrap();
+        assert_eq!(conf.access_drivers, ["polkit", "cedar"]);
+        let text = read("access_drivers = [ \"policykit\" ]\n")
             .unwrap_err()
             .to_string();
-        assert!(text.contains("polkit"), "{text}");
+        assert!(
+            text.contains("policykit") && text.contains("cedar"),
+            "{text}"
+        );
     }
 }

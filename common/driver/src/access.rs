@@ -4,74 +4,127 @@
 //! runs the access rules of the call's row with the caller's identity, and hands out an
 //! [`Authorized`] guest. So a handler that forgets the check does not compile.
 
+mod document;
 mod guests;
+mod known;
+mod permissions;
+mod virtacld;
 
 use std::fmt::Debug;
+use std::future::Future;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use uuid::Uuid;
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_rpc::protocol::{AclRule, Object, Permission, Procedure};
+use virt_daemon::{DaemonConf, Paths};
+use virt_error::{Error, ErrorCode, ErrorDomain};
+use virt_rpc::protocol::decisions::{Subject, Target};
+use virt_rpc::protocol::{Object, Permission};
 
+use crate::Guest;
 use crate::identity::Identity;
 
 pub use guests::{Caller, Guests};
+pub use known::{Asked, Verdict};
+pub use permissions::Permissions;
+pub use virtacld::{Decider, Settings};
 
-/// What a permission is asked on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject<'a> {
-    /// The driver as a whole.
-    Connect,
-    /// One guest; it may not exist yet.
-    Domain {
-        /// Its name.
-        name: &'a str,
-        /// Its UUID.
-        uuid: Uuid,
-    },
+/// Who decides.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Nobody: who got in may do everything (`access_drivers` names none).
+    All,
+    /// virtacld.
+    Decided(Arc<Decider>),
 }
 
-/// Decides whether a caller may do something.
-///
-/// Any failure inside counts as a denial; its reason goes to the log, never to the caller
-/// (WIRE.md section 15).
-pub trait AccessDriver: Debug + Send + Sync {
-    /// Whether `who` has `permission` on `subject`.
-    fn allows(&self, who: &Identity, subject: Subject<'_>, permission: Permission) -> bool;
+impl Access {
+    /// As a driver's own file says; `driver` is its name in policies.
+    pub fn configured(conf: &DaemonConf, paths: &Paths, driver: &'static str) -> Self {
+        let asks = |name: &&String| *name != "none";
+        let back_ends: Vec<_> = conf.access_drivers.iter().filter(asks).cloned().collect();
+        if back_ends.is_empty() {
+            return Self::All;
+        }
+        Self::Decided(Decider::new(Settings {
+            socket: paths.run.join("virtacld-sock"),
+            driver,
+            back_ends,
+            root_in_emergency: conf.access_root_in_emergency,
+        }))
+    }
 
-    /// Whether it allows everything to everyone, so that asking can be left out.
-    fn allows_all(&self) -> bool {
-        false
+    /// Whether an event of a guest may be told to someone; `None` when that must be asked first.
+    pub(crate) fn may_hear(&self, asked: &Asked) -> Option<bool> {
+        match self {
+            Self::All => Some(true),
+            Self::Decided(decider) => Some(decider.known(asked)?.is_allowed()),
+        }
+    }
+
+    /// Asks for what isn't known.
+    pub(crate) fn ask(
+        &self,
+        call: &'static str,
+        asked: Vec<Asked>,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        let access = self.clone();
+        async move {
+            if let Self::Decided(decider) = access {
+                decider.ask(call, asked).await;
+            }
+        }
     }
 }
 
-/// The access driver "none": who got in may do everything.
-#[derive(Debug, Clone, Copy)]
-pub struct AllowAll;
-
-impl AccessDriver for AllowAll {
-    fn allows(&self, _: &Identity, _: Subject<'_>, _: Permission) -> bool {
-        true
-    }
-
-    fn allows_all(&self) -> bool {
-        true
+/// What hearing of a guest's events takes.
+pub(crate) fn hearing(who: &Identity, readonly: bool, target: Arc<Target>) -> Asked {
+    Asked {
+        subject: subject(who),
+        readonly,
+        permissions: Permissions::one(Permission::Getattr),
+        target,
     }
 }
 
-/// All of several drivers must allow.
-#[derive(Debug)]
-pub struct All(pub Vec<Box<dyn AccessDriver>>);
-
-impl AccessDriver for All {
-    fn allows(&self, who: &Identity, subject: Subject<'_>, permission: Permission) -> bool {
-        self.0.iter().all(|d| d.allows(who, subject, permission))
+fn subject(who: &Identity) -> Subject {
+    Subject {
+        pid: who.pid,
+        start_time: who.start_time,
+        uid: who.uid,
+        gid: who.gid,
+        selinux_context: who.selinux_context.clone(),
     }
+}
 
-    fn allows_all(&self) -> bool {
-        self.0.iter().all(|d| d.allows_all())
+/// The driver as a whole.
+fn connect() -> Target {
+    target(Object::Connect, Vec::new())
+}
+
+/// A guest of that name and UUID; it may not exist yet, and then has no UUID before one is chosen.
+pub(crate) fn domain(name: &str, uuid: Option<uuid::Uuid>) -> Target {
+    let mut details = vec![("domain_name".to_owned(), name.to_owned())];
+    details.extend(uuid.map(|uuid| ("domain_uuid".to_owned(), uuid.to_string())));
+    target(Object::Domain, details)
+}
+
+fn target(object: Object, details: Vec<(String, String)>) -> Target {
+    Target {
+        object,
+        details,
+        owner_users: Vec::new(),
+        owner_groups: Vec::new(),
+    }
+}
+
+/// A guest as policies know it.
+pub(crate) fn of_guest(guest: &impl Guest) -> Target {
+    let owners = guest.owners();
+    Target {
+        owner_users: owners.users,
+        owner_groups: owners.groups,
+        ..domain(&guest.name(), Some(guest.uuid()))
     }
 }
 
@@ -122,52 +175,11 @@ impl<P> Debug for Permitted<P> {
     }
 }
 
-/// Runs the rules that apply to a call, in order; the first denial ends it.
-fn check<P: Procedure>(
-    access: &dyn AccessDriver,
-    driver: &'static str,
-    who: &Identity,
-    args: &P::Args,
-    subject: Subject<'_>,
-) -> Result<()> {
-    if access.allows_all() {
-        return Ok(());
-    }
-    for rule in P::acl(args) {
-        debug_assert!(fits(rule, subject), "{} on {subject:?}", P::ROW.name);
-        if !access.allows(who, subject, rule.permission) {
-            tracing::info!(
-                call = P::ROW.name,
-                permission = rule.permission.name(),
-                ?subject,
-                ?who,
-                "access denied"
-            );
-            return Err(denied(driver));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the caller may see a guest in the answer of a list call.
-fn passes_filter<P: Procedure>(
-    access: &dyn AccessDriver,
-    who: &Identity,
-    subject: Subject<'_>,
-) -> bool {
-    let mut rules = P::ROW.acl_filter.iter();
-    access.allows_all() || rules.all(|rule| access.allows(who, subject, rule.permission))
-}
-
-fn fits(rule: &AclRule, subject: Subject<'_>) -> bool {
-    rule.object
-        == match subject {
-            Subject::Connect => Object::Connect,
-            Subject::Domain { .. } => Object::Domain,
-        }
-}
-
-/// ACCESS_DENIED: it names the driver and nothing else (WIRE.md section 15).
-fn denied(driver: &'static str) -> Error {
-    Error::new(ErrorCode::AccessDenied, ErrorDomain::Access, driver)
+/// ACCESS_DENIED: it names the driver (WIRE.md section 15), then what is missing and who says so.
+fn denied(driver: &'static str, reason: &str) -> Error {
+    let detail = match reason {
+        "" => format!("'{driver}' denied access"),
+        reason => format!("'{driver}' denied access: {reason}"),
+    };
+    Error::new(ErrorCode::AccessDenied, ErrorDomain::Access, detail)
 }

@@ -23,6 +23,11 @@ pub trait Guest: Send + Sync + 'static {
     /// What lists are filtered by.
     fn facts(&self) -> Facts;
 
+    /// Who owns it, as its metadata say; policies may look at that.
+    fn owners(&self) -> Owners {
+        Owners::default()
+    }
+
     /// The guest as the wire names it.
     fn on_the_wire(&self) -> NonnullDomain {
         NonnullDomain {
@@ -31,6 +36,15 @@ pub trait Guest: Send + Sync + 'static {
             id: self.id().unwrap_or(-1),
         }
     }
+}
+
+/// Who a guest's metadata name as its owners.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Owners {
+    /// Users, by name.
+    pub users: Vec<String>,
+    /// Groups, by name.
+    pub groups: Vec<String>,
 }
 
 /// What the filters of a list look at, at one moment.

@@ -24,7 +24,7 @@ pub use access::{Authorized, Guests};
 pub use definition::{Definition, DiskSummary, Summary};
 pub use events::{Event, Events, Subscriber};
 pub use filter::{Filter, too_long};
-pub use guest::{Facts, Guest};
+pub use guest::{Facts, Guest, Owners};
 pub use registry::{Registry, Reservation, Taken};
 pub use state::{Crashed, Paused, Running, Shutdown, Shutoff, State};
 pub use store::{Store, warning};

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use bytes::Bytes;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
+use super::again::First;
 use super::client::Client;
 use super::forward::RawReply;
 use super::router::Arrival;
@@ -42,6 +43,7 @@ struct Attached {
     reply: Vec<OwnedFd>,
     stream: Option<ServerStream>,
     body: Option<Body>,
+    first: Option<First>,
 }
 
 impl<P: Procedure, S> Call<P, S> {
@@ -86,6 +88,13 @@ impl<P: Procedure, S> Call<P, S> {
     /// The call's `flags`, 0 when it has none.
     pub fn flags(&self) -> u64 {
         P::flags(&self.args).unwrap_or(0)
+    }
+
+    /// Has the call served anew once `first` is done, such as when a decision must be asked for: what
+    /// the handler then returns is not the answer. It must not have done anything yet. A handler that
+    /// wants this again and again is run eight times in all; what it returned last is the answer then.
+    pub fn again_after(&self, first: impl Future<Output = ()> + Send + 'static) {
+        self.context.attached().first = Some(First::new(first));
     }
 
     /// The descriptors that came with the call; those not taken are closed with it.
@@ -157,6 +166,11 @@ impl<S> Context<S> {
         self.attached().body = Some(body);
     }
 
+    /// What the handler wants done before it runs again.
+    pub(super) fn take_first(&self) -> Option<First> {
+        self.attachments.get()?.lock().first.take()
+    }
+
     fn attached(&self) -> MutexGuard<'_, Attached> {
         self.attachments.get_or_init(Arc::default).lock()
     }
@@ -180,6 +194,28 @@ impl<S> Context<S> {
     }
 }
 
+impl<P: Procedure, S> Clone for Call<P, S> {
+    fn clone(&self) -> Self {
+        Self {
+            args: self.args.clone(),
+            context: self.context.clone(),
+        }
+    }
+}
+
+/// Clones share what came with the call.
+impl<S> Clone for Context<S> {
+    fn clone(&self) -> Self {
+        self.attachments.get_or_init(Arc::default);
+        Self {
+            session: Arc::clone(&self.session),
+            client: self.client.clone(),
+            header: self.header,
+            attachments: self.attachments.clone(),
+        }
+    }
+}
+
 impl Attachments {
     fn lock(&self) -> MutexGuard<'_, Attached> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -195,6 +231,11 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// As [`Context::take_first`], once the handler has the call.
+    pub(super) fn take_first(&self) -> Option<First> {
+        self.attachments.as_ref()?.lock().first.take()
+    }
+
     /// Queues the answer and starts the stream, or does away with it.
     pub(super) fn send<T: xdr::Encode>(self, result: Result<T>) {
         let attached = match &self.attachments {

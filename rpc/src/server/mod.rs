@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod again;
 mod builtin;
 mod call;
 mod client;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use virt_error::Result;
 
+use super::again::Rounds;
 use super::call::{Call, Context};
 use super::client::Client;
 use super::forward::{Forwarder, RawCall};
@@ -87,17 +88,32 @@ impl<S: Send + Sync + 'static> Router<S> {
         &mut self,
         handler: impl Fn(&Call<P, S>) -> Result<P::Ret> + Send + Sync + 'static,
     ) {
+        let handler = Arc::new(handler);
         self.set(
             P::ROW,
             Box::new(move |arrival| {
                 let (client, header) = (arrival.client, arrival.header);
-                match Call::<P, S>::read(arrival) {
-                    Ok(call) => {
+                let call = match Call::<P, S>::read(arrival) {
+                    Ok(call) => call,
+                    Err(error) => return client.reply_error(header, &error),
+                };
+                let result = guarded(P::ROW, || handler(&call));
+                let Some(first) = call.context().take_first() else {
+                    return call.into_context().into_reply().send(result);
+                };
+                client.begin();
+                let handler = Arc::clone(&handler);
+                tokio::spawn(async move {
+                    let mut rounds = Rounds::new(first);
+                    let result = loop {
+                        rounds.prepare().await;
                         let result = guarded(P::ROW, || handler(&call));
-                        call.into_context().into_reply().send(result);
-                    }
-                    Err(error) => client.reply_error(header, &error),
-                }
+                        if !rounds.another(call.context().take_first()) {
+                            break result;
+                        }
+                    };
+                    call.into_context().into_reply().send_later(result);
+                });
             }),
         );
     }
@@ -113,6 +129,7 @@ impl<S: Send + Sync + 'static> Router<S> {
         F: Fn(Call<P, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<P::Ret>> + Send + 'static,
     {
+        let handler = Arc::new(handler);
         self.set(
             P::ROW,
             Box::new(move |arrival| {
@@ -122,13 +139,26 @@ impl<S: Send + Sync + 'static> Router<S> {
                     Err(error) => return client.reply_error(header, &error),
                 };
                 let reply = call.context().reply();
-                match guarded(P::ROW, || Ok(handler(call))) {
+                let handler = Arc::clone(&handler);
+                // The first part of the handler, up to where it waits, runs at once.
+                match guarded(P::ROW, || Ok(handler(call.clone()))) {
                     Ok(future) => {
                         client.begin();
                         tokio::spawn(async move {
-                            let result = Guarded::new(future)
-                                .await
-                                .unwrap_or_else(|panic| Err(panics::error(P::ROW.name, &*panic)));
+                            let mut result = finish::<P, _>(future).await;
+                            if let Some(first) = reply.take_first() {
+                                let mut rounds = Rounds::new(first);
+                                loop {
+                                    rounds.prepare().await;
+                                    result = match guarded(P::ROW, || Ok(handler(call.clone()))) {
+                                        Ok(future) => finish::<P, _>(future).await,
+                                        Err(error) => Err(error),
+                                    };
+                                    if !rounds.another(reply.take_first()) {
+                                        break;
+                                    }
+                                }
+                            }
                             reply.send_later(result);
                         });
                     }
@@ -201,6 +231,12 @@ impl<S: Send + Sync + 'static> Router<S> {
             None => panic!("{} is of a program that is not served", row.name),
         }
     }
+}
+
+async fn finish<P: Procedure, T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    Guarded::new(future)
+        .await
+        .unwrap_or_else(|panic| Err(panics::error(P::ROW.name, &*panic)))
 }
 
 /// Numbers of rows start at 1.

@@ -73,8 +73,8 @@ async fn defined<P: Procedure>(
 ) -> Result<NonnullDomain> {
     flags::only(flags, DEFINE_VALIDATE, "qemuDomainDefineXMLFlags")?;
     let session = call.session();
+    let permitted = session.guests().make(call, xml)?;
     let domain = session.read_xml(xml, flags & DEFINE_VALIDATE != 0)?;
-    let permitted = session.guests().make(call, &domain.name, domain.uuid)?;
     let driver = session.driver(&permitted);
     let (domain, _) = definitions::complete(driver, domain, Origin::New).await?;
     let guest = definitions::define(driver, domain).await?;

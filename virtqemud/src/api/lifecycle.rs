@@ -128,9 +128,9 @@ async fn create(call: Call<DomainCreateXml, Session>) -> Result<DomainCreateXmlR
     let flags = call.args.flags;
     flags::only(flags, start_flag::OF_A_DOCUMENT, "qemuDomainCreateXML")?;
     let session = call.session();
+    let permitted = session.guests().make(&call, &call.args.xml_desc)?;
     let validate = flags & start_flag::VALIDATE != 0;
     let domain = session.read_xml(&call.args.xml_desc, validate)?;
-    let permitted = session.guests().make(&call, &domain.name, domain.uuid)?;
     let driver = session.driver(&permitted);
     let (domain, caps) = definitions::complete(driver, domain, Origin::New).await?;
     let guest = guest::create(driver, domain, caps, options(flags)).await?;

@@ -119,6 +119,8 @@ mod tests {
         let paths = Paths::system(Some(root.path()));
         let empty = Document::parse("qemu.conf".as_ref(), "").unwrap();
         let conf = QemuConf::read(empty, &paths).unwrap();
-        router(Arc::new(Driver::new(paths, conf).unwrap()));
+        router(Arc::new(
+            Driver::new(paths, conf, virt_driver::access::Access::All).unwrap(),
+        ));
     }
 }

@@ -151,9 +151,9 @@ async fn opened<P: Procedure>(
 ) -> Result<(Arc<Driver>, Box<Domain>)> {
     let path = PathBuf::from(path);
     let image = off_thread(move || Image::open(&path, write)).await?;
-    let domain = save::definition(&image)?;
     let session = call.session();
-    let permitted = session.guests().make(call, &domain.name, domain.uuid)?;
+    let permitted = session.guests().make(call, &image.documents.xml)?;
+    let domain = save::definition(&image)?;
     Ok((Arc::clone(session.driver(&permitted)), domain))
 }
 

@@ -48,10 +48,10 @@ async fn all(call: Call<ConnectGetAllDomainStats, Session>) -> Result<ConnectGet
     let mut guests = match args.doms.as_slice() {
         [] => session.guests().list(&call, filter.is_active_only())?,
         // One that is gone meanwhile is left out.
-        doms => doms
-            .iter()
-            .filter_map(|dom| session.guests().listed(&call, dom.uuid))
-            .collect(),
+        doms => {
+            let uuids = doms.iter().map(|dom| dom.uuid);
+            session.guests().listed(&call, uuids)?
+        }
     };
     if !filter.is_open() {
         guests.retain(|guest| filter.fits(&guest.facts()));

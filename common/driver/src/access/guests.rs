@@ -1,14 +1,19 @@
 //! The look-ups that handlers have.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_rpc::protocol::Procedure;
+use virt_rpc::protocol::decisions::Target;
 use virt_rpc::protocol::remote::NonnullDomain;
+use virt_rpc::protocol::{Object, Procedure};
 use virt_rpc::server::Call;
 
-use super::{AccessDriver, Authorized, Permitted, Subject, check, passes_filter};
+use super::{
+    Access, Asked, Authorized, Decider, Permissions, Permitted, Verdict, connect, denied, document,
+    domain, of_guest, subject,
+};
 use crate::identity::Identity;
 use crate::{Guest, Registry};
 
@@ -18,6 +23,10 @@ pub trait Caller<P: Procedure> {
     fn arguments(&self) -> &P::Args;
     /// Who calls.
     fn identity(&self) -> Arc<Identity>;
+    /// Whether over a read-only connection.
+    fn is_readonly(&self) -> bool;
+    /// Has the call served anew after `first`: see [`Call::again_after`].
+    fn again_after(&self, first: impl Future<Output = ()> + Send + 'static);
 }
 
 impl<P: Procedure, S> Caller<P> for Call<P, S> {
@@ -28,13 +37,24 @@ impl<P: Procedure, S> Caller<P> for Call<P, S> {
     fn identity(&self) -> Arc<Identity> {
         self.client().identity()
     }
+
+    fn is_readonly(&self) -> bool {
+        self.client().is_readonly()
+    }
+
+    fn again_after(&self, first: impl Future<Output = ()> + Send + 'static) {
+        Self::again_after(self, first);
+    }
 }
 
 /// The guests of a driver as a client may reach them.
+///
+/// Where a decision must be asked for, a look-up fails and has the call served anew when the answer
+/// is there; the error it gives is never sent.
 #[derive(Debug)]
 pub struct Guests<G> {
     registry: Arc<Registry<G>>,
-    access: Arc<dyn AccessDriver>,
+    access: Access,
     driver: &'static str,
     domain: ErrorDomain,
 }
@@ -44,7 +64,7 @@ impl<G: Guest> Guests<G> {
     /// `domain`.
     pub fn new(
         registry: Arc<Registry<G>>,
-        access: Arc<dyn AccessDriver>,
+        access: Access,
         driver: &'static str,
         domain: ErrorDomain,
     ) -> Self {
@@ -61,21 +81,76 @@ impl<G: Guest> Guests<G> {
         call: &impl Caller<P>,
         guest: Arc<G>,
     ) -> Result<Authorized<P, G>> {
-        if !self.access.allows_all() {
-            let name = guest.name();
-            let subject = Subject::Domain {
-                name: &name,
-                uuid: guest.uuid(),
-            };
-            check::<P>(
-                &*self.access,
-                self.driver,
-                &call.identity(),
-                call.arguments(),
-                subject,
-            )?;
-        }
+        self.check(call, Object::Domain, || of_guest(&*guest))?;
         Ok(Authorized::new(guest))
+    }
+
+    /// Whether the caller has what the call's rules ask for, all on the same object.
+    fn check<P: Procedure>(
+        &self,
+        call: &impl Caller<P>,
+        object: Object,
+        target: impl FnOnce() -> Target,
+    ) -> Result<()> {
+        let Access::Decided(decider) = &self.access else {
+            return Ok(());
+        };
+        debug_assert!(
+            P::acl(call.arguments()).all(|rule| rule.object == object),
+            "{} is checked on a {}",
+            P::ROW.name,
+            object.name()
+        );
+        let permissions = Permissions::of(P::acl(call.arguments()));
+        if permissions.is_empty() {
+            return Ok(());
+        }
+        let asked = asked(call, permissions, target());
+        match decider.known(&asked) {
+            Some(Verdict::Allowed) => Ok(()),
+            Some(Verdict::Refused(reason)) => Err(denied(self.driver, &reason)),
+            None => Err(self.undecided(call, decider, vec![asked])),
+        }
+    }
+
+    /// Those of `guests` that the filter of the call's row lets through.
+    fn filtered<P: Procedure>(
+        &self,
+        call: &impl Caller<P>,
+        mut guests: Vec<Arc<G>>,
+    ) -> Result<Vec<Arc<G>>> {
+        let permissions = Permissions::of(P::ROW.acl_filter.iter());
+        let Access::Decided(decider) = &self.access else {
+            return Ok(guests);
+        };
+        if permissions.is_empty() {
+            return Ok(guests);
+        }
+        let mut unknown = Vec::new();
+        guests.retain(|guest| {
+            let asked = asked(call, permissions, of_guest(&**guest));
+            let verdict = decider.known(&asked);
+            if verdict.is_none() {
+                unknown.push(asked);
+            }
+            verdict.is_some_and(|verdict| verdict.is_allowed())
+        });
+        match unknown.is_empty() {
+            true => Ok(guests),
+            false => Err(self.undecided(call, decider, unknown)),
+        }
+    }
+
+    /// The error of a call that is served anew once virtacld has answered.
+    fn undecided<P: Procedure>(
+        &self,
+        call: &impl Caller<P>,
+        decider: &Arc<Decider>,
+        asked: Vec<Asked>,
+    ) -> Error {
+        call.again_after(Arc::clone(decider).ask(P::ROW.name, asked));
+        // Sent only when the policy changes faster than it can be asked.
+        denied(self.driver, "the policy keeps changing; try again")
     }
 
     /// The guest that `dom` means: the one of its UUID, whatever name and number say.
@@ -152,37 +227,25 @@ impl<G: Guest> Guests<G> {
         active_only: bool,
     ) -> Result<Vec<Arc<G>>> {
         self.connect(call)?;
-        let mut guests = match active_only {
+        let guests = match active_only {
             true => self.registry.active(),
             false => self.registry.all(),
         };
-        if !self.access.allows_all() {
-            let who = call.identity();
-            guests.retain(|guest| {
-                let name = guest.name();
-                let subject = Subject::Domain {
-                    name: &name,
-                    uuid: guest.uuid(),
-                };
-                passes_filter::<P>(&*self.access, &who, subject)
-            });
-        }
-        Ok(guests)
+        self.filtered(call, guests)
     }
 
-    /// The guest of that UUID, when a call that names several may see it; `None` when there is
-    /// none such or the filter of the call's row hides it.
-    pub fn listed<P: Procedure>(&self, call: &impl Caller<P>, uuid: [u8; 16]) -> Option<Arc<G>> {
-        let guest = self.registry.by_uuid(&Uuid::from_bytes(uuid))?;
-        if self.access.allows_all() {
-            return Some(guest);
-        }
-        let name = guest.name();
-        let subject = Subject::Domain {
-            name: &name,
-            uuid: guest.uuid(),
-        };
-        passes_filter::<P>(&*self.access, &call.identity(), subject).then_some(guest)
+    /// The guests of those UUIDs, for a call that names several: without those that don't exist and
+    /// those that the filter of the call's row hides.
+    ///
+    /// # Errors
+    /// ACCESS_DENIED when decisions can't be had.
+    pub fn listed<P: Procedure>(
+        &self,
+        call: &impl Caller<P>,
+        uuids: impl Iterator<Item = [u8; 16]>,
+    ) -> Result<Vec<Arc<G>>> {
+        let guests = uuids.filter_map(|uuid| self.registry.by_uuid(&Uuid::from_bytes(uuid)));
+        self.filtered(call, guests.collect())
     }
 
     /// Checks a call about the driver as a whole.
@@ -190,48 +253,38 @@ impl<G: Guest> Guests<G> {
     /// # Errors
     /// ACCESS_DENIED.
     pub fn connect<P: Procedure>(&self, call: &impl Caller<P>) -> Result<Permitted<P>> {
-        if !self.access.allows_all() {
-            check::<P>(
-                &*self.access,
-                self.driver,
-                &call.identity(),
-                call.arguments(),
-                Subject::Connect,
-            )?;
-        }
+        self.check(call, Object::Connect, connect)?;
         Ok(Permitted(std::marker::PhantomData))
     }
 
-    /// Checks a call that makes, or redefines, the guest of that name and UUID.
+    /// Checks a call that makes, or redefines, the guest of a document. Only its name and UUID are
+    /// looked at before; without a UUID none is told to who decides, for it is not chosen yet.
     ///
     /// # Errors
-    /// ACCESS_DENIED.
+    /// ACCESS_DENIED; what is no XML.
     pub fn make<P: Procedure>(
         &self,
         call: &impl Caller<P>,
-        name: &str,
-        uuid: Uuid,
+        document: &str,
     ) -> Result<Permitted<P>> {
-        if !self.access.allows_all() {
-            let subject = Subject::Domain { name, uuid };
-            check::<P>(
-                &*self.access,
-                self.driver,
-                &call.identity(),
-                call.arguments(),
-                subject,
-            )?;
+        if let Access::Decided(_) = self.access {
+            let (name, uuid) = document::identity(document)?;
+            self.check(call, Object::Domain, || domain(&name, uuid))?;
         }
         Ok(Permitted(std::marker::PhantomData))
-    }
-
-    /// The access driver, for what is checked later: events.
-    pub fn access(&self) -> &Arc<dyn AccessDriver> {
-        &self.access
     }
 
     fn missing(&self, detail: String) -> Error {
         Error::new(ErrorCode::NoDomain, self.domain, detail)
+    }
+}
+
+fn asked<P: Procedure>(call: &impl Caller<P>, permissions: Permissions, target: Target) -> Asked {
+    Asked {
+        subject: subject(&call.identity()),
+        readonly: call.is_readonly(),
+        permissions,
+        target: Arc::new(target),
     }
 }
 

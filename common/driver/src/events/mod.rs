@@ -5,21 +5,24 @@
 //! is sent.
 
 mod event;
+mod held;
 mod monitor;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::Row;
+use virt_rpc::protocol::decisions::Target;
 use virt_rpc::protocol::remote::NonnullDomain;
-use virt_rpc::protocol::{Permission, Row};
 
 use crate::Guest;
-use crate::access::{AccessDriver, Subject};
+use crate::access::{self, Access};
 use crate::identity::Identity;
+use held::{For, Held, Way};
 use monitor::MonitorRegistration;
 
 pub use event::{Event, Graphics, KINDS, LEGACY_KINDS};
@@ -35,6 +38,9 @@ pub trait Listener: Debug + Send + Sync {
 
     /// Who it is, for the check whether it may hear of a guest.
     fn identity(&self) -> Arc<Identity>;
+
+    /// Whether its connection is a read-only one.
+    fn is_readonly(&self) -> bool;
 }
 
 impl Listener for virt_rpc::server::Client {
@@ -45,12 +51,17 @@ impl Listener for virt_rpc::server::Client {
     fn identity(&self) -> Arc<Identity> {
         self.identity()
     }
+
+    fn is_readonly(&self) -> bool {
+        self.is_readonly()
+    }
 }
 
 /// The registrations of all clients of a driver.
 #[derive(Debug)]
 pub struct Events {
-    access: Arc<dyn AccessDriver>,
+    itself: Weak<Self>,
+    access: Access,
     registered: Mutex<Registered>,
     /// Registrations of each kind: telling of what nobody wants costs one look.
     wanted: [AtomicUsize; KINDS],
@@ -69,6 +80,7 @@ struct Subscription {
     listener: Arc<dyn Listener>,
     registrations: Vec<Registration>,
     monitor: Vec<MonitorRegistration>,
+    held: Held,
 }
 
 #[derive(Debug)]
@@ -88,8 +100,9 @@ pub struct Subscriber {
 
 impl Events {
     /// Nobody listens yet. `access` decides who may hear of which guest.
-    pub fn new(access: Arc<dyn AccessDriver>) -> Arc<Self> {
-        Arc::new(Self {
+    pub fn new(access: Access) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
+            itself: Weak::clone(itself),
             access,
             registered: Mutex::default(),
             wanted: Default::default(),
@@ -106,6 +119,7 @@ impl Events {
             listener,
             registrations: Vec::new(),
             monitor: Vec::new(),
+            held: Held::default(),
         };
         registered.subscribers.insert(number, subscription);
         Subscriber {
@@ -117,7 +131,8 @@ impl Events {
     /// Tells of an event of a guest as it is now.
     pub fn emit(&self, guest: &impl Guest, event: Event) {
         if self.is_wanted(event.kind()) {
-            self.emit_as(guest.on_the_wire(), event);
+            let target = self.target(|| access::of_guest(guest));
+            self.tell(guest.on_the_wire(), target.as_ref(), event);
         }
     }
 
@@ -127,12 +142,18 @@ impl Events {
     }
 
     /// Tells of an event of a guest under the name, UUID and number given: for one that is gone,
-    /// or that had another number when it happened.
+    /// or that had another number when it happened. Who its metadata named as its owners is not known
+    /// any more.
     pub fn emit_as(&self, dom: NonnullDomain, event: Event) {
-        let kind = event.kind();
-        if !self.is_wanted(kind) {
-            return;
+        if self.is_wanted(event.kind()) {
+            let uuid = Uuid::from_bytes(dom.uuid);
+            let target = self.target(|| access::domain(&dom.name, Some(uuid)));
+            self.tell(dom, target.as_ref(), event);
         }
+    }
+
+    fn tell(&self, dom: NonnullDomain, target: Option<&Arc<Target>>, event: Event) {
+        let kind = event.kind();
         let (uuid, name) = (Uuid::from_bytes(dom.uuid), dom.name.clone());
         let mut encoded = match event.encode(dom) {
             Ok(encoded) => encoded,
@@ -141,39 +162,61 @@ impl Events {
                 return;
             }
         };
-        for subscription in self.registered().subscribers.values() {
-            let mut concerned = subscription
+        self.for_each(target, |subscription, tell| {
+            let concerned = subscription
                 .registrations
                 .iter()
-                .filter(|r| r.kind == kind && r.only.is_none_or(|only| only == uuid))
-                .peekable();
-            if concerned.peek().is_none() || !self.may_hear(subscription, &name, uuid) {
-                continue;
-            }
+                .filter(|r| r.kind == kind && r.only.is_none_or(|only| only == uuid));
             for registration in concerned {
                 match (registration.callback, encoded.legacy) {
                     (Some(callback), _) => {
                         encoded.payload[..4].copy_from_slice(&callback.to_be_bytes());
-                        subscription.listener.event(encoded.row, &encoded.payload);
+                        tell(For::Callback(callback), encoded.row, &encoded.payload);
                     }
                     (None, Some((row, skip))) => {
-                        subscription.listener.event(row, &encoded.payload[skip..]);
+                        tell(For::Legacy(kind), row, &encoded.payload[skip..]);
                     }
                     // Old-style registrations of newer kinds are refused.
                     (None, None) => {}
                 }
             }
+        });
+    }
+
+    /// What is to be asked about a guest; nothing where everybody may hear of all.
+    fn target(&self, target: impl FnOnce() -> Target) -> Option<Arc<Target>> {
+        match self.access {
+            Access::All => None,
+            Access::Decided(_) => Some(Arc::new(target())),
         }
     }
 
-    fn may_hear(&self, subscription: &Subscription, name: &str, uuid: Uuid) -> bool {
-        let subject = Subject::Domain { name, uuid };
-        self.access.allows_all()
-            || self.access.allows(
-                &subscription.listener.identity(),
-                subject,
-                Permission::Getattr,
-            )
+    /// Has `each` tell every client what it registered for, of a guest that it may hear of.
+    fn for_each(
+        &self,
+        target: Option<&Arc<Target>>,
+        mut each: impl FnMut(&Subscription, &mut dyn FnMut(For, &'static Row, &[u8])),
+    ) {
+        for (number, subscription) in &mut self.registered().subscribers {
+            // Out of it while its owner is looked at.
+            let mut held = std::mem::take(&mut subscription.held);
+            // Whether a client may hear is asked only if there is something to hear.
+            let mut way = None;
+            each(subscription, &mut |to, row, payload| {
+                let way = way.get_or_insert_with(|| held.way(&self.access, subscription, target));
+                match way {
+                    Way::Send => subscription.listener.event(row, payload),
+                    Way::Hold(asked) => held.push(asked, to, row, payload),
+                    Way::Not => {}
+                }
+            });
+            if held.needs_asking()
+                && let Some(events) = self.itself.upgrade()
+            {
+                tokio::spawn(events.decide(*number));
+            }
+            subscription.held = held;
+        }
     }
 
     fn registered(&self) -> MutexGuard<'_, Registered> {
@@ -264,6 +307,10 @@ impl Subscriber {
             return false;
         };
         let gone = subscription.registrations.remove(place);
+        subscription.held.forget(match gone.callback {
+            Some(callback) => For::Callback(callback),
+            None => For::Legacy(gone.kind),
+        });
         self.events.wanted[gone.kind].fetch_sub(1, Ordering::Relaxed);
         true
     }

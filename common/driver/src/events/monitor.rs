@@ -8,8 +8,8 @@ use virt_rpc::protocol::EventMessage;
 use virt_rpc::protocol::qemu::{DomainMonitorEvent, DomainMonitorEventMsg};
 use virt_rpc::xdr;
 
-use super::{Events, Subscriber, internal};
-use crate::Guest;
+use super::{Events, For, Subscriber, internal};
+use crate::{Guest, access};
 
 /// The event's name is a regular expression.
 const REGEX: u32 = 1;
@@ -137,21 +137,17 @@ impl Events {
                 return;
             }
         };
-        for subscription in self.registered().subscribers.values() {
+        let target = self.target(|| access::of_guest(guest));
+        self.for_each(target.as_ref(), |subscription, tell| {
             let wanted = |r: &&MonitorRegistration| {
                 r.only.is_none_or(|only| only == uuid) && r.filter.wants(&event.name)
             };
-            let mut concerned = subscription.monitor.iter().filter(wanted).peekable();
-            if concerned.peek().is_none() || !self.may_hear(subscription, &name, uuid) {
-                continue;
-            }
-            for registration in concerned {
+            for registration in subscription.monitor.iter().filter(wanted) {
                 payload[..4].copy_from_slice(&registration.callback.to_be_bytes());
-                subscription
-                    .listener
-                    .event(DomainMonitorEvent::ROW, &payload);
+                let to = For::Callback(registration.callback);
+                tell(to, DomainMonitorEvent::ROW, &payload);
             }
-        }
+        });
     }
 }
 
@@ -188,6 +184,7 @@ impl Subscriber {
                     .monitor
                     .iter()
                     .position(|r| r.callback == callback)?;
+                subscription.held.forget(For::Callback(callback));
                 Some(subscription.monitor.remove(place))
             });
         match found {

@@ -1,5 +1,4 @@
 use super::*;
-use crate::access::AllowAll;
 use crate::tests::guest;
 use virt_rpc::protocol::EventMessage;
 use virt_rpc::protocol::remote::{
@@ -20,6 +19,10 @@ impl Listener for Client {
     fn identity(&self) -> Arc<Identity> {
         Arc::default()
     }
+
+    fn is_readonly(&self) -> bool {
+        false
+    }
 }
 
 impl Client {
@@ -39,7 +42,7 @@ impl Client {
 }
 
 fn setup() -> (Arc<Events>, Arc<Client>, Subscriber) {
-    let events = Events::new(Arc::new(AllowAll));
+    let events = Events::new(Access::All);
     let client = Arc::new(Client::default());
     let subscriber = events.subscriber(client.clone());
     (events, client, subscriber)
