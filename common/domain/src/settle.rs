@@ -83,6 +83,7 @@ impl Domain {
             cpu.check_features()?;
             cpu.forget_unnamed();
         }
+        crate::devices::controller::settle(&mut self.devices.controllers)?;
         crate::devices::disk::check_all(&self.devices.disks)?;
         self.devices.check_socket_paths()?;
         for memory in &mut self.devices.memories {
@@ -108,6 +109,8 @@ impl Domain {
         self.iothreadids = self.iothreadids.take().filter(|i| !i.list.is_empty());
         let default = DefaultIothread::default();
         self.defaultiothread = self.defaultiothread.take().filter(|d| *d != default);
+        let filter = self.devices.redirfilter.take();
+        self.devices.redirfilter = filter.filter(|filter| !filter.rules.is_empty());
         let groups = self.throttlegroups.take();
         self.throttlegroups = groups.filter(|g| *g != ThrottleGroups::default());
     }

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::board::Board;
-use crate::defaults::{default_scsi, insert_controller};
+use crate::defaults::default_scsi;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
 use virt_domain::Domain;
@@ -105,7 +105,7 @@ fn one(domain: &mut Domain, context: &Context, kind: ControllerKind, index: u32)
             new.model = default_scsi(board, context);
         }
     }
-    insert_controller(controllers, new);
+    new.insert(controllers);
 }
 
 /// Gives every smart card a slot of a reader.

@@ -3,7 +3,6 @@
 //! A controller's port 0 is kept for a console, which QEMU gives it to; all else counts from 1. A
 //! console that is placed but names no port keeps 0 and still takes up one of the others.
 
-use crate::defaults::insert_controller;
 use std::collections::{BTreeMap, BTreeSet};
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, VirtioSerialAddress};
@@ -131,7 +130,7 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
     }
     for index in added {
         let new = Controller::new(ControllerKind::VirtioSerial, index);
-        insert_controller(&mut domain.devices.controllers, new);
+        new.insert(&mut domain.devices.controllers);
     }
     Ok(())
 }

@@ -191,11 +191,28 @@ fn usb(caps: &QemuCaps, domain: &Domain, controller: &Controller) -> Result<Opti
             "USB controller model '{model}' not supported in this QEMU binary"
         )));
     };
+    if controller.ports.is_some()
+        && !matches!(model, ControllerModel::NecXhci | ControllerModel::QemuXhci)
+    {
+        return Err(unsupported(format!(
+            "usb controller type '{model}' doesn't support 'ports' with this QEMU binary"
+        )));
+    }
     let props = Props::device(driver)
         .maybe("p2", controller.ports)
         .maybe("p3", controller.ports);
     if !model.is_usb_companion() {
         return Ok(Some(props));
+    }
+    let led = domain.devices.controllers.iter().any(|other| {
+        other.is(ControllerKind::Usb, controller.index()) && other.info.master.is_none()
+    });
+    if !led {
+        return Err(Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Qemu,
+            "masterbus not found",
+        ));
     }
     let master = super::place::bus_name(domain, ControllerKind::Usb, controller.index())?;
     Ok(Some(props.with("masterbus", format!("{master}.0")).with(

@@ -52,37 +52,21 @@ fn number(controllers: &mut [Controller]) {
     }
 }
 
-/// Puts a controller behind the last one of its kind with a lower number, or at the end.
-pub(crate) fn insert_controller(controllers: &mut Vec<Controller>, new: Controller) {
-    let after = controllers
-        .iter()
-        .rposition(|c| c.kind == new.kind && c.index() <= new.index());
-    let before = controllers
-        .iter()
-        .position(|c| c.kind == new.kind && c.index() > new.index());
-    let at = match (after, before) {
-        (Some(after), _) => after + 1,
-        (None, Some(before)) => before,
-        (None, None) => controllers.len(),
-    };
-    controllers.insert(at, new);
-}
-
 fn add_board_controllers(domain: &mut Domain, board: Board, context: &Context) {
-    let has = |domain: &Domain, kind: ControllerKind, index: Option<u32>| {
+    let has = |domain: &Domain, kind: ControllerKind, index: u32| {
         let mut all = domain.devices.controllers.iter();
-        all.any(|c| c.kind == kind && index.is_none_or(|i| c.index() == i))
+        all.any(|c| c.kind == kind && c.index() == index)
     };
-    if !has(domain, ControllerKind::Usb, None)
+    if !has(domain, ControllerKind::Usb, 0)
         && let Some(model) = automatic_usb(board, context)
     {
         let mut usb = Controller::new(ControllerKind::Usb, 0);
         usb.model = model;
-        insert_controller(&mut domain.devices.controllers, usb);
+        usb.insert(&mut domain.devices.controllers);
     }
-    if board == Board::Q35 && !has(domain, ControllerKind::Sata, Some(0)) {
+    if board == Board::Q35 && !has(domain, ControllerKind::Sata, 0) {
         let sata = Controller::new(ControllerKind::Sata, 0);
-        insert_controller(&mut domain.devices.controllers, sata);
+        sata.insert(&mut domain.devices.controllers);
     }
     let root = match board {
         Board::I440fx | Board::Xenfv | Board::Pseries | Board::S390Ccw => {
@@ -92,11 +76,11 @@ fn add_board_controllers(domain: &mut Domain, board: Board, context: &Context) {
         _ => None,
     };
     if let Some(model) = root
-        && !has(domain, ControllerKind::Pci, Some(0))
+        && !has(domain, ControllerKind::Pci, 0)
     {
         let mut pci = Controller::new(ControllerKind::Pci, 0);
         pci.model = Some(model);
-        insert_controller(&mut domain.devices.controllers, pci);
+        pci.insert(&mut domain.devices.controllers);
     }
 }
 
@@ -154,17 +138,6 @@ fn model(controller: &mut Controller, board: Board, context: &Context) {
         }
         _ => {}
     }
-    // Companions share the ports of their master in pairs.
-    if controller.info.master.is_none() {
-        let first = match controller.model {
-            Some(ControllerModel::Ich9Uhci1) => Some(0),
-            Some(ControllerModel::Ich9Uhci2) => Some(2),
-            Some(ControllerModel::Ich9Uhci3) => Some(4),
-            _ => None,
-        };
-        controller.info.master =
-            first.map(|startport| virt_domain::devices::info::UsbMaster { startport });
-    }
 }
 
 /// The SCSI controller of a guest that does not say which.
@@ -218,10 +191,10 @@ fn check(domain: &Domain, board: Board) -> Result<()> {
         let companions = controller.kind == ControllerKind::Usb
             && controller.model.is_some_and(ControllerModel::is_ich9_usb);
         if !seen.insert((controller.kind, index)) && !companions {
-            return xml(format!(
-                "Multiple '{}' controllers with index '{index}'",
-                controller.kind
-            ));
+            return xml(match controller.kind {
+                ControllerKind::Usb => format!("Duplicate USB controllers with index {index}"),
+                kind => format!("Multiple '{kind}' controllers with index '{index}'"),
+            });
         }
         let fits = match controller.model {
             Some(ControllerModel::PciExpanderBus) => board == Board::I440fx,
@@ -271,8 +244,8 @@ mod tests {
             Controller::new(ControllerKind::Pci, 5),
             Controller::new(ControllerKind::Sata, 0),
         ];
-        insert_controller(&mut all, Controller::new(ControllerKind::Pci, 3));
-        insert_controller(&mut all, Controller::new(ControllerKind::Scsi, 0));
+        Controller::new(ControllerKind::Pci, 3).insert(&mut all);
+        Controller::new(ControllerKind::Scsi, 0).insert(&mut all);
         let seen: Vec<_> = all
             .iter()
             .map(|c| format!("{}{}", c.kind, c.index()))

@@ -34,7 +34,7 @@ mod vsock;
 mod watchdog;
 
 pub use crate::define::Context;
-pub(crate) use controller::{default_scsi, insert_controller};
+pub(crate) use controller::default_scsi;
 
 use virt_domain::Domain;
 use virt_error::Result;

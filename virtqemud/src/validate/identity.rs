@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use virt_domain::Domain;
+use virt_domain::devices::address::Address;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn check(domain: &Domain) -> Result<()> {
@@ -23,6 +24,13 @@ pub(super) fn check(domain: &Domain) -> Result<()> {
             && !is_first_console(domain, name)
         {
             return refuse(format!("non unique alias detected: {name}"));
+        }
+        let elsewhere = info
+            .address
+            .as_ref()
+            .is_some_and(|address| !matches!(address, Address::Pci(_)));
+        if info.acpi.is_some() && elsewhere {
+            return refuse("ACPI index is only supported for PCI devices".to_owned());
         }
         if let Some(order) = info.boot_order()
             && !orders.insert(order)

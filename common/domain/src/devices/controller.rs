@@ -3,10 +3,39 @@
 //! Facts: formatdomain "Controllers"; domaincommon.rng `controller`.
 
 use super::disk::IothreadMap;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, UsbMaster};
 use super::virtio::VirtioOptions;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Words, Writer};
+
+/// What `firstport` of a companion is where nothing is said.
+fn first_port(model: ControllerModel) -> Option<u32> {
+    match model {
+        ControllerModel::Ich9Uhci1 => Some(0),
+        ControllerModel::Ich9Uhci2 => Some(2),
+        ControllerModel::Ich9Uhci3 => Some(4),
+        _ => None,
+    }
+}
+
+/// Puts controllers in their order and companions to their master.
+///
+/// # Errors
+/// XML_DETAIL where there are companions only.
+pub(crate) fn settle(all: &mut Vec<Controller>) -> Result<()> {
+    for controller in std::mem::take(all) {
+        controller.insert(all);
+    }
+    let usb = || all.iter().filter(|c| c.kind == ControllerKind::Usb);
+    if usb().count() > 0 && usb().all(|c| c.info.master.is_some()) {
+        return Err(Error::new(
+            ErrorCode::XmlDetail,
+            ErrorDomain::Domain,
+            "No master USB controller specified",
+        ));
+    }
+    Ok(())
+}
 
 /// What a controller controls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Words)]
@@ -228,6 +257,16 @@ pub struct ControllerDriver {
     pub iothreads: Option<IothreadMap>,
 }
 
+impl ControllerDriver {
+    /// A number of 0 is none.
+    fn settled(mut self) -> Self {
+        for number in [&mut self.queues, &mut self.cmd_per_lun, &mut self.max_sectors, &mut self.iothread] {
+            *number = number.filter(|number| *number > 0);
+        }
+        self
+    }
+}
+
 /// `<model name=…/>` of a PCI controller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
 pub struct ModelName {
@@ -366,7 +405,7 @@ impl Element for Controller {
                     })?,
             ),
         };
-        let controller = Self {
+        let mut controller = Self {
             kind,
             index,
             model,
@@ -374,8 +413,11 @@ impl Element for Controller {
             vectors: node.attr("vectors")?,
             max_grant_frames: node.attr("maxGrantFrames")?,
             max_event_channels: node.attr("maxEventChannels")?,
-            driver: node.child("driver")?,
-            model_name: node.child("model")?,
+            driver: node.child("driver")?.map(ControllerDriver::settled),
+            model_name: node
+                .child_with("model", |node| node.attr("name"))?
+                .flatten()
+                .map(|name| ModelName { name }),
             target: node.child("target")?,
             pcihole64: node.child_with("pcihole64", |node| {
                 let unit = node.attr::<String>("unit")?;
@@ -383,6 +425,11 @@ impl Element for Controller {
             })?,
             info: DeviceInfo::read(node)?,
         };
+        // Companions share the ports of their master in pairs.
+        if kind == ControllerKind::Usb && controller.info.master.is_none() {
+            let first = model.and_then(first_port);
+            controller.info.master = first.map(|startport| UsbMaster { startport });
+        }
         controller.check()?;
         Ok(controller)
     }
@@ -398,7 +445,8 @@ impl Element for Controller {
     }
 
     fn content(&self, out: &mut Writer) {
-        out.maybe("driver", self.driver.as_ref());
+        let nothing = ControllerDriver::default();
+        out.maybe("driver", self.driver.as_ref().filter(|d| **d != nothing));
         out.maybe("model", self.model_name.as_ref());
         if let Some(target) = self.target.as_ref().filter(|t| !t.is_empty()) {
             out.element("target", target);
@@ -453,6 +501,25 @@ impl Controller {
         self.target.get_or_insert_default()
     }
 
+    /// Puts a controller among the others: behind those of its kind with no higher number, and a USB
+    /// controller with companions before these.
+    pub fn insert(self, all: &mut Vec<Self>) {
+        let like = |other: &Self| other.kind == self.kind;
+        let leads = self.kind == ControllerKind::Usb && self.info.master.is_none();
+        let companion = all.iter().position(|other| {
+            leads && like(other) && other.index == self.index && other.info.master.is_some()
+        });
+        // Those without a number get theirs later.
+        let number = |controller: &Self| controller.index.unwrap_or(u32::MAX);
+        let after = all
+            .iter()
+            .rposition(|other| like(other) && number(other) <= number(&self))
+            .map(|at| at + 1);
+        let before = all.iter().position(|other| like(other) && number(other) > number(&self));
+        let at = companion.or(after).or(before).unwrap_or(all.len());
+        all.insert(at, self);
+    }
+
     /// Takes away what only a running guest has.
     pub fn inactive(&mut self) {
         self.info.inactive();
@@ -478,6 +545,16 @@ impl Controller {
             self.vectors.is_some(),
             "attribute 'vectors'",
             &[K::VirtioSerial],
+        )?;
+        only(
+            self.max_grant_frames.is_some(),
+            "attribute 'maxGrantFrames'",
+            &[K::Xenbus],
+        )?;
+        only(
+            self.max_event_channels.is_some(),
+            "attribute 'maxEventChannels'",
+            &[K::Xenbus],
         )?;
         only(self.model_name.is_some(), "element 'model'", &[K::Pci])?;
         only(self.target.is_some(), "element 'target'", &[K::Pci])?;

@@ -6,29 +6,63 @@ use virt_error::Result;
 use virt_xml::{Element, Node, OnOff, Tag, Tree, Writer, YesNo};
 
 /// Flattened into each device, behind everything of its own.
-#[derive(Debug, Clone, Default, PartialEq, Element)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeviceInfo {
     /// Place in the boot order.
-    #[xml(child)]
     pub boot: Option<Boot>,
     /// The name QEMU and clients know the device by; live, or given by the user (`ua-…`).
-    #[xml(child)]
     pub alias: Option<Alias>,
     /// Only at USB companion controllers: the first port of the master.
-    #[xml(child)]
     pub master: Option<UsbMaster>,
     /// The PCI option ROM.
-    #[xml(child)]
     pub rom: Option<Rom>,
     /// What the guest's firmware is told of the device.
-    #[xml(child)]
     pub acpi: Option<Acpi>,
     /// Where it sits.
-    #[xml(child)]
     pub address: Option<Address>,
     /// What the driver keeps of it; status files only.
-    #[xml(flatten)]
     pub kept: DeviceState,
+}
+
+/// Devices that firmware can boot from; `<boot>` means nothing to others.
+const BOOTABLE: &[&str] = &["disk", "interface", "filesystem", "hostdev", "redirdev"];
+
+/// Devices whose option ROM can be chosen; `<rom>` means nothing to others.
+const WITH_ROM: &[&str] = &["interface", "hostdev"];
+
+impl Element for DeviceInfo {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        // What is left unread is reported as unknown.
+        let boot = match BOOTABLE.contains(&node.name()) {
+            true => node.child("boot")?,
+            false => None,
+        };
+        let rom: Option<Rom> = match WITH_ROM.contains(&node.name()) {
+            true => node.child("rom")?,
+            false => None,
+        };
+        Ok(Self {
+            boot,
+            alias: node.child_with("alias", |node| node.attr("name"))?.flatten().map(|name| Alias { name }),
+            master: node.child("master")?,
+            rom: rom.filter(|rom| *rom != Rom::default()),
+            acpi: node.child::<Acpi>("acpi")?.filter(|acpi| acpi.index.is_some()),
+            address: node.child("address")?,
+            kept: DeviceState::read(node)?,
+        })
+    }
+
+    fn attrs(&self, _: &mut Tag<'_>) {}
+
+    fn content(&self, out: &mut Writer) {
+        out.maybe("boot", self.boot.as_ref());
+        out.maybe("alias", self.alias.as_ref());
+        out.maybe("master", self.master.as_ref());
+        out.maybe("rom", self.rom.as_ref());
+        out.maybe("acpi", self.acpi.as_ref());
+        out.maybe("address", self.address.as_ref());
+        self.kept.content(out);
+    }
 }
 
 /// `<privateData>` of a device in a status file, as it was read: what other versions keep is not
@@ -106,7 +140,7 @@ impl Alias {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
 pub struct UsbMaster {
     /// First port of the master controller that this companion serves.
-    #[xml(attr)]
+    #[xml(attr, default)]
     pub startport: u32,
 }
 
@@ -125,11 +159,28 @@ pub struct Rom {
 }
 
 /// `<acpi index=…/>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acpi {
-    /// 0 is the same as absent; others are unique in a guest.
-    #[xml(attr)]
+    /// Never 0; the guest's firmware wants them unique.
     pub index: Option<u32>,
+}
+
+impl Element for Acpi {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let index = node.attr("index")?;
+        if index == Some(0) {
+            return Err(node.error(
+                "Invalid value for attribute 'index' in element 'acpi': Zero is not permitted",
+            ));
+        }
+        Ok(Self { index })
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.maybe("index", &self.index);
+    }
+
+    fn content(&self, _: &mut Writer) {}
 }
 
 impl DeviceInfo {

@@ -60,7 +60,7 @@ impl Element for Memballoon {
         let model = node.required("model")?;
         let mut info = DeviceInfo::read(node)?;
         if model == BalloonModel::None {
-            info.address = None;
+            info = DeviceInfo::default();
         }
         Ok(Self {
             model,

@@ -33,6 +33,8 @@ bitflags::bitflags! {
         const AUTO = 1 << 11;
         /// Shares its slot with others of its kind, a function each.
         const SHARED_SLOT = 1 << 12;
+        /// Sits on the root's own bus.
+        const INTEGRATED = 1 << 13;
     }
 }
 

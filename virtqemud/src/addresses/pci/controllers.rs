@@ -3,7 +3,6 @@
 use super::super::Context;
 use crate::board::Board;
 use crate::caps::CapFlag;
-use crate::defaults::insert_controller;
 use virt_domain::Domain;
 use virt_domain::devices::controller::{
     Controller, ControllerKind, ControllerModel, ModelName, PciModelName,
@@ -25,7 +24,7 @@ pub(super) fn add(domain: &mut Domain, model: ControllerModel) -> Result<()> {
     })?;
     let mut controller = Controller::new(ControllerKind::Pci, index);
     controller.model = Some(model);
-    insert_controller(&mut domain.devices.controllers, controller);
+    controller.insert(&mut domain.devices.controllers);
     Ok(())
 }
 

@@ -226,7 +226,8 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
     }
     for (i, panic) in d.panics.iter().enumerate() {
         if panic.model == Some(PanicModel::Pvpanic) {
-            want(Device::Panic(i), old);
+            // A part of the board.
+            want(Device::Panic(i), Connect::PCI | Connect::AUTO | Connect::INTEGRATED);
         }
     }
     for (i, memory) in d.memories.iter().enumerate() {
@@ -241,7 +242,7 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
         want(Device::Vsock, virtio(vsock.model));
     }
     for (i, _) in d.cryptos.iter().enumerate() {
-        want(Device::Crypto(i), new);
+        want(Device::Crypto(i), old);
     }
     if d.iommu.as_ref().map(|i| i.model) == Some(IommuModel::Virtio) {
         // It has to be on the root itself.

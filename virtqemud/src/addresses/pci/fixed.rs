@@ -13,6 +13,7 @@ use virt_domain::devices::info::DeviceInfo;
 use virt_domain::devices::sound::SoundModel;
 use virt_domain::devices::video::VideoModel;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_xml::OnOff;
 
 /// A device that comes with the board.
 struct BuiltIn {
@@ -181,53 +182,24 @@ fn ich9_sound(domain: &mut Domain, set: &mut PciSet) -> Result<()> {
     }
 }
 
-/// The two USB 2 controllers of the ICH9, all functions of each.
+/// Where the ICH9 has its two USB 2 controllers: the first function of each. The others join them.
 fn usb2(domain: &mut Domain, set: &mut PciSet) -> Result<()> {
-    let controllers = &mut domain.devices.controllers;
     let mut slots = [0x1d, 0x1a].into_iter();
-    let mut seen: Vec<u32> = Vec::new();
-    for at in 0..controllers.len() {
-        let controller = &controllers[at];
-        let index = controller.index();
+    for controller in &mut domain.devices.controllers {
         if controller.kind != ControllerKind::Usb
-            || !matches!(
-                controller.model,
-                Some(ControllerModel::Ich9Ehci1 | ControllerModel::Ich9Uhci1)
-            )
-            || seen.contains(&index)
-        {
-            continue;
-        }
-        seen.push(index);
-        let mine = |c: &&mut Controller| {
-            c.kind == ControllerKind::Usb
-                && c.index() == index
-                && c.model.is_some_and(ControllerModel::is_ich9_usb)
-        };
-        if controllers
-            .iter_mut()
-            .filter(mine)
-            .any(|c| !unplaced(&c.info))
+            || !controller.has_model(ControllerModel::Ich9Uhci1)
+            || !unplaced(&controller.info)
         {
             continue;
         }
         let Some(slot) = slots.find(|slot| set.slot_is_free(0, *slot)) else {
-            continue;
+            break;
         };
-        for controller in controllers.iter_mut().filter(mine) {
-            let function = match controller.model {
-                Some(ControllerModel::Ich9Uhci1) => 0,
-                Some(ControllerModel::Ich9Uhci2) => 1,
-                Some(ControllerModel::Ich9Uhci3) => 2,
-                _ => 7,
-            };
-            settle(
-                &mut controller.info,
-                set,
-                PciAddress::new(0, slot, function),
-                Connect::PCI,
-            )?;
-        }
+        let place = PciAddress {
+            multifunction: Some(OnOff::On),
+            ..PciAddress::new(0, slot, 0)
+        };
+        settle(&mut controller.info, set, place, Connect::PCI)?;
     }
     Ok(())
 }

@@ -118,6 +118,11 @@ impl PciSet {
                 flags.words()
             )));
         }
+        if flags.contains(Connect::INTEGRATED) && address.bus > 0 {
+            return Err(xml(format!(
+                "The device at PCI address {address} needs to be an integrated device (bus=0)"
+            )));
+        }
         if !bus.is_free(address) {
             return Err(xml(format!(
                 "Attempted double use of PCI Address {address}"
@@ -145,7 +150,12 @@ impl PciSet {
             self.open.len() - 1
         });
         let first = self.open[known].1;
-        let mut buses = self.buses.iter_mut().enumerate().skip(first);
+        // The board's own bus is the first.
+        let end = match flags.contains(Connect::INTEGRATED) {
+            true => 1,
+            false => self.buses.len(),
+        };
+        let mut buses = self.buses.iter_mut().take(end).enumerate().skip(first);
         let found = buses.find_map(|(number, bus)| {
             let (slot, function) = bus.fits(flags, false).then(|| bus.next_free(flags))??;
             bus.take(slot, function, flags.contains(Connect::SHARED_SLOT));
@@ -182,7 +192,12 @@ impl PciSet {
                 .iter()
                 .any(|b| b.fits(kind, false) && b.next_free(kind).is_some())
         };
-        let behind_port = Connect::PCIE | Connect::UPSTREAM | Connect::PCIE_TO_PCI_BRIDGE;
+        if flags.contains(Connect::PCIE_TO_PCI_BRIDGE) {
+            return Err(internal(
+                "Cannot automatically add a new PCI bus for a device with connect flags 2000",
+            ));
+        }
+        let behind_port = Connect::PCIE | Connect::UPSTREAM;
         if flags.intersects(behind_port) && self.growth.root_ports {
             return Ok(vec![M::PcieRootPort]);
         }
