@@ -1,5 +1,7 @@
 //! `<blkiotune>` and `<throttlegroups>`: limits on block devices.
 
+use std::collections::HashSet;
+
 use crate::devices::disk::IoTune;
 use virt_error::Result;
 use virt_xml::{Element, Node, Tag, Writer};
@@ -47,9 +49,19 @@ pub struct ThrottleGroups {
 
 impl Element for ThrottleGroups {
     fn read(node: &mut Node<'_>) -> Result<Self> {
-        Ok(Self {
-            groups: node.children("throttlegroup")?,
-        })
+        let groups: Vec<IoTune> = node.children("throttlegroup")?;
+        if groups.iter().any(|group| group.group_name.is_none()) {
+            return Err(node.error("missing group name"));
+        }
+        let mut names = HashSet::new();
+        for group in &groups {
+            group.check_totals()?;
+            let name = group.group_name.as_deref().unwrap_or_default();
+            if !names.insert(name.to_owned()) {
+                return Err(node.error(format!("duplicate group name '{name}' found")));
+            }
+        }
+        Ok(Self { groups })
     }
 
     fn attrs(&self, _: &mut Tag<'_>) {}

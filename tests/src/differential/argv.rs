@@ -8,6 +8,9 @@ use serde_json::Value;
 /// Keys whose values are numbers of descriptors.
 const DESCRIPTORS: &[&str] = &["fd", "fds", "vhostfd", "vhostfds"];
 
+/// Keys of an encrypted secret that are other ones each time.
+const CHANCE: &[&str] = &["data", "iv"];
+
 /// One option with its value taken apart.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Word {
@@ -42,6 +45,10 @@ pub fn words(line: &str) -> Vec<Word> {
             // Which number a descriptor has is nobody's business; whether there is one is.
             if DESCRIPTORS.contains(&key.trim_start_matches('.')) {
                 value = super::compare::anonymous(&value);
+            }
+            let secret = found[last].option == "-object";
+            if secret && CHANCE.contains(&key.trim_start_matches('.')) {
+                value = "by chance".to_owned();
             }
             // The environment has many values before the first option.
             let key = if found[last].option.starts_with('-') {

@@ -9,6 +9,7 @@ use super::place::bus_name;
 use super::props::{OptionList, Props, on_off};
 use super::{boot, sd_card, virtio};
 use crate::aliases::{is_narrow, last_of};
+use crate::board::Board;
 use crate::caps::CapFlag;
 use serde_json::{Value, json};
 use virt_domain::Domain;
@@ -52,6 +53,11 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
                 .with("chardev", chardev)
                 .with("id", disk.info.alias().unwrap_or_default())
                 .maybe("bootindex", boot);
+            let driver = disk.driver.clone().unwrap_or_default();
+            let device = device
+                .maybe("event_idx", driver.event_idx.map(OnOff::is_on))
+                .maybe("num-queues", driver.queues)
+                .maybe("queue-size", driver.queue_size);
             b.device(&device);
             continue;
         }
@@ -225,7 +231,10 @@ fn device(
         if let Some(boot) = boot {
             props.put("bootindex", boot);
         }
-        if let Some(loadparm) = disk.info.boot.as_ref().and_then(|b| b.loadparm.clone()) {
+        // Only a mainframe's firmware takes it.
+        let on_mainframe = Board::of(domain) == Board::S390Ccw;
+        let loadparm = disk.info.boot.as_ref().and_then(|b| b.loadparm.clone());
+        if let Some(loadparm) = loadparm.filter(|_| on_mainframe) {
             props.put("loadparm", loadparm);
         }
     }
@@ -238,14 +247,19 @@ fn device(
     props = props
         .maybe("rotation_rate", disk.target.rotation_rate)
         .maybe("vendor", disk.vendor.clone())
-        .maybe("product", disk.product.clone());
+        .maybe(
+            match disk.bus() {
+                DiskBus::Scsi => "product",
+                _ => "model",
+            },
+            disk.product.clone(),
+        );
     if disk.bus() == DiskBus::Usb {
         props.put("removable", disk.target.removable == Some(OnOff::On));
-    } else if disk.bus() == DiskBus::Scsi
-        && disk.device == DiskDevice::Disk
-        && disk.target.removable == Some(OnOff::On)
+    } else if let Some(removable) = disk.target.removable
+        && disk.bus() == DiskBus::Scsi
     {
-        props.put("removable", true);
+        props.put("removable", removable == OnOff::On);
     }
     if let Some(wwn) = &disk.wwn {
         let digits = wwn.trim_start_matches("0x");
@@ -257,10 +271,11 @@ fn device(
         props.put("write-cache", on_off(on));
     }
     if let Some(geometry) = &disk.geometry {
+        let said = |number: u32| (number > 0).then_some(number);
         props = props
-            .with("cyls", geometry.cyls)
-            .with("heads", geometry.heads)
-            .with("secs", geometry.secs)
+            .maybe("cyls", said(geometry.cyls))
+            .maybe("heads", said(geometry.heads))
+            .maybe("secs", said(geometry.secs))
             .maybe("bios-chs-trans", geometry.trans.map(|t| t.word()));
     }
     if let Some(serial) = &disk.serial {

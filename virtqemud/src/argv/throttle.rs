@@ -8,6 +8,9 @@ use virt_domain::Domain;
 /// One object a group. Limits of bursts' lengths are only written where they are given.
 pub(super) fn append(b: &mut Builder, domain: &Domain) {
     for group in domain.throttlegroups.iter().flat_map(|g| &g.groups) {
+        if !group.limits() {
+            continue;
+        }
         let mut limits = Map::new();
         for (name, value) in group.numbers() {
             let length = name.ends_with("_length");

@@ -44,7 +44,6 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
 fn drive(disk: &mut Disk, runs: bool) {
     let bus = disk.bus();
     disk.target.bus = Some(bus);
-    let kind = disk.kind;
     let empty = disk.is_empty();
     if disk.device == DiskDevice::Cdrom {
         disk.readonly = true;
@@ -54,12 +53,13 @@ fn drive(disk: &mut Disk, runs: bool) {
         disk.mirror = None;
         disk.forget_nodes();
     }
-    if disk.source.is_none() && matches!(kind, StorageKind::Network | StorageKind::Volume)
-        || empty && kind == StorageKind::Network && disk.device == DiskDevice::Cdrom
+    if disk.source.is_none()
+        || empty && disk.kind == StorageKind::Network && disk.device == DiskDevice::Cdrom
     {
         disk.source = None;
         disk.kind = StorageKind::File;
     }
+    let kind = disk.kind;
     if disk.target.tray == Some(Tray::Closed) {
         disk.target.tray = None;
     }
@@ -74,7 +74,6 @@ fn drive(disk: &mut Disk, runs: bool) {
     driver.name.get_or_insert_with(|| "qemu".to_owned());
     if driver.format.is_none() {
         driver.format = match kind {
-            StorageKind::Dir => Some(StorageFormat::Fat),
             // What a pool has is known when it is looked up.
             StorageKind::Volume => None,
             _ => Some(StorageFormat::Raw),

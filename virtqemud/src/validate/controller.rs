@@ -6,9 +6,7 @@ use super::Context;
 use crate::board::Board;
 use crate::caps::CapFlag;
 use virt_domain::Domain;
-use virt_domain::devices::controller::{
-    Controller, ControllerKind, ControllerModel, PciModelName,
-};
+use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel, PciModelName};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
@@ -147,12 +145,7 @@ fn scsi(domain: &Domain, controller: &Controller, context: &Context) -> Result<(
     Ok(())
 }
 
-fn pci(
-    domain: &Domain,
-    controller: &Controller,
-    board: Board,
-    context: &Context,
-) -> Result<()> {
+fn pci(domain: &Domain, controller: &Controller, board: Board, context: &Context) -> Result<()> {
     use ControllerModel as M;
     let Some(model) = controller.model else {
         return Err(xml(format!(

@@ -8,7 +8,9 @@ use crate::caps::CapFlag;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::ControllerKind;
-use virt_domain::devices::disk::{Disk, DiskBus, DiskCache, DiskDevice, DiskIo, Sgio};
+use virt_domain::devices::disk::{
+    Disk, DiskBus, DiskCache, DiskDevice, DiskIo, DiskSnapshot, Sgio,
+};
 use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::OnOff;
@@ -24,6 +26,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         place(domain, at, disk)?;
         image::check(disk, context)?;
         transient(disk)?;
+        vhost_user(domain, disk)?;
         if disk.sgio == Some(Sgio::Unfiltered) {
             return Err(unsupported("unfiltered sgio is no longer supported"));
         }
@@ -54,6 +57,9 @@ fn bus(disk: &Disk) -> Result<()> {
             )));
         }
     }
+    if disk.target.rotation_rate.is_some() && disk.device != DiskDevice::Disk {
+        return Err(internal("rotation rate is only valid for disk device"));
+    }
     if disk.target.rotation_rate.is_some()
         && !matches!(disk.bus(), DiskBus::Scsi | DiskBus::Ide | DiskBus::Sata)
     {
@@ -78,6 +84,11 @@ fn medium(disk: &Disk, context: &Context) -> Result<()> {
             return Err(unsupported(format!(
                 "disk type of '{}' does not support ejectable media",
                 disk.name()
+            )));
+        }
+        DiskDevice::Disk if disk.readonly && matches!(bus, DiskBus::Ide | DiskBus::Sata) => {
+            return Err(unsupported(format!(
+                "readonly {bus} disks are not supported"
             )));
         }
         DiskDevice::Lun => {
@@ -247,7 +258,10 @@ fn identity(disk: &Disk) -> Result<()> {
         )));
     }
     let bus = disk.bus();
-    if disk.geometry.is_some() && matches!(bus, DiskBus::Usb | DiskBus::Sd) {
+    let geometry = disk
+        .geometry
+        .filter(virt_domain::devices::disk::Geometry::is_whole);
+    if geometry.is_some() && matches!(bus, DiskBus::Usb | DiskBus::Sd) {
         return Err(unsupported(format!(
             "CHS geometry can not be set for '{bus}' bus"
         )));
@@ -258,7 +272,7 @@ fn identity(disk: &Disk) -> Result<()> {
     if bus == DiskBus::Sd && disk.iotune.as_ref().is_some_and(|t| t.limits()) {
         return Err(unsupported("<iotune> is not supported with bus='sd'"));
     }
-    if disk.geometry.is_some_and(|g| g.trans.is_some()) && disk.bus() != DiskBus::Ide {
+    if geometry.is_some_and(|g| g.trans.is_some()) && disk.bus() != DiskBus::Ide {
         return Err(unsupported(format!(
             "CHS translation mode can only be set for 'ide' bus not '{}'",
             disk.bus()
@@ -325,6 +339,55 @@ fn place(domain: &Domain, at: usize, disk: &Disk) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a disk that another process serves may not say: it is that process's.
+fn vhost_user(domain: &Domain, disk: &Disk) -> Result<()> {
+    if disk.kind != StorageKind::VhostUser {
+        return Ok(());
+    }
+    if disk.bus() != DiskBus::Virtio {
+        return Err(unsupported("vhostuser disk supports only virtio bus"));
+    }
+    if disk.snapshot != Some(DiskSnapshot::No) {
+        return Err(unsupported(
+            "only snapshot=no is supported with vhostuser disk",
+        ));
+    }
+    let driver = disk.driver.clone().unwrap_or_default();
+    for (said, what) in [
+        (disk.encryption.is_some(), "encryption"),
+        (disk.geometry.is_some(), "geometry"),
+        (disk.iotune.as_ref().is_some_and(|t| t.limits()), "iotune"),
+        (disk.blockio.is_some(), "blockio"),
+        (disk.serial.is_some(), "serial"),
+        (disk.wwn.is_some(), "wwn"),
+        (disk.vendor.is_some(), "vendor"),
+        (disk.product.is_some(), "product"),
+        (driver.cache.is_some(), "cache"),
+        (driver.error_policy.is_some(), "error_policy"),
+        (driver.rerror_policy.is_some(), "rerror_policy"),
+        (driver.io.is_some(), "io"),
+        (driver.ioeventfd.is_some(), "ioeventfd"),
+        (driver.copy_on_read.is_some(), "copy_on_read"),
+        (driver.discard.is_some(), "discard"),
+        (
+            driver.iothread.is_some() || driver.iothreads.is_some(),
+            "iothread",
+        ),
+        (driver.detect_zeroes.is_some(), "detect_zeroes"),
+        (driver.metadata_cache.is_some(), "metadata_cache"),
+        (disk.readonly, "readonly"),
+        (disk.shareable, "shareable"),
+        (disk.transient.is_some(), "transient"),
+    ] {
+        if said {
+            return Err(unsupported(format!(
+                "{what} is not supported with vhostuser disk"
+            )));
+        }
+    }
+    super::shared_memory::required(domain, "vhostuser")
 }
 
 /// What a guest writes that is dropped at its end.

@@ -260,7 +260,12 @@ pub struct ControllerDriver {
 impl ControllerDriver {
     /// A number of 0 is none.
     fn settled(mut self) -> Self {
-        for number in [&mut self.queues, &mut self.cmd_per_lun, &mut self.max_sectors, &mut self.iothread] {
+        for number in [
+            &mut self.queues,
+            &mut self.cmd_per_lun,
+            &mut self.max_sectors,
+            &mut self.iothread,
+        ] {
             *number = number.filter(|number| *number > 0);
         }
         self
@@ -515,7 +520,9 @@ impl Controller {
             .iter()
             .rposition(|other| like(other) && number(other) <= number(&self))
             .map(|at| at + 1);
-        let before = all.iter().position(|other| like(other) && number(other) > number(&self));
+        let before = all
+            .iter()
+            .position(|other| like(other) && number(other) > number(&self));
         let at = companion.or(after).or(before).unwrap_or(all.len());
         all.insert(at, self);
     }

@@ -15,7 +15,7 @@ pub use driver::{
 
 use super::info::DeviceInfo;
 use super::storage::{
-    Auth, BackingStore, DiskState, Encryption, Mirror, Named, StorageFormat, StorageKind,
+    Auth, BackingStore, DiskState, Encryption, Location, Mirror, Named, StorageFormat, StorageKind,
     StorageSource, write_source,
 };
 use super::virtio::VirtioModel;
@@ -145,18 +145,25 @@ pub struct Disk {
 /// `<geometry …/>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
 pub struct Geometry {
-    /// Cylinders.
-    #[xml(attr)]
+    /// Cylinders; 0: not said.
+    #[xml(attr, default)]
     pub cyls: u32,
-    /// Heads.
-    #[xml(attr)]
+    /// Heads; 0: not said.
+    #[xml(attr, default)]
     pub heads: u32,
-    /// Sectors a track.
-    #[xml(attr)]
+    /// Sectors a track; 0: not said.
+    #[xml(attr, default)]
     pub secs: u32,
     /// Translation by the BIOS.
     #[xml(attr)]
     pub trans: Option<GeometryTranslation>,
+}
+
+impl Geometry {
+    /// Whether all of it is said; only then it is kept.
+    pub fn is_whole(&self) -> bool {
+        self.cyls > 0 && self.heads > 0 && self.secs > 0
+    }
 }
 
 /// `trans`.
@@ -171,7 +178,7 @@ pub enum GeometryTranslation {
 }
 
 /// `<blockio …/>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Element)]
 pub struct BlockIo {
     /// Bytes.
     #[xml(attr)]
@@ -182,6 +189,19 @@ pub struct BlockIo {
     /// Bytes.
     #[xml(attr)]
     pub discard_granularity: Option<u32>,
+}
+
+impl BlockIo {
+    /// Sizes of 0 are not said.
+    fn settled(self) -> Option<Self> {
+        let said = |size: Option<u32>| size.filter(|size| *size > 0);
+        let settled = Self {
+            logical_block_size: said(self.logical_block_size),
+            physical_block_size: said(self.physical_block_size),
+            discard_granularity: said(self.discard_granularity),
+        };
+        (settled != Self::default()).then_some(settled)
+    }
 }
 
 /// `<target …/>`.
@@ -199,9 +219,9 @@ pub struct Target {
     /// Whether the guest may eject a USB disk.
     #[xml(attr)]
     pub removable: Option<OnOff>,
-    /// 1: no moving parts; else rounds a minute.
+    /// 1: no moving parts; else rounds a minute. Never 0.
     #[xml(attr)]
-    pub rotation_rate: Option<u16>,
+    pub rotation_rate: Option<u32>,
 }
 
 /// `tray`.
@@ -258,10 +278,13 @@ impl Element for Disk {
             backing: node.child("backingStore")?,
             backend_domain: node.child("backenddomain")?,
             geometry: node.child("geometry")?,
-            blockio: node.child("blockio")?,
+            blockio: node.child::<BlockIo>("blockio")?.and_then(BlockIo::settled),
             mirror: node.child("mirror")?,
-            target: match node.child("target")? {
-                Some(target) => target,
+            target: match node.child::<Target>("target")? {
+                Some(mut target) => {
+                    target.rotation_rate = target.rotation_rate.filter(|rate| *rate > 0);
+                    target
+                }
                 None => return Err(no_target(source.as_ref())),
             },
             iotune: node.child("iotune")?,
@@ -269,10 +292,10 @@ impl Element for Disk {
             readonly: node.flag("readonly"),
             shareable: node.flag("shareable"),
             transient: node.child("transient")?,
-            serial: node.child_text("serial")?,
-            wwn: node.child_text("wwn")?,
-            vendor: node.child_text("vendor")?,
-            product: node.child_text("product")?,
+            serial: said(node, "serial")?,
+            wwn: said(node, "wwn")?,
+            vendor: said(node, "vendor")?,
+            product: said(node, "product")?,
             encryption: node.child("encryption")?,
             state: match node.is_of_driver() {
                 true => node.child("privateData")?,
@@ -310,10 +333,17 @@ impl Element for Disk {
         write_source(out, self.source.as_ref());
         out.maybe("backingStore", self.backing.as_ref());
         out.maybe("backenddomain", self.backend_domain.as_ref());
-        out.maybe("geometry", self.geometry.as_ref());
+        let whole = self.geometry.as_ref().filter(|g| g.is_whole());
+        out.maybe("geometry", whole);
         out.maybe("blockio", self.blockio.as_ref());
         out.maybe("mirror", self.mirror.as_ref());
-        out.element("target", &self.target);
+        // That of a SCSI disk reaches QEMU only.
+        let removable = self.target.removable.filter(|_| self.bus() == DiskBus::Usb);
+        let target = Target {
+            removable,
+            ..self.target.clone()
+        };
+        out.element("target", &target);
         out.maybe("throttlefilters", self.throttle_filters.as_ref());
         if let Some(iotune) = self.iotune.as_ref().filter(|t| t.limits()) {
             out.element("iotune", iotune);
@@ -358,6 +388,13 @@ impl Element for Disk {
     }
 }
 
+/// The text of a child; an empty one is none.
+fn said(node: &mut Node<'_>, name: &str) -> Result<Option<String>> {
+    Ok(node
+        .child_text::<String>(name)?
+        .filter(|text| !text.is_empty()))
+}
+
 /// `<driver>`, whose format has a refusal of its own.
 fn read_driver(node: &mut Node<'_>) -> Result<DiskDriver> {
     let mut attributes = node.tree().attributes.iter();
@@ -368,7 +405,16 @@ fn read_driver(node: &mut Node<'_>) -> Result<DiskDriver> {
             "unknown driver format value '{format}'"
         )));
     }
-    DiskDriver::read(node)
+    let mut driver = DiskDriver::read(node)?;
+    for number in [
+        &mut driver.iothread,
+        &mut driver.queues,
+        &mut driver.queue_size,
+    ] {
+        *number = number.filter(|number| *number > 0);
+    }
+    driver.metadata_cache = driver.metadata_cache.filter(|cache| cache.says_something());
+    Ok(driver)
 }
 
 fn no_target(source: Option<&StorageSource>) -> Error {
@@ -427,7 +473,7 @@ impl Disk {
                 dev if dev.starts_with("vd") => DiskBus::Virtio,
                 dev if dev.starts_with("xvd") => DiskBus::Xen,
                 dev if dev.starts_with("ubd") => DiskBus::Uml,
-                dev if dev.starts_with("fd") => DiskBus::Fdc,
+                dev if dev.starts_with("fd") && self.device != DiskDevice::Cdrom => DiskBus::Fdc,
                 _ => DiskBus::Ide,
             },
         }
@@ -478,6 +524,27 @@ impl Disk {
         }
     }
 
+    /// Takes away the cookies with which servers are asked.
+    pub(super) fn hide_secrets(&mut self) {
+        hide_cookies(self.source.as_mut());
+        let mut backing = self.backing.as_mut();
+        while let Some(BackingStore::Image(image)) = backing {
+            hide_cookies(image.source.as_mut());
+            backing = image.backing.as_mut();
+        }
+    }
+
+    /// Whether there is anything [`Disk::hide_secrets`] takes away.
+    pub(super) fn has_secrets(&self) -> bool {
+        let mut backing = self.backing.as_ref();
+        let mut found = has_cookies(self.source.as_ref());
+        while let Some(BackingStore::Image(image)) = backing {
+            found |= has_cookies(image.source.as_ref());
+            backing = image.backing.as_ref();
+        }
+        found
+    }
+
     /// Takes away the numbers of block nodes and what labelling left.
     pub fn forget_nodes(&mut self) {
         strip_source(self.source.as_mut());
@@ -488,10 +555,22 @@ impl Disk {
     pub fn cache(&self) -> Option<DiskCache> {
         let given = self.driver.as_ref().and_then(|d| d.cache);
         match given {
-            None | Some(DiskCache::Default) if self.shareable => Some(DiskCache::None),
+            None | Some(DiskCache::Default) if self.shareable && !self.readonly => {
+                Some(DiskCache::None)
+            }
             other => other,
         }
     }
+}
+
+fn hide_cookies(source: Option<&mut StorageSource>) {
+    if let Some(Location::Network(network)) = source.map(|source| &mut source.location) {
+        network.cookies = None;
+    }
+}
+
+fn has_cookies(source: Option<&StorageSource>) -> bool {
+    matches!(source.map(|s| &s.location), Some(Location::Network(network)) if network.cookies.is_some())
 }
 
 fn strip_source(source: Option<&mut StorageSource>) {

@@ -43,10 +43,15 @@ impl Element for DeviceInfo {
         };
         Ok(Self {
             boot,
-            alias: node.child_with("alias", |node| node.attr("name"))?.flatten().map(|name| Alias { name }),
+            alias: node
+                .child_with("alias", |node| node.attr("name"))?
+                .flatten()
+                .map(|name| Alias { name }),
             master: node.child("master")?,
             rom: rom.filter(|rom| *rom != Rom::default()),
-            acpi: node.child::<Acpi>("acpi")?.filter(|acpi| acpi.index.is_some()),
+            acpi: node
+                .child::<Acpi>("acpi")?
+                .filter(|acpi| acpi.index.is_some()),
             address: node.child("address")?,
             kept: DeviceState::read(node)?,
         })

@@ -92,6 +92,20 @@ impl IoTune {
     }
 
     pub(super) fn check(&self) -> Result<()> {
+        if self.group_name.is_some()
+            && !self.numbers().iter().any(|(_, n)| n.is_some_and(|n| n > 0))
+        {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "group_name can be configured only together with settings",
+            ));
+        }
+        self.check_totals()
+    }
+
+    /// What counts reads and writes together leaves nothing for each.
+    pub(crate) fn check_totals(&self) -> Result<()> {
         let both = |total: Option<u64>, read: Option<u64>, write: Option<u64>, what: &str| {
             let set = |v: Option<u64>| v.is_some_and(|v| v > 0);
             if set(total) && (set(read) || set(write)) {

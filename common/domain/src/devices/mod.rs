@@ -242,6 +242,7 @@ impl Devices {
         self.graphics
             .iter_mut()
             .for_each(graphics::Graphics::hide_secrets);
+        self.disks.iter_mut().for_each(disk::Disk::hide_secrets);
     }
 
     /// Whether networks made something of interfaces.
@@ -259,5 +260,6 @@ impl Devices {
     /// Whether there is anything [`Devices::hide_secrets`] strips.
     pub fn has_secrets(&self) -> bool {
         self.graphics.iter().any(graphics::Graphics::has_secrets)
+            || self.disks.iter().any(disk::Disk::has_secrets)
     }
 }

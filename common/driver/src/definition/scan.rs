@@ -214,6 +214,7 @@ impl Found {
                 path: None,
                 format: None,
             }),
+            [_, "devices", "disk", .., "cookies"] => self.has_secrets = true,
             [_, "devices", "disk", part] => self.part_of_disk(part, attributes),
             [_, "devices", "graphics"] if attribute(attributes, "passwd").is_some() => {
                 self.has_secrets = true;
@@ -372,6 +373,9 @@ mod tests {
     #[test]
     fn a_password_is_noticed() {
         let text = GUEST.replace("</devices>", "<graphics type='vnc' passwd='x'/></devices>");
+        assert!(scan(&text).unwrap().summary.has_secrets);
+        let disk = "<disk type='network'><source protocol='http'><cookies/></source></disk>";
+        let text = GUEST.replace("</devices>", &format!("{disk}</devices>"));
         assert!(scan(&text).unwrap().summary.has_secrets);
     }
 

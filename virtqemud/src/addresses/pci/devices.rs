@@ -227,7 +227,10 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
     for (i, panic) in d.panics.iter().enumerate() {
         if panic.model == Some(PanicModel::Pvpanic) {
             // A part of the board.
-            want(Device::Panic(i), Connect::PCI | Connect::AUTO | Connect::INTEGRATED);
+            want(
+                Device::Panic(i),
+                Connect::PCI | Connect::AUTO | Connect::INTEGRATED,
+            );
         }
     }
     for (i, memory) in d.memories.iter().enumerate() {

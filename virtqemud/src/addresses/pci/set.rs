@@ -202,7 +202,10 @@ impl PciSet {
             return Ok(vec![M::PcieRootPort]);
         }
         if flags.contains(Connect::PCI) && self.growth.pci_bridges {
-            if !self.growth.root_ports || has(Connect::PCI_BRIDGE | Connect::AUTO) {
+            // Bridges come before other devices: behind a full one there is room for them.
+            let bridged = Connect::PCI_BRIDGE | Connect::AUTO;
+            let bridged = self.buses.iter().any(|bus| bus.fits(bridged, false));
+            if !self.growth.root_ports || bridged {
                 return Ok(vec![M::PciBridge]);
             }
             if !self.growth.pcie_to_pci {

@@ -27,9 +27,9 @@ impl Disk {
         {
             return Err(unsupported("tray is only valid for cdrom and floppy"));
         }
-        if self.target.removable.is_some()
-            && (self.device != DiskDevice::Disk || !matches!(bus, DiskBus::Usb | DiskBus::Scsi))
-        {
+        let removable =
+            bus == DiskBus::Usb || bus == DiskBus::Scsi && self.device == DiskDevice::Disk;
+        if self.target.removable.is_some() && !removable {
             return Err(wrong("removable is only valid for usb or scsi disks"));
         }
         if self.device == DiskDevice::Floppy && bus != DiskBus::Fdc && self.target.bus.is_some() {
@@ -150,20 +150,21 @@ impl Disk {
             }
         }
         if let Some(product) = &self.product {
-            if product.len() > 16 {
+            // What an IDE drive calls its model may be longer.
+            if product.len() > 16 && !matches!(bus, DiskBus::Ide | DiskBus::Sata) {
                 return Err(unsupported("disk product is more than 16 characters"));
             }
             if !printable(product) {
                 return Err(wrong("disk product is not printable string"));
             }
         }
-        if bus != DiskBus::Scsi {
-            if self.vendor.is_some() {
-                return Err(unsupported("Only scsi disk supports 'vendor'"));
-            }
-            if self.product.is_some() {
-                return Err(unsupported("Only scsi disk supports 'product'"));
-            }
+        if self.vendor.is_some() && bus != DiskBus::Scsi {
+            return Err(unsupported("Only scsi disk supports 'vendor'"));
+        }
+        if self.product.is_some() && !matches!(bus, DiskBus::Scsi | DiskBus::Ide | DiskBus::Sata) {
+            return Err(unsupported(
+                "Only ide, sata and scsi disk supports 'product'",
+            ));
         }
         if let Some(wwn) = &self.wwn {
             let digits = wwn.strip_prefix("0x").unwrap_or(wwn);

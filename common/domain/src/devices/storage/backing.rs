@@ -33,10 +33,18 @@ impl Element for BackingStore {
         let Some(kind) = node.attr::<StorageKind>("type")? else {
             return Ok(Self::End);
         };
+        let index = node.attr("index")?;
+        let format = node.child::<Format>("format")?;
+        if format.is_none() {
+            return Err(node.error("missing disk backing store format"));
+        }
+        if !node.has("source") {
+            return Err(node.error("missing disk backing store source"));
+        }
         Ok(Self::Image(Box::new(BackingImage {
             kind,
-            index: node.attr("index")?,
-            format: node.child("format")?,
+            index,
+            format,
             source: node.child_with("source", |n| StorageSource::read(n, kind))?,
             backing: node.child("backingStore")?,
         })))

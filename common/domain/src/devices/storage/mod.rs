@@ -313,6 +313,13 @@ pub struct MetadataCache {
     pub max_size: Option<ByteSize>,
 }
 
+impl MetadataCache {
+    /// Whether there is a limit.
+    pub fn says_something(&self) -> bool {
+        self.max_size.is_some_and(|size| size.0 > 0)
+    }
+}
+
 /// A size with a unit, kept in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
@@ -320,7 +327,7 @@ pub struct ByteSize(pub u64);
 impl Element for ByteSize {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         let unit = node.attr::<String>("unit")?;
-        let number = node.text::<u64>()?;
+        let number = node.maybe_text::<u64>()?.unwrap_or(0);
         crate::units::bytes(number, unit.as_deref().unwrap_or("bytes")).map(Self)
     }
 
@@ -522,8 +529,22 @@ impl StorageSource {
         }
     }
 
-    /// Writes `<source>`.
+    /// Whether nothing at all is said.
+    fn is_blank(&self) -> bool {
+        let location = &self.location;
+        let nowhere = match location {
+            Location::File { path, fdgroup } => path.is_none() && fdgroup.is_none(),
+            Location::Block { path } | Location::Dir { path } => path.is_none(),
+            _ => false,
+        };
+        nowhere && *self == Self::from(location.clone())
+    }
+
+    /// Writes `<source>`, where it says something.
     pub fn write(&self, out: &mut Writer) {
+        if self.is_blank() {
+            return;
+        }
         out.open("source", |tag| self.attrs(tag), |out| self.content(out));
     }
 
@@ -660,7 +681,7 @@ impl Location {
                 }
                 Self::Nvme {
                     namespace: node.required("namespace")?,
-                    managed: node.attr("managed")?,
+                    managed: Some(node.attr("managed")?.unwrap_or(YesNo::Yes)),
                     address: node.required_child("address")?,
                 }
             }
