@@ -1,16 +1,19 @@
 //! What a guest must hold while its processors may run, so that no two write one disk, and the
-//! service that says whether it may have it (WIRE.md section 16).
+//! service that says whether it may have it: virtlockd (WIRE.md section 16) or sanlock (sanlock(8)).
 
 mod elsewhere;
 mod lockd;
 mod lockd_conf;
 mod lockd_names;
 mod resource;
+mod sanlock;
 
-pub use lockd::{Lockd, Registration};
+pub use lockd::Lockd;
 pub use lockd_conf::LockdConf;
 pub use resource::{Area, Policy, Resource};
+pub use sanlock::{FailureCommand, Sanlock, SanlockConf};
 
+use virt_domain::Domain;
 use virt_error::Result;
 use virt_rpc::protocol::lock::Owner;
 
@@ -21,17 +24,41 @@ pub enum Leases {
     None,
     /// virtlockd, ours or libvirt's.
     Lockd(Lockd),
+    /// sanlock's daemon.
+    Sanlock(Sanlock),
+}
+
+/// What the guest's process has to say before it becomes QEMU.
+#[derive(Debug)]
+pub enum Registration {
+    /// To virtlockd.
+    Lockd(lockd::Registration),
+    /// To sanlock.
+    Sanlock(sanlock::Registration),
 }
 
 impl Leases {
     /// What the guest's process has to say before it becomes QEMU; nothing when nobody asks.
     ///
     /// # Errors
-    /// A name that is longer than the protocol takes.
-    pub fn registration(&self, owner: &Owner) -> Result<Option<Registration>> {
+    /// A name that is longer than the protocol takes; CONFIG_UNSUPPORTED for an `on_lockfailure` that
+    /// the lock manager has not.
+    pub fn registration(&self, owner: &Owner, domain: &Domain) -> Result<Option<Registration>> {
+        Ok(Some(match self {
+            Self::None => return Ok(None),
+            Self::Lockd(lockd) => Registration::Lockd(lockd.registration(owner)?),
+            Self::Sanlock(sanlock) => Registration::Sanlock(sanlock.registration(owner, domain)?),
+        }))
+    }
+
+    /// Gets ready for guests that are started later; each start does it, too, where it has to.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub async fn get_ready(&self) -> Result<()> {
         match self {
-            Self::None => Ok(None),
-            Self::Lockd(lockd) => lockd.registration(owner).map(Some),
+            Self::None | Self::Lockd(_) => Ok(()),
+            Self::Sanlock(sanlock) => sanlock.join().await,
         }
     }
 
@@ -39,10 +66,11 @@ impl Leases {
     ///
     /// # Errors
     /// CONFIG_UNSUPPORTED when the configuration wants leases that the guest doesn't name.
-    pub async fn of(&self, domain: &virt_domain::Domain) -> Result<Vec<Resource>> {
+    pub async fn of(&self, domain: &Domain) -> Result<Vec<Resource>> {
         match self {
             Self::None => Ok(Vec::new()),
             Self::Lockd(lockd) => lockd.wanted(domain).await,
+            Self::Sanlock(sanlock) => sanlock.wanted(domain),
         }
     }
 
@@ -53,31 +81,43 @@ impl Leases {
     /// As [`Self::acquire`].
     pub async fn check(&self, resources: &[Resource]) -> Result<()> {
         match self {
-            Self::Lockd(lockd) if !resources.is_empty() => lockd.check(resources).await,
-            _ => Ok(()),
+            _ if resources.is_empty() => Ok(()),
+            Self::None => Ok(()),
+            Self::Lockd(lockd) => lockd.check(resources).await,
+            Self::Sanlock(sanlock) => sanlock.check(resources).await,
         }
     }
 
-    /// Takes all of it for the guest, or nothing.
+    /// Takes all of it for the guest, or nothing. `state` is what it held last, if it did.
     ///
     /// # Errors
-    /// RESOURCE_BUSY with who has it; SYSTEM_ERROR naming the socket of a service that is not there;
-    /// OPERATION_TIMEOUT for one that does not answer.
-    pub async fn acquire(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
+    /// RESOURCE_BUSY with who has it, or had it since; SYSTEM_ERROR naming the socket of a service
+    /// that is not there; OPERATION_TIMEOUT for one that does not answer.
+    pub async fn acquire(
+        &self,
+        owner: &Owner,
+        resources: &[Resource],
+        state: Option<&str>,
+    ) -> Result<()> {
         match self {
-            Self::Lockd(lockd) if !resources.is_empty() => lockd.acquire(owner, resources).await,
-            _ => Ok(()),
+            _ if resources.is_empty() => Ok(()),
+            Self::None => Ok(()),
+            Self::Lockd(lockd) => lockd.acquire(owner, resources).await,
+            Self::Sanlock(sanlock) => sanlock.acquire(owner, resources, state).await,
         }
     }
 
-    /// Gives it back, as far as it is held.
+    /// Gives it back, as far as it is held. What comes back is the state of all that the guest held,
+    /// for the next [`Self::acquire`]; virtlockd has none.
     ///
     /// # Errors
     /// As [`Self::acquire`]; the first one, when all were tried.
-    pub async fn release(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
+    pub async fn release(&self, owner: &Owner, resources: &[Resource]) -> Result<Option<String>> {
         match self {
-            Self::Lockd(lockd) if !resources.is_empty() => lockd.release(owner, resources).await,
-            _ => Ok(()),
+            _ if resources.is_empty() => Ok(None),
+            Self::None => Ok(None),
+            Self::Lockd(lockd) => lockd.release(owner, resources).await.map(|()| None),
+            Self::Sanlock(sanlock) => sanlock.release(owner, resources).await,
         }
     }
 }
