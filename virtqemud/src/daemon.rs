@@ -40,6 +40,13 @@ impl Service for Virtqemud {
         let driver = Driver::new(base.paths, conf, access).map_err(|error| error.to_string())?;
         driver.folders.create()?;
         let driver = Arc::new(driver);
+        let ready = Arc::clone(&driver);
+        // May take longer than clients wait for a daemon. A guest that is started meanwhile waits.
+        tokio::spawn(async move {
+            if let Err(error) = ready.leases.get_ready().await {
+                tracing::error!("leases can't be had yet: {error}");
+            }
+        });
         let refused = |error: virt_error::Error| error.to_string();
         guest::recover(&driver).await.map_err(refused)?;
         definitions::load(&driver).map_err(refused)?;

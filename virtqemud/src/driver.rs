@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use virt_daemon::Paths;
 use virt_daemon::conf::Document;
 use virt_driver::access::Access;
-use virt_driver::leases::{Leases, Lockd, LockdConf};
+use virt_driver::leases::{FailureCommand, Leases, Lockd, LockdConf, Sanlock, SanlockConf};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -21,7 +21,7 @@ use crate::hugepages;
 use crate::ownership::Ownership;
 use crate::ports::Ports;
 use crate::probe::Prober;
-use crate::qemu_conf::QemuConf;
+use crate::qemu_conf::{LockManager, QemuConf};
 
 /// The QEMU driver of one host or one user.
 #[derive(Debug)]
@@ -109,17 +109,38 @@ impl Driver {
     }
 }
 
-/// `qemu-lockd.conf` is read only where virtlockd is asked.
+/// The configuration of a lock manager is read only where it is asked.
 fn leases(paths: &Paths, conf: &QemuConf) -> Result<Leases> {
-    if !conf.lockd {
-        return Ok(Leases::None);
+    let failed = |e: virt_daemon::conf::ConfError| {
+        Error::new(ErrorCode::ConfSyntax, ErrorDomain::Qemu, e.to_string())
+    };
+    let file = |name: &str| Document::read(&paths.config.join(name), false).map_err(failed);
+    match conf.lock_manager {
+        LockManager::None => Ok(Leases::None),
+        LockManager::Lockd => {
+            let conf = LockdConf::read(file("qemu-lockd.conf")?).map_err(failed)?;
+            let socket = paths.run.join("virtlockd-sock");
+            Ok(Leases::Lockd(Lockd::new(socket, conf)))
+        }
+        LockManager::Sanlock => {
+            let folder = paths.lib.join("sanlock");
+            let file = file("qemu-sanlock.conf")?;
+            let conf = SanlockConf::read(file, &folder, |dir| paths.below_root(dir));
+            let conf = conf.map_err(failed)?;
+            let program = std::env::current_exe().map_err(|e| {
+                Error::system(
+                    ErrorDomain::Qemu,
+                    "the daemon's own program is not found",
+                    &e,
+                )
+            })?;
+            let failure = FailureCommand {
+                program,
+                socket: paths.run.join("virtqemud-sock"),
+            };
+            Ok(Leases::Sanlock(Sanlock::new(conf, failure)?))
+        }
     }
-    let file = paths.config.join("qemu-lockd.conf");
-    let conf = Document::read(&file, false)
-        .and_then(LockdConf::read)
-        .map_err(|e| Error::new(ErrorCode::ConfSyntax, ErrorDomain::Qemu, e.to_string()))?;
-    let socket = paths.run.join("virtlockd-sock");
-    Ok(Leases::Lockd(Lockd::new(socket, conf)))
 }
 
 /// Width of the host's physical addresses (`address sizes` of `/proc/cpuinfo`); 0 where it isn't told.

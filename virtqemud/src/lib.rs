@@ -27,6 +27,7 @@ mod hotplug;
 pub mod hugepages;
 pub mod keycode;
 pub mod live_cpu;
+pub mod lock_failure;
 pub mod migratable;
 pub mod net;
 pub mod ownership;

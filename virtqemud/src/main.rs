@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use virtqemud::{daemon::Virtqemud, lock_failure};
+
 fn main() -> ExitCode {
-    virt_daemon::launch::<virtqemud::daemon::Virtqemud>(std::env::args_os().skip(1))
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    match arguments.next_if(|first| lock_failure::is_meant(first)) {
+        Some(_) => lock_failure::run(arguments),
+        None => virt_daemon::launch::<Virtqemud>(arguments),
+    }
 }

@@ -13,11 +13,23 @@ use virt_daemon::conf::{ConfError, Document, Value};
 
 use crate::save::Format as SaveFormat;
 
+/// Who is asked for guests' leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LockManager {
+    /// Nobody.
+    #[default]
+    None,
+    /// virtlockd.
+    Lockd,
+    /// sanlock.
+    Sanlock,
+}
+
 /// What `qemu.conf` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QemuConf {
-    /// `lock_manager`: virtlockd is asked for leases before a guest's processors run.
-    pub lockd: bool,
+    /// Who is asked for leases before a guest's processors run.
+    pub lock_manager: LockManager,
     /// Where VNC servers listen unless the guest says otherwise.
     pub vnc_listen: String,
     /// VNC on a UNIX socket of our own unless the guest says otherwise.
@@ -167,9 +179,9 @@ impl QemuConf {
             }
         }
         refuse_unless_none(&mut file, "security_driver")?;
-        let lockd = lock_manager(&mut file)?;
+        let lock_manager = lock_manager(&mut file)?;
         let mut conf = Self {
-            lockd,
+            lock_manager,
             vnc_listen: file
                 .text("vnc_listen")?
                 .unwrap_or_else(|| "127.0.0.1".to_owned()),
@@ -225,15 +237,17 @@ fn refuse_unless_none(file: &mut Document, key: &str) -> Result<(), ConfError> {
     }
 }
 
-/// Whether virtlockd is asked for leases.
-fn lock_manager(file: &mut Document) -> Result<bool, ConfError> {
+fn lock_manager(file: &mut Document) -> Result<LockManager, ConfError> {
     let line = file.line("lock_manager");
     match file.text("lock_manager")?.as_deref() {
-        None | Some("nop") => Ok(false),
-        Some("lockd") => Ok(true),
+        None | Some("nop") => Ok(LockManager::None),
+        Some("lockd") => Ok(LockManager::Lockd),
+        Some("sanlock") => Ok(LockManager::Sanlock),
         Some(name) => Err(file.error(
             line,
-            format!("'lock_manager': \"{name}\" is not supported; \"lockd\" and \"nop\" are"),
+            format!(
+                "'lock_manager': \"{name}\" is not supported; \"lockd\", \"sanlock\" and \"nop\" are"
+            ),
         )),
     }
 }
@@ -337,8 +351,17 @@ mod tests {
 
     #[test]
     fn a_protection_we_do_not_have_is_refused() {
-        assert!(read("lock_manager = \"sanlock\"\n").is_err());
-        assert!(read("lock_manager = \"lockd\"\n").unwrap().lockd);
+        let manager = |name: &str| {
+            Some(
+                read(&format!("lock_manager = \"{name}\"\n"))
+                    .ok()?
+                    .lock_manager,
+            )
+        };
+        assert_eq!(manager("sanlock"), Some(LockManager::Sanlock));
+        assert_eq!(manager("lockd"), Some(LockManager::Lockd));
+        assert_eq!(manager("nop"), Some(LockManager::None));
+        assert_eq!(manager("another"), None);
         assert!(read("security_driver = [ \"selinux\", \"apparmor\" ]\n").is_err());
         assert!(read("security_driver = \"none\"\n").is_ok());
         assert!(read("vnc_tls = 1\n").is_err());

@@ -185,6 +185,9 @@ pub fn launch<D: Service>(args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// How long what is under way in threads may take to end with the daemon.
+const LAST_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
 fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
     let left = Inherited::take()?;
     let program = Program::running()?;
@@ -216,13 +219,16 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|e| format!("{}: the event loop can't be made: {e}", D::NAME))?;
-    runtime.block_on(serve::<D>(
+    let ended = runtime.block_on(serve::<D>(
         Foundation { paths, conf },
         sockets,
         &program,
         &logging,
         arguments.timeout,
-    ))
+    ));
+    // A thread may be waiting for a service or a file system that does not answer.
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    ended
 }
 
 /// Where the daemon's sockets come from.

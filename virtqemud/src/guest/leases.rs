@@ -7,7 +7,7 @@ use virt_rpc::protocol::lock::Owner;
 
 use super::body::Body;
 
-/// As virtlockd knows the guest; its process registers itself, so that the number is not known yet.
+/// As lock managers know the guest; its process registers itself, so that the number is not known yet.
 pub(crate) fn owner(domain: &Domain, id: i32) -> Owner {
     Owner {
         uuid: domain.uuid.into_bytes(),
@@ -37,7 +37,12 @@ impl Body {
         let (owner, domain) = self.owner_and_domain()?;
         let leases = &self.driver().leases;
         let resources = leases.of(&domain).await?;
-        leases.acquire(&owner, &resources).await
+        let state = self.kept()?.lock_state.clone();
+        leases.acquire(&owner, &resources, state.as_deref()).await?;
+        if state.is_some() {
+            self.kept_mut()?.lock_state = None;
+        }
+        Ok(())
     }
 
     /// Gives it back once they stand. A failure is no one's who waits: another guest is refused the
@@ -111,7 +116,11 @@ impl Body {
         let (owner, domain) = self.owner_and_domain()?;
         let leases = &self.driver().leases;
         let resources = leases.of(&domain).await?;
-        leases.release(&owner, &resources).await
+        let state = leases.release(&owner, &resources).await?;
+        if state.is_some() {
+            self.kept_mut()?.lock_state = state;
+        }
+        Ok(())
     }
 
     fn owner_and_domain(&self) -> Result<(Owner, std::sync::Arc<Domain>)> {

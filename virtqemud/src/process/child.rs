@@ -74,7 +74,7 @@ pub struct Program {
     pub pid_file: Option<PathBuf>,
     /// Who it runs as; `None` = as the daemon.
     pub account: Option<Account>,
-    /// What it says to virtlockd, of itself, before it becomes the program.
+    /// What it says to a lock manager, of itself, before it becomes the program.
     pub registration: Option<virt_driver::leases::Registration>,
     /// It is killed when the thread that starts it ends, however that ends: for a program that only
     /// answers the daemon. Start such a program from a thread that lives as long as the daemon.
@@ -308,7 +308,7 @@ mod in_child {
                 if let Some(gate) = &gate {
                     wait_for_turn(gate)?;
                 }
-                // As the daemon's own user, whom virtlockd trusts.
+                // As the daemon's own user, whom lock managers trust.
                 if let Some(registering) = &mut registering {
                     registering.say()?;
                 }

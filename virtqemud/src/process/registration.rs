@@ -1,6 +1,6 @@
-//! The guest's process says to virtlockd that it is the guest's, between fork and exec: the
+//! The guest's process says to its lock manager that it is the guest's, between fork and exec: the
 //! connection is the process's own, and stays open in the QEMU that it becomes, so that the kernel
-//! tells virtlockd of the guest's end (WIRE.md section 16).
+//! tells the lock manager of the guest's end (virtlockd: WIRE.md section 16; sanlock: sanlock(8)).
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
@@ -11,7 +11,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
     send, socket_with,
 };
-use virt_driver::leases::Registration;
+use virt_driver::leases::{LockdRegistration, Registration, SanlockRegistration};
 
 /// How long virtlockd may take for each answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -22,53 +22,65 @@ const STATUS: std::ops::Range<usize> = 24..28;
 
 /// A registration in a form that needs nothing but system calls.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    address: SocketAddrUnix,
-    what: Registration,
+pub(super) enum Prepared {
+    /// To virtlockd.
+    Lockd {
+        address: SocketAddrUnix,
+        what: LockdRegistration,
+    },
+    /// To sanlock.
+    Sanlock(SanlockRegistration),
 }
 
 impl Prepared {
     /// # Errors
     /// The path is longer than sockets allow, or the message too short for a number.
     pub(super) fn new(what: Registration) -> io::Result<Self> {
+        let what = match what {
+            Registration::Lockd(what) => what,
+            Registration::Sanlock(what) => return Ok(Self::Sanlock(what)),
+        };
         if what.register.len() < what.pid_at.saturating_add(4) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let address = SocketAddrUnix::new(&what.socket)?;
-        Ok(Self { address, what })
+        Ok(Self::Lockd { address, what })
     }
 
     /// Says it for this process. Only system calls, on memory that is there: no allocation, no lock,
     /// no panic.
     ///
     /// # Errors
-    /// The system's; CONNREFUSED also when virtlockd answers with an error.
+    /// The system's; CONNREFUSED also when the lock manager answers with an error.
     pub(super) fn say(&mut self) -> io::Result<()> {
-        let pid = rustix::process::getpid().as_raw_nonzero().get();
-        if let Some(place) = self
-            .what
-            .register
-            .get_mut(self.what.pid_at..self.what.pid_at + 4)
-        {
-            place.copy_from_slice(&pid.to_be_bytes());
+        match self {
+            Self::Lockd { address, what } => say_to_lockd(address, what),
+            Self::Sanlock(what) => what.say(),
         }
-        // Not closed on exec: that is what it is for.
-        let socket = socket_with(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::empty(),
-            None,
-        )?;
-        for timeout in [Timeout::Recv, Timeout::Send] {
-            set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
-        }
-        connect(&socket, &self.address)?;
-        call(socket.as_fd(), &self.what.register)?;
-        call(socket.as_fd(), &self.what.restrict)?;
-        // Open for as long as the guest lives.
-        let _ = socket.into_raw_fd();
-        Ok(())
     }
+}
+
+fn say_to_lockd(address: &SocketAddrUnix, what: &mut LockdRegistration) -> io::Result<()> {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    if let Some(place) = what.register.get_mut(what.pid_at..what.pid_at + 4) {
+        place.copy_from_slice(&pid.to_be_bytes());
+    }
+    // Not closed on exec: that is what it is for.
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::empty(),
+        None,
+    )?;
+    for timeout in [Timeout::Recv, Timeout::Send] {
+        set_socket_timeout(&socket, timeout, Some(PATIENCE))?;
+    }
+    connect(&socket, address)?;
+    call(socket.as_fd(), &what.register)?;
+    call(socket.as_fd(), &what.restrict)?;
+    // Open for as long as the guest lives.
+    let _ = socket.into_raw_fd();
+    Ok(())
 }
 
 fn call(socket: BorrowedFd<'_>, message: &[u8]) -> io::Result<()> {

@@ -238,7 +238,7 @@ pub(super) fn fork(
     program.pid_file = Some(pid_file);
     program.account = ownership.map(|ownership| ownership.account().clone());
     let owner = crate::guest::owner(&domain, id);
-    program.registration = driver.leases.registration(&owner)?;
+    program.registration = driver.leases.registration(&owner, &domain)?;
     let (process, groups) = start_placed(driver, program, &domain, &mut belongings)?;
 
     let kept = Kept {

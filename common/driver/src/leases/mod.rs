@@ -8,10 +8,10 @@ mod lockd_names;
 mod resource;
 mod sanlock;
 
-pub use lockd::Lockd;
+pub use lockd::{Lockd, Registration as LockdRegistration};
 pub use lockd_conf::LockdConf;
 pub use resource::{Area, Policy, Resource};
-pub use sanlock::{FailureCommand, Sanlock, SanlockConf};
+pub use sanlock::{FailureCommand, Registration as SanlockRegistration, Sanlock, SanlockConf};
 
 use virt_domain::Domain;
 use virt_error::Result;
@@ -32,9 +32,9 @@ pub enum Leases {
 #[derive(Debug)]
 pub enum Registration {
     /// To virtlockd.
-    Lockd(lockd::Registration),
+    Lockd(LockdRegistration),
     /// To sanlock.
-    Sanlock(sanlock::Registration),
+    Sanlock(SanlockRegistration),
 }
 
 impl Leases {

@@ -28,11 +28,16 @@ pub struct SanlockConf {
 }
 
 impl SanlockConf {
-    /// Takes every key of the file. `folder` is where leases are by default.
+    /// Takes every key of the file. `folder` is where leases are by default, `place` where a folder
+    /// of the file is.
     ///
     /// # Errors
     /// A key that does not exist, whose value is wrong, or that is missing, with file and line.
-    pub fn read(mut file: Document, folder: &Path) -> Result<Self, ConfError> {
+    pub fn read(
+        mut file: Document,
+        folder: &Path,
+        place: impl Fn(&Path) -> PathBuf,
+    ) -> Result<Self, ConfError> {
         let line = file.line("auto_disk_leases");
         let policy = Policy::read(&mut file, false)?;
         let host_line = file.line("host_id").max(line);
@@ -54,21 +59,23 @@ impl SanlockConf {
             policy,
             disk_lease_dir: file
                 .text("disk_lease_dir")?
-                .map_or_else(|| folder.to_owned(), PathBuf::from),
+                .map_or_else(|| folder.to_owned(), |dir| place(Path::new(&dir))),
             host_id,
             io_timeout: file.number("io_timeout")?.unwrap_or(0),
             user: user
                 .map(|name| {
-                    number(&name, |name| Some(User::from_name(name).ok()??.uid.as_raw()))
-                        .ok_or_else(|| file.error(user_line, format!("there is no user '{name}'")))
+                    number(&name, |name| {
+                        Some(User::from_name(name).ok()??.uid.as_raw())
+                    })
+                    .ok_or_else(|| file.error(user_line, format!("there is no user '{name}'")))
                 })
                 .transpose()?,
             group: group
                 .map(|name| {
-                    number(&name, |name| Some(Group::from_name(name).ok()??.gid.as_raw()))
-                        .ok_or_else(|| {
-                            file.error(group_line, format!("there is no group '{name}'"))
-                        })
+                    number(&name, |name| {
+                        Some(Group::from_name(name).ok()??.gid.as_raw())
+                    })
+                    .ok_or_else(|| file.error(group_line, format!("there is no group '{name}'")))
                 })
                 .transpose()?,
         };
@@ -91,7 +98,7 @@ mod tests {
 
     fn read(text: &str) -> Result<SanlockConf, String> {
         let file = Document::parse(Path::new("qemu-sanlock.conf"), text);
-        file.and_then(|file| SanlockConf::read(file, Path::new("/d")))
+        file.and_then(|file| SanlockConf::read(file, Path::new("/d"), Path::to_owned))
             .map_err(|e| e.to_string())
     }
 

@@ -75,7 +75,8 @@ impl Draft {
         let mut left = usize::try_from(size).unwrap_or(0);
         while left > 0 {
             let piece = left.min(PIECE);
-            self.file.write_all(zeros.get(..piece).unwrap_or_default())?;
+            self.file
+                .write_all(zeros.get(..piece).unwrap_or_default())?;
             left -= piece;
         }
         self.file.sync_all()
@@ -103,7 +104,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("lease");
         let file = Document::parse(Path::new("c"), "").unwrap();
-        let conf = SanlockConf::read(file, folder.path()).unwrap();
+        let conf = SanlockConf::read(file, folder.path(), Path::to_owned).unwrap();
         let mut draft = Draft::new(&target, &conf).unwrap();
         draft.fill(100_000).unwrap();
         assert!(!target.exists());

@@ -288,13 +288,14 @@ impl Library {
         while !owner.is_char_boundary(end) {
             end -= 1;
         }
-        copy(&mut options.owner_name, owner.get(..end).unwrap_or_default())?;
+        copy(
+            &mut options.owner_name,
+            owner.get(..end).unwrap_or_default(),
+        )?;
         let list = [&raw mut *raw];
         // SAFETY: one resource with one disk, as the count says, and options without a text behind
         // them; all live over the call.
-        done(unsafe {
-            (self.functions.acquire)(-1, pid, 0, 1, list.as_ptr(), &raw mut options)
-        })
+        done(unsafe { (self.functions.acquire)(-1, pid, 0, 1, list.as_ptr(), &raw mut options) })
     }
 
     /// Gives one lease of a registered process back.
@@ -331,11 +332,7 @@ impl Library {
         let (mut count, mut list) = (0, std::ptr::null_mut());
         // SAFETY: a text of ours that ends with NUL, and places for a number and a list.
         done(unsafe {
-            (self.functions.state_to_args)(
-                text.as_mut_ptr().cast(),
-                &raw mut count,
-                &raw mut list,
-            )
+            (self.functions.state_to_args)(text.as_mut_ptr().cast(), &raw mut count, &raw mut list)
         })?;
         let mut versions = Vec::new();
         if list.is_null() {
@@ -435,9 +432,7 @@ impl Library {
         raw.flags = 0;
         let (mut list, mut count) = (std::ptr::null_mut(), 0);
         // SAFETY: a resource with one disk, places for a list and a number.
-        done(unsafe {
-            (self.functions.owners)(&raw mut *raw, 0, &raw mut list, &raw mut count)
-        })?;
+        done(unsafe { (self.functions.owners)(&raw mut *raw, 0, &raw mut list, &raw mut count) })?;
         if list.is_null() {
             return Ok(Owners::default());
         }

@@ -168,11 +168,16 @@ impl Sanlock {
         let asked = tokio::task::spawn_blocking(move || what(&inner));
         match tokio::time::timeout(PATIENCE, asked).await {
             Ok(Ok(answered)) => answered,
-            Ok(Err(_)) => Err(internal("a question to sanlock ended by a fault".to_owned())),
+            Ok(Err(_)) => Err(internal(
+                "a question to sanlock ended by a fault".to_owned(),
+            )),
             Err(_) => Err(Error::new(
                 ErrorCode::OperationTimeout,
                 ErrorDomain::Locking,
-                format!("sanlock did not answer within {} seconds", PATIENCE.as_secs()),
+                format!(
+                    "sanlock did not answer within {} seconds",
+                    PATIENCE.as_secs()
+                ),
             )),
         }
     }
@@ -190,7 +195,10 @@ impl FailureCommand {
                 return Err(Error::new(
                     ErrorCode::ConfigUnsupported,
                     ErrorDomain::Locking,
-                    format!("Failure action {} is not supported by sanlock", other.word()),
+                    format!(
+                        "Failure action {} is not supported by sanlock",
+                        other.word()
+                    ),
                 ));
             }
         };
@@ -263,11 +271,7 @@ impl Inner {
 
     /// Makes the file of a lock space or lease with what `write` puts into it, where there is none.
     /// Whether there was none.
-    fn make(
-        &self,
-        path: &Path,
-        write: impl FnOnce(String) -> Result<(), Code>,
-    ) -> Result<bool> {
+    fn make(&self, path: &Path, write: impl FnOnce(String) -> Result<(), Code>) -> Result<bool> {
         // Something that is there is left alone, whatever it is.
         if path.symlink_metadata().is_ok() {
             return Ok(false);
@@ -289,7 +293,10 @@ impl Inner {
         let name = draft.path().to_string_lossy().into_owned();
         let size = self.library.align(&name).map_err(|code| {
             let hint = "can sanlock's daemon get there? (user and group in qemu-sanlock.conf)";
-            self.failed(&format!("Unable to query sector size {shown} ({hint})"), code)
+            self.failed(
+                &format!("Unable to query sector size {shown} ({hint})"),
+                code,
+            )
         })?;
         draft.fill(size).map_err(|e| system(&e))?;
         write(name)

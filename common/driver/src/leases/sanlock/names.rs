@@ -96,7 +96,7 @@ mod tests {
 
     fn of(conf: &str, guest: &str) -> Result<Vec<Resource>> {
         let file = Document::parse(Path::new("c"), conf).unwrap();
-        let conf = SanlockConf::read(file, Path::new("/d")).unwrap();
+        let conf = SanlockConf::read(file, Path::new("/d"), Path::to_owned).unwrap();
         wanted(&Domain::read(guest).unwrap(), conf.policy, &conf)
     }
 
@@ -135,6 +135,10 @@ mod tests {
         let start = GUEST.find(none).unwrap();
         let end = GUEST.find("</lease>").unwrap() + "</lease>".len();
         let without = [&GUEST[..start], &GUEST[end..]].concat();
-        assert!(of("", &without).unwrap_err().is(ErrorCode::ConfigUnsupported));
+        assert!(
+            of("", &without)
+                .unwrap_err()
+                .is(ErrorCode::ConfigUnsupported)
+        );
     }
 }
