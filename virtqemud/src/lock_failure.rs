@@ -64,9 +64,10 @@ async fn carry_out(socket: &Path, uuid: uuid::Uuid, action: LockFailureAction) -
     if connection.open("qemu:///system", false).await.is_err() {
         connection.open("qemu:///session", false).await?;
     }
-    let uuid = uuid.into_bytes();
-    let found = connection.call::<DomainLookupByUuid>(&DomainLookupByUuidArgs { uuid });
-    let dom = found.await?.dom;
+    let wanted = DomainLookupByUuidArgs {
+        uuid: uuid.into_bytes(),
+    };
+    let dom = connection.call::<DomainLookupByUuid>(&wanted).await?.dom;
     let done = match action {
         LockFailureAction::Poweroff => {
             let destroy = DomainDestroyArgs { dom };
