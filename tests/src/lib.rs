@@ -21,6 +21,7 @@ pub mod lock_client;
 pub mod lockd;
 pub mod measure;
 pub mod ran;
+pub mod sanlock;
 pub mod target;
 pub mod transcript;
 pub mod wire;

@@ -51,8 +51,11 @@ fn act(arguments: &[OsString]) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|e| e.to_string())?;
-    let acted = tokio::time::timeout(PATIENCE, carry_out(Path::new(socket), uuid, action));
-    match runtime.block_on(async { acted.await }) {
+    let acted = runtime.block_on(async {
+        let acted = carry_out(Path::new(socket), uuid, action);
+        tokio::time::timeout(PATIENCE, acted).await
+    });
+    match acted {
         Ok(acted) => acted.map_err(|e| e.to_string()),
         Err(_) => Err("the daemon does not answer".to_owned()),
     }

@@ -37,14 +37,14 @@ fn status() -> Option<String> {
 }
 
 /// Lines are `p PID NAME` for each process and `r SPACE:NAME:PATH:OFFSET:VERSION p PID` for each of
-/// its leases.
+/// its leases, with a word behind it while it is taken (`ADD`) or given back (`REM`). What is being
+/// given back is nobody's in a moment.
 fn holder_here(status: &str, resource: &Resource) -> Option<String> {
     let lease = format!("{}:{}:", resource.space, resource.name);
     let mut held = status.lines().filter_map(|line| line.strip_prefix("r "));
-    let (_, pid) = held
-        .find(|line| line.starts_with(&lease))?
-        .rsplit_once(" p ")?;
-    let pid = pid.trim();
+    let wanted = |line: &&str| line.starts_with(&lease) && !line.ends_with(" REM");
+    let (_, pid) = held.find(wanted)?.rsplit_once(" p ")?;
+    let pid = pid.split(' ').next().unwrap_or_default();
     let mut processes = status.lines().filter_map(|line| line.strip_prefix("p "));
     let name = processes.find_map(|line| {
         let (number, name) = line.split_once(' ')?;
@@ -64,7 +64,8 @@ mod tests {
     fn a_holder_of_this_host_is_named() {
         // As sanlock 3.8.5 prints it.
         let status = "daemon 5b2f8e78-2d7d-44d4-acfa-c7a9421d4e2f.vm\np -1 helper\np 86 web\n\
-            s S:1:/d/S:0\nr S:ab:/d/ab:0:1 p 86\nr S:cd:/d/cd:0:SH p 87\n";
+            s S:1:/d/S:0\nr S:ab:/d/ab:0:1 p 86\nr S:cd:/d/cd:0:SH p 87\n\
+            r S:ef:/d/ef:0:3 p 86 REM\n";
         let resource = |name: &str| Resource {
             space: "S".to_owned(),
             name: name.to_owned(),
@@ -77,6 +78,6 @@ mod tests {
         let web = "guest 'web' (process 86 of this host)";
         assert_eq!(holder("ab").as_deref(), Some(web));
         assert_eq!(holder("cd").as_deref(), Some("process 87 of this host"));
-        assert_eq!(holder("a"), None);
+        assert_eq!((holder("a"), holder("ef")), (None, None));
     }
 }

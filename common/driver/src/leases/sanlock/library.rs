@@ -95,6 +95,7 @@ impl Code {
     pub(super) const NOT_THERE: Self = Self(-nix::libc::ENOENT);
     pub(super) const THERE_ALREADY: Self = Self(-nix::libc::EEXIST);
     pub(super) const UNDER_WAY: Self = Self(-nix::libc::EINPROGRESS);
+    pub(super) const IN_A_MOMENT: Self = Self(-nix::libc::EAGAIN);
     pub(super) const NO_PROCESS: Self = Self(-nix::libc::ESRCH);
     pub(super) const NO_SPACE: Self = Self(-nix::libc::ENOSPC);
     /// The lease has another version than the one that was asked for.

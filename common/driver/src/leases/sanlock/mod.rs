@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use virt_domain::Domain;
 use virt_domain::lifecycle::LockFailureAction;
@@ -33,6 +33,10 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How often a lock space is tried that someone else may just be making, a second apart.
 const TRIES: u32 = 10;
+
+/// How long sanlock may take to free what a process held that has ended: some writes to storage.
+const TAKING_BACK: Duration = Duration::from_secs(20);
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// The way to sanlock.
 #[derive(Debug)]
@@ -345,8 +349,7 @@ impl Inner {
         for (place, resource) in resources.iter().enumerate() {
             let taken = self.prepare(resource).and_then(|new| {
                 let version = version_of(&held, resource).filter(|_| !new);
-                self.library
-                    .acquire(pid, resource, version, &owner.name)
+                self.take(pid, resource, version, &owner.name)
                     .map_err(|code| self.refusal(resource, code))
             });
             if let Err(refused) = taken {
@@ -358,6 +361,24 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    /// Takes one lease. Of a process that has just ended sanlock takes them back in a moment.
+    fn take(
+        &self,
+        pid: std::ffi::c_int,
+        resource: &Resource,
+        version: Option<u64>,
+        owner: &str,
+    ) -> Result<(), Code> {
+        let deadline = Instant::now() + TAKING_BACK;
+        loop {
+            let taken = self.library.acquire(pid, resource, version, owner);
+            if taken != Err(Code::IN_A_MOMENT) || Instant::now() >= deadline {
+                return taken;
+            }
+            std::thread::sleep(BETWEEN);
+        }
     }
 
     /// What it held, to be asked for again.
@@ -429,7 +450,7 @@ impl Inner {
 /// Whether the failure to join may be over in a moment: the space is being made (no or half a
 /// record), or left.
 fn may_pass(code: Code) -> bool {
-    code.0 == -nix::libc::EAGAIN || matches!(code.0, -229..=-220)
+    code == Code::IN_A_MOMENT || matches!(code.0, -229..=-220)
 }
 
 /// A missing socket and a lock space that isn't joined are one error number.
