@@ -66,7 +66,7 @@ impl Body {
         let leases = &self.driver().leases;
         let wanted = leases.of(next).await?;
         let more = without(wanted, &leases.of(&domain).await?);
-        leases.acquire(&owner, &more).await?;
+        leases.acquire(&owner, &more, None).await?;
         Ok(more)
     }
 

@@ -125,7 +125,11 @@ impl Sanlock {
     }
 
     pub(super) fn wanted(&self, domain: &Domain) -> Result<Vec<Resource>> {
-        wanted(domain, self.0.conf.policy, &self.0.conf)
+        let mut wanted = wanted(domain, self.0.conf.policy, &self.0.conf)?;
+        // A process holds a lease once, however many of its disks are behind it.
+        let mut known = std::collections::HashSet::new();
+        wanted.retain(|resource| known.insert((resource.space.clone(), resource.name.clone())));
+        Ok(wanted)
     }
 
     /// Joins the lock space of automatic leases, so that the first guest need not wait for it.
