@@ -62,11 +62,20 @@ pub fn build_ours() {
             return;
         };
         let built = Command::new(cargo)
-            .args(["build", "-q", "-p", "virtqemud", "-p", "virtlockd"])
+            .args([
+                "build",
+                "-q",
+                "-p",
+                "virtqemud",
+                "-p",
+                "virtlockd",
+                "-p",
+                "virtacld",
+            ])
             .status();
         assert!(
             built.is_ok_and(|status| status.success()),
-            "cargo build -p virtqemud -p virtlockd"
+            "cargo build -p virtqemud -p virtlockd -p virtacld"
         );
     });
 }
