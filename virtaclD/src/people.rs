@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
@@ -24,7 +24,10 @@ pub struct Person {
 
 /// The people that were asked for lately.
 #[derive(Debug, Default)]
-pub struct People(Mutex<HashMap<(u32, u32), (Arc<Person>, Instant)>>);
+pub struct People(Mutex<Remembered>);
+
+/// By user and group, until when.
+type Remembered = HashMap<(u32, u32), (Arc<Person>, Instant)>;
 
 impl People {
     /// The user `uid`, whose process has the group `gid`. Returns at once when the user is
@@ -65,7 +68,7 @@ impl People {
         Ok(person)
     }
 
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<(u32, u32), (Arc<Person>, Instant)>> {
+    fn remembered(&self) -> MutexGuard<'_, Remembered> {
         // A map that was being changed is still a map.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -88,7 +88,8 @@ fn described(target: &Target, kind: &Kind) -> Result<(), String> {
         ));
     }
     let (users, groups) = (&target.owner_users, &target.owner_groups);
-    if !kind.has_owners && !(users.is_empty() && groups.is_empty()) {
+    let owned = !users.is_empty() || !groups.is_empty();
+    if owned && !kind.has_owners {
         return Err(format!("a {object} has no owners"));
     }
     within("owners", users.len(), OWNERS_MAX)?;
@@ -126,6 +127,9 @@ pub(crate) mod tests {
 
     use super::*;
 
+    /// What a refusal names, and how the question comes to deserve it.
+    type Case = (&'static str, fn(&mut Question));
+
     /// A question about guests of these names, from that user.
     pub(crate) fn guests(uid: u32, permission: Permission, names: &[&str]) -> Question {
         let targets = names.iter().enumerate().map(|(number, name)| Target {
@@ -161,7 +165,7 @@ pub(crate) mod tests {
     fn what_is_beyond_the_bounds_is_named() {
         let good = guests(1, Permission::Start, &["a", "b"]);
         assert_eq!(check(&good).unwrap().len(), 1);
-        let cases: &[(&str, fn(&mut Question))] = &[
+        let cases: &[Case] = &[
             ("17 permissions", |q| {
                 q.permissions = vec![Permission::Start; 17]
             }),

@@ -20,6 +20,9 @@ use virt_rpc::server::Identity;
 const APACHE: &str = "@id(\"apache\") permit(principal, action == Action::\"domain.start\", resource) \
                       when { resource.domain_name == \"apache\" };";
 
+/// What a refusal names, and how the question comes to deserve it.
+type Case = (&'static str, fn(&mut Question));
+
 /// A daemon with a tree of its own, which ends with this.
 struct Daemon {
     root: TempDir,
@@ -181,7 +184,7 @@ async fn what_cannot_be_asked_is_refused_by_name_and_the_daemon_goes_on() {
     let daemon = Daemon::start("", &[("a.cedar", APACHE)]);
     let connection = daemon.connect().await;
     let good = start(&["apache"]);
-    let cases: &[(&str, fn(&mut Question))] = &[
+    let cases: &[Case] = &[
         ("'frob'", |q| q.targets[0].details[0].0 = "frob".to_owned()),
         ("domain.data_write", |q| {
             q.permissions = vec![Permission::DataWrite]

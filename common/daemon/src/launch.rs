@@ -504,7 +504,6 @@ fn settings(conf: &DaemonConf, pool: &Pool) -> Settings {
             SocketAuth::RootAndOwnUser => Authentication::RootAndOwnUser,
             _ => Authentication::OwnUser,
         },
-        ..Settings::default()
     }
 }
 
