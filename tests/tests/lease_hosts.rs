@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use virt_tests::guest;
 use virt_tests::host::{Host, eventually};
 use virt_tests::keeper::sibling;
+use virt_tests::lock_client::Resource;
 use virt_tests::lockd::{Lockd, guest_with, host_with_locks, is_locked, lock_by_lockd};
 use virt_tests::target::{Target, have, is_root, skipped};
 
@@ -229,12 +230,20 @@ fn a_disk_stays_its_guests_through_an_upgrade_and_for_libvirts_daemon() {
     std::os::unix::fs::symlink(lockd.socket(), &link).unwrap();
     theirs.start_daemon();
     theirs.define(&guest_with("theirs", &image));
-    let error = theirs.virsh(&["start", "theirs"]).failed();
-    assert!(error.contains("is locked by guest 'web'"), "{error}");
+    // Its QEMU is the first to stumble, over the locks that QEMUs have on images.
+    theirs.virsh(&["start", "theirs"]).failed();
     assert_eq!(theirs.state("theirs"), "shut off");
-    // And the other way round.
+    refused(&lockd);
+    // Where QEMU does not see the other one, its plugin asks us.
     lockd.host.virsh(&["destroy", "web"]).ok();
     eventually("the lock's end", || !is_locked(&image));
+    let mut away = lockd.client("far", lockd.host.daemon_pid());
+    assert_eq!(away.acquire(&Resource::image(&image)), Ok(()));
+    let error = theirs.virsh(&["start", "theirs"]).failed();
+    assert!(error.contains("is locked by guest 'far'"), "{error}");
+    assert_eq!(theirs.state("theirs"), "shut off");
+    assert_eq!(away.release(&Resource::image(&image)), Ok(()));
+    // And the other way round.
     theirs.virsh(&["start", "theirs"]).ok();
     let error = lockd.host.virsh(&["start", "db"]).failed();
     assert!(error.contains("is locked by guest 'theirs'"), "{error}");

@@ -111,10 +111,12 @@ fn unnoted(file: &File, path: &Path, pid: i32) -> String {
     };
     if let Some(pid) = local {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        return format!(
-            "process {pid} ({}) of this host, whose guests this host's virtlockd does not know",
-            name.trim()
-        );
+        return match name.trim() {
+            "nfsd" | "lockd" => "a client of this host's own NFS server".to_owned(),
+            name => format!(
+                "process {pid} ({name}) of this host, whose guests this host's virtlockd does not know"
+            ),
+        };
     }
     match server(path) {
         Some(server) => format!(
