@@ -50,7 +50,7 @@ impl Body {
         let live = self.live()?;
         let is_drive = matches!(disk.device, DiskDevice::Cdrom | DiskDevice::Floppy);
         if is_drive && place(&live.domain, disk.name()).is_some() {
-            return self.update_disk(disk, false).await;
+            return Box::pin(self.update_disk(disk, false)).await;
         }
         check_bus(&disk)?;
         let name = disk.name().to_owned();
@@ -61,7 +61,7 @@ impl Body {
         .await?;
         let caps = Arc::clone(&found.caps);
         let disk = self.with_controllers(found).await?;
-        self.plug(disk, caps).await
+        Box::pin(self.plug(disk, caps)).await
     }
 
     /// Gives the guest the controllers that the disk needs, and the disk a name.

@@ -39,7 +39,7 @@ impl Body {
     /// RESOURCE_BUSY naming who holds it; what can't be had, by name. Nothing is left of it then.
     pub(crate) async fn attach(&mut self, device: Device) -> Result<()> {
         match device {
-            Device::Disk(disk) => self.attach_disk(*disk).await,
+            Device::Disk(disk) => Box::pin(self.attach_disk(*disk)).await,
             Device::Lease(lease) => self.attach_lease(lease).await,
             Device::Other(kind) => Err(unsupported(format!(
                 "live attach of device '{kind}' is not supported"
@@ -85,7 +85,7 @@ impl Body {
     /// OPERATION_UNSUPPORTED naming what can't be changed; as [`Body::attach`].
     pub(crate) async fn update(&mut self, device: Device, force: bool) -> Result<()> {
         match device {
-            Device::Disk(disk) => self.update_disk(*disk, force).await,
+            Device::Disk(disk) => Box::pin(self.update_disk(*disk, force)).await,
             other => Err(Error::new(
                 ErrorCode::ConfigUnsupported,
                 ErrorDomain::Qemu,

@@ -145,13 +145,13 @@ impl Lockd {
             Ok(())
         })
         .await;
-        let taken = match taken {
+        match taken {
             // Who that is may be known better from here.
             Err(busy) if busy.is(ErrorCode::ResourceBusy) => {
                 return self.check(resources).await.and(Err(busy));
             }
             taken => taken?,
-        };
+        }
         let (owner, resources) = (owner.clone(), resources.to_vec());
         // Nobody waits for the notes.
         tokio::task::spawn_blocking(move || {
@@ -159,7 +159,7 @@ impl Lockd {
                 elsewhere::write_note(resource, &owner);
             }
         });
-        Ok(taken)
+        Ok(())
     }
 
     pub(super) async fn release(&self, owner: &Owner, resources: &[Resource]) -> Result<()> {
