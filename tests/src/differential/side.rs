@@ -1,5 +1,7 @@
 //! One of the two daemons, and what it makes of a guest.
 
+use std::os::unix::net::UnixStream;
+
 use virt_rpc::protocol::remote::{
     ConnectDomainXmlToNative, ConnectDomainXmlToNativeArgs, DomainDefineXmlFlags,
     DomainDefineXmlFlagsArgs, DomainGetXmlDesc, DomainGetXmlDescArgs, DomainUndefineFlags,
@@ -7,7 +9,7 @@ use virt_rpc::protocol::remote::{
 };
 
 use super::mutate::{NAME, UUID};
-use crate::host::Host;
+use crate::host::{Host, eventually};
 use crate::target::Target;
 use crate::wire::{Failure, Wire};
 
@@ -58,10 +60,7 @@ impl Side {
             Some(answer) => answer,
             None => {
                 self.ended += 1;
-                if !self.host.daemon_runs() {
-                    self.host.start_daemon();
-                }
-                self.wire = open(&self.host);
+                self.restart();
                 let ended = "the daemon ended or closed the connection".to_owned();
                 Answer {
                     native: Err(ended.clone()),
@@ -70,6 +69,26 @@ impl Side {
                 }
             }
         }
+    }
+
+    /// Starts the daemon again after it ended, and connects. It may be ending still, or end again
+    /// over what it wrote down.
+    fn restart(&mut self) {
+        for _ in 0..5 {
+            if !self.host.daemon_runs() {
+                let written = format!("etc/libvirt/qemu/{NAME}.xml");
+                let _ = std::fs::remove_file(self.host.path(&written));
+                self.host.spawn_daemon(&[]);
+            }
+            eventually("the daemon's first answer or its end", || {
+                !self.host.daemon_runs() || UnixStream::connect(self.host.socket()).is_ok()
+            });
+            if let Ok(wire) = Wire::open(&self.host.socket(), "qemu:///system") {
+                self.wire = wire;
+                return;
+            }
+        }
+        panic!("the daemon does not start again");
     }
 
     fn try_ask(&mut self, xml: &str) -> Option<Answer> {
