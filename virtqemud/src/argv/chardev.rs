@@ -24,7 +24,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
         append_serial(b, domain, context, serial)?;
     }
     for parallel in &domain.devices.parallels {
-        append_parallel(b, domain, context, parallel)?;
+        append_parallel(b, context, parallel)?;
     }
     for channel in &domain.devices.channels {
         append_channel(b, domain, context, channel)?;
@@ -70,18 +70,12 @@ fn append_serial(
     Ok(())
 }
 
-fn append_parallel(
-    b: &mut Builder,
-    domain: &Domain,
-    context: &mut StartContext,
-    parallel: &Parallel,
-) -> Result<()> {
+fn append_parallel(b: &mut Builder, context: &mut StartContext, parallel: &Parallel) -> Result<()> {
     let name = alias(&parallel.info);
     let chardev = character::append(b, context, &parallel.source, name, SpicePurpose::Agent)?;
     let props = Props::device("isa-parallel")
         .with("chardev", chardev)
-        .with("id", name)
-        .placed(domain, &parallel.info)?;
+        .with("id", name);
     b.device(&props);
     Ok(())
 }

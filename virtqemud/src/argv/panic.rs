@@ -13,7 +13,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartConte
         match panic.model {
             Some(PanicModel::Isa) => {
                 let port = match &panic.info.address {
-                    Some(Address::Isa(isa)) => isa.iobase,
+                    Some(Address::Isa(isa)) => Some(isa.iobase.unwrap_or(0)),
                     _ => None,
                 };
                 b.device(&Props::device("pvpanic").maybe("ioport", port));

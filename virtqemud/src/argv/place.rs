@@ -18,6 +18,7 @@ impl Props {
     /// # Errors
     /// INTERNAL_ERROR when the address names a controller that is not there.
     pub(in crate::argv) fn placed(mut self, domain: &Domain, info: &DeviceInfo) -> Result<Self> {
+        self.on_virtio_bus(info)?;
         match &info.address {
             Some(Address::Pci(pci)) => {
                 let bus = bus_name(domain, ControllerKind::Pci, u32::from(pci.bus))?;
@@ -64,10 +65,8 @@ impl Props {
                 }
             }
             Some(Address::Isa(isa)) => {
-                if let Some(iobase) = isa.iobase {
-                    self.put("iobase", iobase);
-                }
-                if let Some(irq) = isa.irq {
+                self.put("iobase", isa.iobase.unwrap_or(0));
+                if let Some(irq) = isa.irq.filter(|irq| *irq > 0) {
                     self.put("irq", irq);
                 }
             }
@@ -77,6 +76,24 @@ impl Props {
             | None => {}
         }
         Ok(self)
+    }
+
+    /// Refuses virtio devices that sit where there is no virtio.
+    fn on_virtio_bus(&self, info: &DeviceInfo) -> Result<()> {
+        let driver = self.get("driver").and_then(serde_json::Value::as_str);
+        let name = driver
+            .and_then(|driver| driver.split_once("-pci"))
+            .map(|(name, _)| name);
+        let virtio = name.filter(|name| name.starts_with("virtio-") || name.starts_with("vhost-"));
+        let elsewhere = !matches!(info.address, Some(Address::Pci(_)) | None);
+        match virtio.filter(|_| elsewhere) {
+            Some(name) => Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Qemu,
+                format!("Unexpected address type for '{name}'"),
+            )),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was asked for is checked against what this QEMU and this driver can do. What isn't supported
 //! is refused by name, never ignored.
 
+mod address;
 mod audio;
 mod chardev;
 mod clock;
@@ -48,6 +49,7 @@ use virt_error::Result;
 /// CONFIG_UNSUPPORTED or XML_ERROR, which names what can't be had.
 pub fn check(domain: &Domain, context: &Context) -> Result<()> {
     identity::check(domain)?;
+    address::check(domain, context)?;
     os::check(domain, context)?;
     vcpu::check(domain, context)?;
     memory_size::check(domain, context)?;

@@ -428,7 +428,10 @@ impl Element for Address {
                 irq: small(node, "irq")?,
             }),
             "dimm" => Self::Dimm(DimmAddress {
-                slot: small(node, "slot")?,
+                slot: Some(match small(node, "slot")? {
+                    Some(slot) => slot,
+                    None => node.required("slot")?,
+                }),
                 base: match node.attr::<String>("base")? {
                     None => None,
                     Some(text) => Some(hexadecimal(&text).ok_or_else(|| {
