@@ -2,6 +2,7 @@
 //! a finding. The targets in `tests/fuzz` call these, and so does a test with random input, for
 //! machines without a fuzzer.
 
+pub mod many;
 pub mod pipeline;
 
 use virt_domain::{Domain, View};

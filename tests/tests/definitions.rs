@@ -12,8 +12,8 @@
 
 use std::sync::LazyLock;
 
+use virt_tests::fuzz::many::{COUNT, MACHINES, PARTS};
 use virt_tests::fuzz::pipeline::{Pipeline, rig};
-use virt_tests::guest;
 use virt_tests::measure::{forget_peak, peak_kib};
 use virt_xml::{MAX_DEPTH, MAX_ELEMENTS, MAX_LENGTH};
 
@@ -72,42 +72,29 @@ fn entities_are_never_expanded() {
     assert!(refusal("<domain type='qemu'><name>&a;</name></domain>").contains("Entity 'a'"));
 }
 
-/// Devices of which a guest has 10,000; whether it takes them is another matter. These are those that
-/// get places beside each other.
-const MANY: [fn(usize) -> String; 5] = [
-    |n| {
-        let name = letters(n);
-        format!(
-            "<disk type='file'><source file='/d{n}'/><target dev='vd{name}' bus='virtio'/></disk>"
-        )
-    },
-    |n| format!("<channel type='unix'><target type='virtio' name='c{n}'/></channel>"),
-    |_| "<input type='tablet' bus='usb'/>".to_owned(),
-    |_| "<controller type='scsi'/>".to_owned(),
-    |n| {
-        format!(
-            "<hostdev mode='subsystem' type='scsi'><source><adapter name='scsi_host0'/>\
-             <address bus='0' target='{}' unit='{}'/></source></hostdev>",
-            n / 100,
-            n % 100
-        )
-    },
+/// What gets places or numbers beside each other: ten thousand of it must not take the square of it.
+const PLACED: [&str; 6] = [
+    "virtio disks",
+    "controllers",
+    "virtio channels",
+    "tablets",
+    "VNC displays",
+    "SCSI devices of the host",
 ];
-
-/// The letters of the disk with that number: a, b, …, z, aa, ab, …
-fn letters(number: usize) -> String {
-    let last = char::from(b'a' + u8::try_from(number % 26).unwrap());
-    match number / 26 {
-        0 => last.to_string(),
-        more => letters(more - 1) + &last.to_string(),
-    }
-}
 
 #[test]
 fn ten_thousand_devices_end_in_an_answer() {
     let rig = rig();
-    for device in MANY {
-        let devices: String = (0..10_000).map(device).collect();
-        let _ = rig.command_line(&guest::firmware_only("many", &devices));
+    for name in PLACED {
+        let part = PARTS.iter().find(|part| part.name == name).unwrap();
+        let _ = rig.command_line(&part.guest("pc", COUNT));
+    }
+}
+
+#[test]
+fn a_thousand_of_anything_end_in_an_answer() {
+    let rig = rig();
+    for (part, machine) in PARTS.iter().zip(MACHINES.iter().cycle()) {
+        let _ = rig.command_line(&part.guest(machine, COUNT / 10));
     }
 }

@@ -7,6 +7,7 @@ use super::props::{OptionList, Props};
 use crate::caps::CapFlag;
 use serde_json::json;
 use virt_domain::Domain;
+use virt_domain::clock::Offset;
 use virt_domain::lifecycle::LifecycleAction;
 
 /// The options in front of all others.
@@ -17,6 +18,15 @@ pub(super) fn begin(b: &mut Builder, domain: &Domain, context: &StartContext) {
         name.put("process", format!("qemu:{}", domain.name));
     }
     b.option("-name", name.with("debug-threads", "on").finish());
+    if let Some(behavior) = deprecation(domain, context.config) {
+        let input = match behavior {
+            "omit" => None,
+            "reject" => Some("reject"),
+            _ => Some("crash"),
+        };
+        let compat = Props::of("deprecated-output", "hide").maybe("deprecated-input", input);
+        b.option("-compat", compat.json());
+    }
     // It waits until everything is set up and the monitor says `cont`.
     b.flag("-S");
     if context.master_key {
@@ -35,15 +45,6 @@ pub(super) fn begin(b: &mut Builder, domain: &Domain, context: &StartContext) {
     }
     if let Some(helper) = managed_reservations_object(domain, context) {
         b.object(&helper);
-    }
-    if let Some(behavior) = deprecation(domain, context.config) {
-        let input = match behavior {
-            "omit" => None,
-            "reject" => Some("reject"),
-            _ => Some("crash"),
-        };
-        let compat = Props::of("deprecated-output", "hide").maybe("deprecated-input", input);
-        b.option("-compat", compat.json());
     }
 }
 
@@ -180,8 +181,11 @@ pub(super) fn environment(domain: &Domain, context: &StartContext) -> Vec<(Strin
             put(name, value);
         }
     }
-    env.extend(super::graphics::environment(domain, context.config));
+    if let Offset::Timezone(Some(zone)) = &domain.clock.offset {
+        put("TZ", zone.clone());
+    }
     env.extend(super::audio::environment(domain, inherited));
+    env.extend(super::graphics::environment(domain, context.config));
     for variable in domain.qemu.commandline.iter().flat_map(|c| &c.env) {
         let value = variable.value.clone().unwrap_or_default();
         env.push((variable.name.clone(), value));

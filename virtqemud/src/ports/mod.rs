@@ -3,7 +3,8 @@
 //! [`Ports`] remembers what running guests have; whether another program has a port is asked by
 //! binding it ([`is_free`]).
 
-use std::collections::BTreeSet;
+mod set;
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -11,6 +12,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, soc
 use virt_domain::Domain;
 use virt_domain::devices::graphics::{Graphics, GraphicsKind, GraphicsType, Listen};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use set::PortSet;
 
 /// What a port is for, each with a range of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub struct Ports {
     displays: RangeInclusive<u16>,
     websockets: RangeInclusive<u16>,
     rdp: RangeInclusive<u16>,
-    taken: BTreeSet<u16>,
+    taken: PortSet,
 }
 
 impl Ports {
@@ -54,7 +57,7 @@ impl Ports {
             displays: displays.0..=displays.1,
             websockets: websockets.0..=websockets.1,
             rdp: 3389..=65535,
-            taken: BTreeSet::new(),
+            taken: PortSet::new(),
         }
     }
 
@@ -72,10 +75,15 @@ impl Ports {
     /// INTERNAL_ERROR when there is none in the range.
     pub fn reserve(&mut self, used: PortUse, mut free: impl FnMut(u16) -> bool) -> Result<u16> {
         let range = self.range(used);
-        let found = range
-            .clone()
-            .find(|port| !self.taken.contains(port) && free(*port));
-        let port = found.ok_or_else(|| {
+        let mut from = Some(*range.start());
+        let port = loop {
+            let port = from.and_then(|from| self.taken.first_missing(from, *range.end()));
+            match port {
+                Some(port) if !free(port) => from = port.checked_add(1),
+                found => break found,
+            }
+        };
+        let port = port.ok_or_else(|| {
             Error::new(
                 ErrorCode::InternalError,
                 ErrorDomain::None,
@@ -99,7 +107,7 @@ impl Ports {
     /// Gives ports back.
     pub fn release(&mut self, ports: &[u16]) {
         for port in ports {
-            self.taken.remove(port);
+            self.taken.remove(*port);
         }
     }
 

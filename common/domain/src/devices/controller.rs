@@ -348,6 +348,11 @@ impl Element for PciTarget {
             ))),
             _ => Ok(()),
         };
+        if target.mem_reserve.is_some_and(|kib| kib > u64::MAX / 1024) {
+            return Err(wrong(
+                "PCI controller memReserve is more than can be counted in bytes".to_owned(),
+            ));
+        }
         range("chassisNr", target.chassis_nr, 1, 255)?;
         range("busNr", target.bus_nr, 1, 254)?;
         range("target index", target.index, 0, 30)?;
@@ -616,6 +621,18 @@ mod tests {
             assert_eq!(unknown, []);
             assert_eq!(virt_xml::write("controller", &controller), text);
         }
+    }
+
+    #[test]
+    fn memory_that_bytes_cannot_count_is_refused() {
+        let with = |kib: u64| {
+            let text = format!(
+                "<controller type='pci' model='pcie-root-port'><target memReserve='{kib}'/></controller>"
+            );
+            virt_xml::read::<Controller>(&text).is_ok()
+        };
+        assert!(with(u64::MAX / 1024));
+        assert!(!with(u64::MAX / 1024 + 1));
     }
 
     #[test]

@@ -104,7 +104,7 @@ fn define(side: &Side, index: usize, numbers: std::ops::Range<usize>, table: &mu
 }
 
 /// Milliseconds to write so many files of a definition's size as durably as either daemon does.
-fn write_files(below: &Path, count: usize) -> f64 {
+pub fn write_files(below: &Path, count: usize) -> f64 {
     let folder = below.join("written");
     fs::create_dir(&folder).expect("a folder");
     let taken = milliseconds(|| {

@@ -89,7 +89,10 @@ pub(super) fn complete(domain: &mut Domain, board: Board, context: &Context) -> 
         }
         match model {
             ControllerModel::PciBridge => {
-                controller.target_mut().chassis_nr.get_or_insert(byte);
+                // The chassis of the root is nobody's, and where there is no root there is none.
+                if byte > 0 {
+                    controller.target_mut().chassis_nr.get_or_insert(byte);
+                }
             }
             ControllerModel::PcieRootPort => {
                 let target = controller.target_mut();
