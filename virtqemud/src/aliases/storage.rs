@@ -90,7 +90,7 @@ pub(crate) fn disk_alias(disk: &Disk, controllers: &[Controller]) -> String {
         .unwrap_or_default();
     let index = index_of_name(disk.name()).unwrap_or(0);
     match disk.bus() {
-        DiskBus::Scsi if is_narrow(controllers, controller) => {
+        DiskBus::Scsi if has_short_names(controllers, controller) => {
             format!("scsi{controller}-{bus}-{unit}")
         }
         DiskBus::Scsi => format!("scsi{controller}-{bus}-{target}-{unit}"),
@@ -99,6 +99,15 @@ pub(crate) fn disk_alias(disk: &Disk, controllers: &[Controller]) -> String {
         }
         other => format!("{other}-disk{index}"),
     }
+}
+
+/// Whether the names of a SCSI controller's disks leave the unit out.
+fn has_short_names(controllers: &[Controller], index: u32) -> bool {
+    let plugged = [ControllerModel::Dc390, ControllerModel::Am53c974];
+    is_narrow(controllers, index)
+        && !controllers
+            .iter()
+            .any(|c| c.is(ControllerKind::Scsi, index) && plugged.map(Some).contains(&c.model))
 }
 
 /// Whether a SCSI controller knows targets only, no units.

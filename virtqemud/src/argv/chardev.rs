@@ -11,13 +11,10 @@ use virt_domain::devices::chardev::{
     Channel, ChannelTarget, CharType, Console, ConsoleType, Parallel, Serial, SerialModel,
 };
 use virt_domain::devices::info::DeviceInfo;
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// The name by which the SPICE agent looks for its port.
 const SPICE_AGENT: &str = "com.redhat.spice.0";
-
-/// Port that firmware writes its debug output to, unless another one is given.
-const DEBUGCON_PORT: u32 = 0x402;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
     for serial in &domain.devices.serials {
@@ -62,9 +59,6 @@ fn append_serial(
     if serial.target.model == Some(SerialModel::IsaSerial) || serial.target.model.is_none() {
         props.put("index", serial.target.port.unwrap_or(0));
     }
-    if serial.target.model == Some(SerialModel::IsaDebugcon) && serial.info.address.is_none() {
-        props.put("iobase", DEBUGCON_PORT);
-    }
     let props = props.placed(domain, &serial.info)?;
     b.device(&props);
     Ok(())
@@ -93,6 +87,16 @@ fn append_channel(
             let port = port
                 .as_deref()
                 .or_else(|| (channel.source.kind() == CharType::Spicevmc).then_some(SPICE_AGENT));
+            if let (CharType::Spicevmc, Some(other)) = (
+                channel.source.kind(),
+                port.filter(|port| *port != SPICE_AGENT),
+            ) {
+                return Err(Error::new(
+                    ErrorCode::ConfigUnsupported,
+                    ErrorDomain::Domain,
+                    format!("Unsupported spicevmc target name '{other}'"),
+                ));
+            }
             let props = virtio_port(domain, "virtserialport", &channel.info)?
                 .with("chardev", chardev)
                 .with("id", name)

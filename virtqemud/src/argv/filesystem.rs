@@ -63,7 +63,7 @@ fn plan9(b: &mut Builder, filesystem: &Filesystem) -> Props {
         .with("id", &id)
         .maybe("path", path);
     if filesystem.readonly {
-        options.word("readonly=on");
+        options.word("readonly");
     }
     b.option("-fsdev", options.finish());
     base("virtio-9p", filesystem).with("fsdev", id)

@@ -54,7 +54,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
                 } else {
                     list = list.maybe("addr", address.as_ref());
                 }
-                list = with_gl(list, context.config, gl.as_ref())?;
+                list = dbus_gl(list, context.config, gl.as_ref())?;
                 if audio.is_some() {
                     list.put("audiodev", audio::needed(domain, *audio)?);
                 }
@@ -152,6 +152,16 @@ fn with_gl(list: OptionList, config: &DriverConfig, gl: Option<&Gl>) -> Result<O
             .with("rendernode", node(config, gl.rendernode.as_ref())?),
         _ => list,
     })
+}
+
+/// This display says that it goes without as well, and on which card it would not.
+fn dbus_gl(list: OptionList, config: &DriverConfig, gl: Option<&Gl>) -> Result<OptionList> {
+    match gl {
+        Some(gl) if !gl.enable.is_yes() => Ok(list
+            .with("gl", "off")
+            .maybe("rendernode", gl.rendernode.as_ref())),
+        _ => with_gl(list, config, gl),
+    }
 }
 
 fn unresolved(kind: &str) -> Error {

@@ -11,7 +11,7 @@ use virt_xml::YesNo;
 pub(super) fn vmcoreinfo(b: &mut Builder, domain: &Domain) {
     let state = domain.features.as_ref().and_then(|f| f.vmcoreinfo);
     if state.is_some_and(|state| state.is_on()) {
-        b.device(&Props::device("vmcoreinfo").with("id", "vmcoreinfo0"));
+        b.device(&Props::device("vmcoreinfo"));
     }
 }
 

@@ -11,7 +11,7 @@ use virt_domain::cpu::CpuMode;
 use virt_domain::features::{Features, IoapicDriver};
 use virt_domain::seclabel::KeywrapName;
 use virt_domain::{Arch, Domain};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::OnOff;
 
 /// `-machine`.
@@ -29,6 +29,13 @@ pub(super) fn append(
     let features = domain.features.as_ref().unwrap_or(&none);
     let mut list = OptionList::starting(name).with("usb", "off");
 
+    if domain.keywrap.is_some() && arch != Arch::S390x {
+        return Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Qemu,
+            "'aes-key-wrap'/'dea-key-wrap' is not available on this architecture",
+        ));
+    }
     for cipher in domain.keywrap.iter().flat_map(|k| &k.ciphers) {
         let key = match cipher.name {
             KeywrapName::Aes => "aes-key-wrap",

@@ -12,8 +12,8 @@ use virt_domain::devices::disk::{
     Disk, DiskBus, DiskCache, DiskDevice, DiskSnapshot, Tray, index_of_name,
 };
 use virt_domain::devices::storage::{
-    BackingStore, EncryptionEngine, Location, NetworkProtocol, StorageFormat, StorageKind,
-    StorageSource,
+    BackingStore, EncryptionEngine, HostTransport, Location, NetworkProtocol, StorageFormat,
+    StorageKind, StorageSource,
 };
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -124,6 +124,10 @@ pub(crate) fn ports(location: &mut Location) {
     let Location::Network(network) = location else {
         return;
     };
+    for host in &mut network.hosts {
+        // TCP goes without saying.
+        host.transport = host.transport.filter(|used| *used != HostTransport::Tcp);
+    }
     let port = match network.protocol {
         NetworkProtocol::Https => 443,
         NetworkProtocol::Http => 80,
@@ -138,7 +142,7 @@ pub(crate) fn ports(location: &mut Location) {
         _ => return,
     };
     for host in &mut network.hosts {
-        if host.socket.is_none() {
+        if host.socket.is_none() && host.transport.is_none() {
             host.port.get_or_insert(port);
         }
     }

@@ -31,6 +31,9 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
             ));
         }
     }
+    // What somebody calls a ROM himself is left as it was written.
+    let said_rom = |loader: &Loader| loader.kind == Some(LoaderType::Rom);
+    let said_rom = domain.os.loader.as_ref().is_some_and(said_rom);
     if let Some(loader) = &mut domain.os.loader
         && loader.path.is_some()
         && loader.kind.is_none()
@@ -56,7 +59,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
             None => known_pair(domain, context),
         }
     }
-    if let Some(loader) = &mut domain.os.loader {
+    if let Some(loader) = domain.os.loader.as_mut().filter(|_| !said_rom) {
         loader.format.get_or_insert(FlashFormat::Raw);
     }
     variables(domain, context);

@@ -32,6 +32,13 @@ const KNOWN_MODELS: [&str; 19] = [
     "82540EM",
 ];
 
+/// Whether a card is one of those.
+pub(crate) fn is_known_model(model: &str) -> bool {
+    KNOWN_MODELS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(model))
+}
+
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let arch = domain.os.kind.arch.unwrap_or_default();
     for interface in &mut domain.devices.interfaces {

@@ -35,6 +35,7 @@ mod watchdog;
 
 pub use crate::define::Context;
 pub(crate) use controller::default_scsi;
+pub(crate) use interface::is_known_model;
 
 use virt_domain::Domain;
 use virt_error::Result;

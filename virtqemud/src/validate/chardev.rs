@@ -3,15 +3,17 @@
 use super::Context;
 use super::graphics::has_spice;
 use super::refusal::unsupported;
+use crate::caps::CapFlag;
 use virt_domain::Domain;
 use virt_domain::devices::chardev::{
-    ChannelTarget, CharBackend, CharSource, ConsoleType, TcpProtocol,
+    ChannelTarget, CharBackend, CharSource, ConsoleType, SerialModel, SerialTarget, SerialType,
+    TcpProtocol,
 };
 use virt_domain::devices::rng::RngBackend;
 use virt_domain::devices::smartcard::SmartcardMode;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
+pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     let devices = &domain.devices;
     let serials = devices.serials.iter().map(|d| &d.source);
     let parallels = devices.parallels.iter().map(|d| &d.source);
@@ -19,6 +21,9 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     let redirdevs = devices.redirdevs.iter().map(|d| &d.source);
     for source in serials.chain(parallels).chain(consoles).chain(redirdevs) {
         back_end(domain, source)?;
+    }
+    for serial in &devices.serials {
+        serial_target(&serial.target)?;
     }
     for channel in &devices.channels {
         back_end(domain, &channel.source)?;
@@ -38,10 +43,15 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     }
     for console in &devices.consoles {
         match console.kind {
-            None
-            | Some(
-                ConsoleType::Serial | ConsoleType::Virtio | ConsoleType::Sclp | ConsoleType::Sclplm,
-            ) => {}
+            None | Some(ConsoleType::Serial | ConsoleType::Virtio) => {}
+            Some(kind @ (ConsoleType::Sclp | ConsoleType::Sclplm)) => {
+                // One comes with the other.
+                if !context.caps.has(CapFlag::Sclplmconsole) {
+                    return Err(unsupported(format!(
+                        "{kind}console is not supported in this QEMU binary"
+                    )));
+                }
+            }
             Some(other) => {
                 return Err(unsupported(format!(
                     "unsupported console target type {other}"
@@ -50,6 +60,28 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A device is of one kind of port.
+fn serial_target(target: &SerialTarget) -> Result<()> {
+    let (Some(kind), Some(model)) = (target.kind, target.model) else {
+        return Ok(());
+    };
+    let its = match model {
+        SerialModel::IsaSerial => SerialType::IsaSerial,
+        SerialModel::UsbSerial => SerialType::UsbSerial,
+        SerialModel::PciSerial => SerialType::PciSerial,
+        SerialModel::SpaprVty => SerialType::SpaprVioSerial,
+        SerialModel::Pl011 | SerialModel::Uart16550a => SerialType::SystemSerial,
+        SerialModel::Sclpconsole | SerialModel::Sclplmconsole => SerialType::SclpSerial,
+        SerialModel::IsaDebugcon => SerialType::IsaDebug,
+    };
+    if kind == its {
+        return Ok(());
+    }
+    Err(unsupported(format!(
+        "Target model '{model}' requires target type '{its}'"
+    )))
 }
 
 fn back_end(domain: &Domain, source: &CharSource) -> Result<()> {

@@ -44,6 +44,11 @@ fn usb(controller: &Controller) -> Result<()> {
     let model = match controller.model {
         // Found out when the command line is built, as the stock daemon does.
         None | Some(M::None) => return Ok(()),
+        Some(M::Qusb1 | M::Qusb2) => {
+            return Err(unsupported(
+                "USB controller model type 'qusb1' or 'qusb2' is not supported in qemu",
+            ));
+        }
         Some(model) => model,
     };
     // What others make of them is found out when the command line is built.

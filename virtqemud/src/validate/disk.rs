@@ -132,6 +132,14 @@ fn medium(disk: &Disk, context: &Context) -> Result<()> {
         }
         _ => {}
     }
+    if disk.readonly
+        && disk.device == DiskDevice::Disk
+        && matches!(bus, DiskBus::Ide | DiskBus::Sata)
+    {
+        return Err(unsupported(format!(
+            "readonly {bus} disks are not supported"
+        )));
+    }
     if disk.is_empty() {
         if bus == DiskBus::Usb {
             return Err(unsupported("'usb' disk must not be empty"));

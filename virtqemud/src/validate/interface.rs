@@ -30,6 +30,13 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
                 "USB is disabled for this domain, but USB devices are present in the domain XML",
             ));
         }
+        if let (InterfaceType::Vdpa, Some(model)) = (interface.kind(), &interface.model)
+            && !model.starts_with("virtio")
+        {
+            return Err(unsupported(format!(
+                "invalid model for interface of type 'vdpa': '{model}' - must be 'virtio'"
+            )));
+        }
         if let Some(driver) = &interface.driver {
             queues(interface, driver)?;
         }

@@ -7,6 +7,12 @@ use virt_domain::Domain;
 use virt_error::Result;
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
+    let memtune = domain.memtune.as_ref();
+    if memtune.is_some_and(|memtune| memtune.min_guarantee.is_some()) {
+        return Err(unsupported(
+            "Parameter 'min_guarantee' not supported by QEMU.",
+        ));
+    }
     if context.config.takes_unmet {
         return Ok(());
     }

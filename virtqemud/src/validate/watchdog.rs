@@ -15,7 +15,7 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
         let there = match model {
             WatchdogModel::Itco => board == Board::Q35,
             WatchdogModel::Diag288 => board == Board::S390Ccw,
-            WatchdogModel::Ib700 => board.has_isa(),
+            WatchdogModel::Ib700 => board.has_isa() && board != Board::Q35,
             WatchdogModel::I6300esb => true,
         };
         if !there {

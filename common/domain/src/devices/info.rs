@@ -2,7 +2,7 @@
 //! ACPI index and address.
 
 use super::address::{Address, PciAddress};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Tree, Writer, YesNo};
 
 /// Flattened into each device, behind everything of its own.
@@ -111,10 +111,9 @@ impl Element for Boot {
                 "Invalid value for attribute 'order' in element 'boot': Zero is not permitted",
             ));
         }
-        Ok(Self {
-            order,
-            loadparm: node.attr("loadparm")?,
-        })
+        let loadparm: Option<String> = node.attr("loadparm")?;
+        let loadparm = loadparm.map(|text| loadparm_of(&text)).transpose()?;
+        Ok(Self { order, loadparm })
     }
 
     fn attrs(&self, tag: &mut Tag<'_>) {
@@ -123,6 +122,24 @@ impl Element for Boot {
     }
 
     fn content(&self, _: &mut Writer) {}
+}
+
+/// What a boot loader is told, in its own letters.
+fn loadparm_of(text: &str) -> Result<String> {
+    let text = text.to_ascii_uppercase();
+    let internal = |what: String| Error::new(ErrorCode::InternalError, ErrorDomain::Domain, what);
+    if !(1..=8).contains(&text.len()) {
+        return Err(internal(format!(
+            "loadparm value '{text}' must be between 1 and 8 characters"
+        )));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b' ');
+    if !text.bytes().all(allowed) {
+        return Err(internal(format!(
+            "invalid loadparm value '{text}', expecting chars in set of [a-zA-Z0-9.] and blank spaces"
+        )));
+    }
+    Ok(text)
 }
 
 /// `<alias name=…/>`.

@@ -300,6 +300,9 @@ impl Element for Video {
             tag.maybe("blob", &self.blob);
         };
         out.open("model", attrs, |out| {
+            if self.model == Some(VideoModel::None) {
+                return;
+            }
             out.maybe("acceleration", self.acceleration.as_ref());
             out.maybe("resolution", self.resolution.as_ref());
         });

@@ -4,6 +4,7 @@
 
 use super::bus::Connect;
 use crate::board::Board;
+use crate::defaults::is_known_model;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::chardev::SerialType;
@@ -118,6 +119,12 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
     } else {
         old
     };
+    // What is never plugged has its place on the root itself.
+    let on_root = if board.has_pcie_root() {
+        Connect::PCIE | Connect::AUTO
+    } else {
+        Connect::PCI | Connect::AUTO
+    };
     let virtio = |model: Option<VirtioModel>| match model {
         Some(VirtioModel::VirtioTransitional) => old,
         _ => new,
@@ -157,8 +164,10 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
     for (i, interface) in d.interfaces.iter().enumerate() {
         let flags = match interface.model.as_deref() {
             Some("usb-net" | "spapr-vlan" | "smc91c111") => continue,
-            Some("virtio" | "virtio-non-transitional" | "e1000e" | "igb" | "vmxnet3") => new,
+            Some("virtio" | "virtio-non-transitional" | "e1000e" | "igb") => new,
             _ if interface.source.kind() == InterfaceType::Hostdev => new,
+            // What a card is that nobody knows, nobody knows; the stock daemon takes it for a new one.
+            Some(model) if !is_known_model(model) => new,
             _ => old,
         };
         want(Device::Interface(i), flags);
@@ -248,13 +257,7 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
         want(Device::Crypto(i), old);
     }
     if d.iommu.as_ref().map(|i| i.model) == Some(IommuModel::Virtio) {
-        // It has to be on the root itself.
-        let root = if board.has_pcie_root() {
-            Connect::PCIE | Connect::AUTO
-        } else {
-            Connect::PCI | Connect::AUTO
-        };
-        want(Device::Iommu, root);
+        want(Device::Iommu, on_root);
     }
     if d.pstore.is_some() {
         want(Device::Pstore, old);

@@ -119,3 +119,41 @@ fn what_a_place_of_that_kind_does_not_have_is_reported() {
     let (_, unknown) = virt_xml::read::<Disk>(text).unwrap();
     assert_eq!(unknown[0].to_string(), "attribute '/disk/source/@dev'");
 }
+
+#[test]
+fn cookies_are_for_those_who_may_see_passwords() {
+    let https = "<source protocol='https' name='a'><host name='h'/><cookies>\
+        <cookie name='c'>secret</cookie></cookies></source>";
+    let target = "<target dev='vda' bus='virtio'/>";
+    let above = format!("<disk type='network'>{https}{target}</disk>");
+    let below = format!(
+        "<disk type='file'><source file='/a'/><backingStore type='network'><format type='raw'/>\
+         {https}<backingStore/></backingStore>{target}</disk>"
+    );
+    for text in [above, below] {
+        let mut disk = read(&text).unwrap();
+        assert!(disk.has_secrets());
+        disk.hide_secrets();
+        assert!(!disk.has_secrets());
+        let shown = virt_xml::write("disk", &disk);
+        assert!(
+            !shown.contains("secret") && shown.contains("<host name='h'"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn what_a_boot_loader_is_told_has_its_letters() {
+    let with = |loadparm: &str| {
+        let boot = format!("<boot order='1' loadparm='{loadparm}'/>");
+        let disk = read(&format!(
+            "<disk><source file='/a'/><target dev='vda'/>{boot}</disk>"
+        ))?;
+        Ok::<_, Error>(disk.info.boot.and_then(|boot| boot.loadparm))
+    };
+    assert_eq!(with("abc d.").unwrap().as_deref(), Some("ABC D."));
+    for wrong in ["", "a_c", "abcdefghi"] {
+        assert!(with(wrong).is_err(), "{wrong}");
+    }
+}

@@ -49,15 +49,15 @@ pub enum HostTransport {
 /// `<host>` of a network source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Element)]
 pub struct Host {
-    /// TCP unless given.
-    #[xml(attr)]
-    pub transport: Option<HostTransport>,
     /// Name or address; not with a UNIX socket.
     #[xml(attr)]
     pub name: Option<String>,
     /// Port; the protocol's own when absent.
     #[xml(attr)]
     pub port: Option<u16>,
+    /// TCP unless given.
+    #[xml(attr)]
+    pub transport: Option<HostTransport>,
     /// Path of a UNIX socket.
     #[xml(attr)]
     pub socket: Option<String>,
