@@ -231,6 +231,13 @@ impl Host {
         self.keeper.wait(pid)
     }
 
+    /// Waits for the end of the daemon, which comes without our doing: `exit CODE` or
+    /// `signal NUMBER`.
+    pub fn daemon_ends(&mut self) -> String {
+        let pid = self.daemon.take().expect("a daemon was started");
+        self.keeper.wait(pid)
+    }
+
     /// Tells the daemon to end and waits until it has.
     ///
     /// # Panics

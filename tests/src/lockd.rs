@@ -152,15 +152,31 @@ pub fn lock_by_lockd(host: &Host, lockd: &str) {
 /// has it.
 pub fn lock(path: &Path) -> Option<fs::File> {
     let file = fs::File::options().read(true).write(true).open(path).ok()?;
-    let lock = nix::libc::flock {
+    let lock = byte_zero();
+    fcntl(&file, FcntlArg::F_SETLK(&lock)).ok()?;
+    Some(file)
+}
+
+/// Whether anyone has the lock, without trying to take it.
+pub fn is_held(path: &Path) -> bool {
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(path)
+        .unwrap();
+    let mut lock = byte_zero();
+    fcntl(&file, FcntlArg::F_GETLK(&mut lock)).unwrap();
+    i32::from(lock.l_type) != nix::libc::F_UNLCK
+}
+
+fn byte_zero() -> nix::libc::flock {
+    nix::libc::flock {
         l_type: nix::libc::F_WRLCK as i16,
         l_whence: nix::libc::SEEK_SET as i16,
         l_start: 0,
         l_len: 1,
         l_pid: 0,
-    };
-    fcntl(&file, FcntlArg::F_SETLK(&lock)).ok()?;
-    Some(file)
+    }
 }
 
 /// Whether anyone has the lock, as libvirt would find out.
