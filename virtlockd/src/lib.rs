@@ -21,6 +21,7 @@ mod notes;
 mod privileges;
 mod recovery;
 mod sandbox;
+pub mod scenario;
 mod session;
 mod state;
 mod turns;

@@ -74,7 +74,15 @@ impl Notes {
             return Vec::new();
         };
         entries
-            .filter_map(|entry| read(&entry.ok()?.path()))
+            .filter_map(|entry| {
+                let path = entry.ok()?.path();
+                // One that was being written is nobody's yet, and its guest holds nothing.
+                if path.extension().is_some() {
+                    let _ = fs::remove_file(&path);
+                    return None;
+                }
+                read(&path)
+            })
             .collect()
     }
 
@@ -137,6 +145,7 @@ mod tests {
         };
         notes.write_guest(process);
         fs::write(folder.path().join("virtlockd/guests/8"), "x").unwrap();
+        fs::write(folder.path().join("virtlockd/guests/9.new"), "").unwrap();
         assert_eq!(notes.processes(), [process]);
         notes.remove_guest(7);
         assert!(notes.processes().is_empty());

@@ -127,12 +127,20 @@ pub(super) fn run(
         "cgroup-detect" => cgroups::detect,
         "cgroup-self" => cgroups::of_self,
         "cgroup-partition-path" => cgroups::partition_path,
+        "lockspace" => lock_space,
         "cpu-has-feature" => has_feature,
         "cpu-baseline" => baseline_of,
         "cpu-baseline-pair" => baseline_of_pair,
         _ => return None,
     };
     Some(Arguments::parse(arguments).and_then(|arguments| operation(&arguments)))
+}
+
+/// Plays lock operations as virtlockd would do them.
+fn lock_space(arguments: &Arguments) -> Result<String, Failure> {
+    let steps = arguments.settings.get("steps").cloned().unwrap_or_default();
+    let outcomes = virtlockd::scenario::play(steps).map_err(Failure::Usage)?;
+    Ok(outcomes.to_string())
 }
 
 fn bare_host(cpu: HostCpu) -> HostCapabilities {

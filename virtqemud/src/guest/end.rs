@@ -147,7 +147,8 @@ impl Body {
             snapshot.live = None;
             snapshot.state = State::Shutoff(reason);
         });
-        if before.definition.is_none() {
+        // As it is now: at the daemon's start, definitions are found while guests end.
+        if self.guest().current().definition.is_none() {
             driver.registry.remove(self.guest());
         }
         if running.is_up {

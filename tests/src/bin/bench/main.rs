@@ -14,6 +14,7 @@ mod calls;
 mod cores;
 mod defined;
 mod definitions;
+mod leases;
 mod running;
 mod side;
 mod table;
@@ -21,7 +22,6 @@ mod table;
 use lexopt::prelude::*;
 use virt_tests::target::{Target, is_root};
 
-use side::Side;
 use table::Table;
 
 const HELP: &str = "Usage: bench [OPTION]... [GROUP]...
@@ -76,6 +76,9 @@ fn main() {
     if wanted("running") {
         running::measure(&plan, &targets, &mut table);
     }
+    if wanted("leases") {
+        leases::measure(&plan, &targets, &mut table);
+    }
     table.print();
 }
 
@@ -97,7 +100,7 @@ fn default_sides() -> String {
 }
 
 /// Runs `measure` for every side, round by round, each round starting with another side.
-fn in_turn(rounds: usize, sides: &mut [Side], mut measure: impl FnMut(usize, &mut Side)) {
+fn in_turn<S>(rounds: usize, sides: &mut [S], mut measure: impl FnMut(usize, &mut S)) {
     let count = sides.len();
     for round in 0..rounds {
         for turn in 0..count {
