@@ -18,10 +18,13 @@ use crate::notes::Notes;
 use crate::session::Session;
 use crate::{api, departure, sandbox, state};
 
-/// How long a replacement of the program waits for calls that wait for file systems.
-const SETTLE: Duration = Duration::from_secs(1);
-/// What has waited for less than that is likely to be answered.
+/// How long a replacement of the program waits for calls that wait for file systems, while the others
+/// are served.
+const SETTLE: Duration = Duration::from_secs(3);
+/// What has waited for less than that is likely to be answered in a moment.
 const YOUNG: Duration = Duration::from_millis(300);
+/// What has waited for that long is given up for a replacement: less is a busy machine.
+const STUCK: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -63,13 +66,13 @@ impl Service for Virtlockd {
         while Instant::now() < until && files.longest_wait().is_some_and(|wait| wait > YOUNG) {
             tokio::time::sleep(LOOK).await;
         }
-        files.give_up(YOUNG);
+        files.give_up(STUCK);
     }
 
     async fn hurry(&self) -> Infallible {
         loop {
-            tokio::time::sleep(YOUNG).await;
-            self.leases.files().give_up(Duration::ZERO);
+            tokio::time::sleep(LOOK).await;
+            self.leases.files().give_up(STUCK);
         }
     }
 

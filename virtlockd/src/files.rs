@@ -33,6 +33,9 @@ pub const PATIENCE: Duration = Duration::from_secs(7);
 pub enum Files {
     /// All in this thread: for programs that serve nobody.
     Direct,
+    /// As other processes would, at moments that the value determines.
+    #[cfg(test)]
+    Interleaved(tests::Moments),
     /// What may take long in other processes.
     Daemon {
         /// What is done here.
@@ -60,6 +63,8 @@ impl Files {
     ) -> Option<Result<LeaseFile, Refusal>> {
         match self {
             Self::Direct => Some(LeaseFile::lock(path, mode, kept)),
+            #[cfg(test)]
+            Self::Interleaved(_) => None,
             Self::Daemon { here, .. } => here.lock(path, mode, kept),
         }
     }
@@ -68,6 +73,8 @@ impl Files {
     pub fn unlocks_now(&self, file: &LeaseFile) -> bool {
         match self {
             Self::Direct => true,
+            #[cfg(test)]
+            Self::Interleaved(_) => false,
             Self::Daemon { here, .. } => file.kept() == Kept::File && here.is_quick(file),
         }
     }
@@ -77,6 +84,13 @@ impl Files {
     /// # Errors
     /// Someone has it, the system refuses, or the file system doesn't answer.
     pub async fn lock(&self, path: &Path, mode: Mode, kept: Kept) -> Result<LeaseFile, Refusal> {
+        #[cfg(test)]
+        if let Self::Interleaved(moments) = self {
+            moments.pass().await;
+            let locked = LeaseFile::lock(path, mode, kept);
+            moments.pass().await;
+            return locked;
+        }
         let Self::Daemon { lockers, .. } = self else {
             return LeaseFile::lock(path, mode, kept);
         };
@@ -95,6 +109,13 @@ impl Files {
     /// # Errors
     /// The system refuses.
     pub async fn unlock(&self, file: &LeaseFile, mode: Mode) -> Result<(), Refusal> {
+        #[cfg(test)]
+        if let Self::Interleaved(moments) = self {
+            moments.pass().await;
+            let unlocked = file.unlock(mode);
+            moments.pass().await;
+            return unlocked;
+        }
         let Self::Daemon { lockers, .. } = self else {
             return file.unlock(mode);
         };
@@ -130,6 +151,8 @@ impl Files {
     pub async fn patiently<T>(&self, until: Instant, what: impl Future<Output = T>) -> Option<T> {
         match self {
             Self::Direct => Some(what.await),
+            #[cfg(test)]
+            Self::Interleaved(_) => Some(what.await),
             Self::Daemon { lockers, .. } => lockers.patiently(until, what).await,
         }
     }
@@ -145,6 +168,8 @@ impl Files {
     pub fn longest_wait(&self) -> Option<Duration> {
         match self {
             Self::Direct => None,
+            #[cfg(test)]
+            Self::Interleaved(_) => None,
             Self::Daemon { lockers, .. } => lockers.longest_wait(),
         }
     }
@@ -152,6 +177,8 @@ impl Files {
     async fn run(&self, job: Job) -> Result<(), Refusal> {
         match self {
             Self::Direct => job.run(None).map(drop),
+            #[cfg(test)]
+            Self::Interleaved(_) => job.run(None).map(drop),
             Self::Daemon { lockers, .. } => lockers.run(&job, None, Some(PATIENCE)).await.map(drop),
         }
     }
@@ -160,5 +187,41 @@ impl Files {
 impl Here {
     fn is_quick(&self, file: &LeaseFile) -> bool {
         self.is_on_quick_mount(file.descriptor().as_fd())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    //! Moments at which tests have others go on.
+
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Numbers that look random and are the same for the same beginning (xorshift): how many other
+    /// tasks have their turn before this one goes on.
+    #[derive(Debug)]
+    pub struct Moments(AtomicU64);
+
+    impl Moments {
+        /// From a beginning that is not 0.
+        pub fn new(seed: u64) -> Self {
+            Self(AtomicU64::new(seed.max(1)))
+        }
+
+        /// A number below `bound`.
+        pub fn below(&self, bound: u64) -> u64 {
+            let mut state = self.0.load(Ordering::Relaxed);
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            self.0.store(state, Ordering::Relaxed);
+            state % bound
+        }
+
+        /// Lets others have their turn.
+        pub async fn pass(&self) {
+            for _ in 0..self.below(6) {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }

@@ -527,4 +527,6 @@ impl Inner {
 }
 
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ pub(crate) use state::{ClientV1, ListenerV1, ServerV1, StateV1};
 pub(crate) use successor::{CHECK, Program, State, check_input};
 
 /// How long clients' calls under way may take before they are disconnected instead of handed over.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What a daemon of this kind keeps of itself. It has a version of its own inside.
 #[derive(Debug, Default)]
