@@ -42,8 +42,9 @@ impl Side {
         let ours = sibling("virtlockd").to_string_lossy().into_owned();
         let root = self.host.root().to_string_lossy().into_owned();
         let core = cores::pair().map_or_else(|| "0".to_owned(), |(_, daemon)| daemon.to_string());
-        // As the units allow it; the stock daemon doesn't raise its own limit.
-        let mut words = vec!["prlimit", "--nofile=65536", "taskset", "-c", &core];
+        // The stock daemon doesn't raise its limit by itself.
+        let raise = "ulimit -n $(ulimit -H -n); exec \"$@\"";
+        let mut words = vec!["sh", "-c", raise, "sh", "taskset", "-c", &core];
         match self.host.target {
             Target::Ours => words.extend([ours.as_str(), "--root", &root]),
             Target::Stock => words.push("/usr/sbin/virtlockd"),
