@@ -10,6 +10,7 @@
     reason = "support code of tests: a failure is the test's failure, with its place"
 )]
 
+pub mod acld;
 pub mod conformance;
 pub mod differential;
 pub mod fuzz;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use virt_daemon::conf::Document;
 use virt_daemon::privileges::Kept;
 use virt_daemon::{Foundation, Service};
-use virt_driver::access::Access;
+use virt_driver::access::{Access, Decider, Door};
 use virt_rpc::server::Router;
 
 use crate::api::{self, Session};
@@ -19,6 +19,7 @@ use crate::qemu_conf::QemuConf;
 #[derive(Debug)]
 pub struct Virtqemud {
     driver: Arc<Driver>,
+    decider: Arc<Decider>,
 }
 
 impl Service for Virtqemud {
@@ -36,8 +37,9 @@ impl Service for Virtqemud {
         for key in &conf.without_effect {
             tracing::warn!("{}: '{key}' has no effect here", file.display());
         }
-        let access = Access::configured(&base.conf, &base.paths, "QEMU");
-        let driver = Driver::new(base.paths, conf, access).map_err(|error| error.to_string())?;
+        let decider = Decider::configured(&base.conf, &base.paths, "QEMU");
+        let driver = Driver::new(base.paths, conf, Access::by(&decider))
+            .map_err(|error| error.to_string())?;
         driver.folders.create()?;
         let driver = Arc::new(driver);
         let ready = Arc::clone(&driver);
@@ -52,11 +54,13 @@ impl Service for Virtqemud {
         definitions::load(&driver).map_err(refused)?;
         guest::forget_transient(&driver);
         definitions::autostart(&driver);
-        Ok(Self { driver })
+        Ok(Self { driver, decider })
     }
 
     fn router(self: &Arc<Self>) -> Router<Session> {
-        api::router(Arc::clone(&self.driver))
+        let mut router = api::router(Arc::clone(&self.driver));
+        router.ask_at_the_door(Door::new(Arc::clone(&self.decider)));
+        router
     }
 
     fn reload(self: &Arc<Self>) {

@@ -5,6 +5,7 @@
 //! [`Authorized`] guest. So a handler that forgets the check does not compile.
 
 mod document;
+mod door;
 mod guests;
 mod known;
 mod permissions;
@@ -16,7 +17,6 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use virt_daemon::{DaemonConf, Paths};
 use virt_error::{Error, ErrorCode, ErrorDomain};
 use virt_rpc::protocol::decisions::{Subject, Target};
 use virt_rpc::protocol::{Object, Permission};
@@ -24,6 +24,7 @@ use virt_rpc::protocol::{Object, Permission};
 use crate::Guest;
 use crate::identity::Identity;
 
+pub use door::Door;
 pub use guests::{Caller, Guests};
 pub use known::{Asked, Verdict};
 pub use permissions::Permissions;
@@ -39,19 +40,12 @@ pub enum Access {
 }
 
 impl Access {
-    /// As a driver's own file says; `driver` is its name in policies.
-    pub fn configured(conf: &DaemonConf, paths: &Paths, driver: &'static str) -> Self {
-        let asks = |name: &&String| *name != "none";
-        let back_ends: Vec<_> = conf.access_drivers.iter().filter(asks).cloned().collect();
-        if back_ends.is_empty() {
-            return Self::All;
+    /// `decider`, where the configuration wants it asked at all.
+    pub fn by(decider: &Arc<Decider>) -> Self {
+        match decider.decides() {
+            true => Self::Decided(Arc::clone(decider)),
+            false => Self::All,
         }
-        Self::Decided(Decider::new(Settings {
-            socket: paths.run.join("virtacld-sock"),
-            driver,
-            back_ends,
-            root_in_emergency: conf.access_root_in_emergency,
-        }))
     }
 
     /// Whether an event of a guest may be told to someone; `None` when that must be asked first.

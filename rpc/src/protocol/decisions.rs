@@ -61,7 +61,7 @@ pub struct Question {
     pub readonly: bool,
     /// The procedure, for people: `REMOTE_PROC_DOMAIN_CREATE`.
     pub call: String,
-    /// What is to be done, in the order of the call's rules.
+    /// What is to be done, in the order of their names.
     pub permissions: Vec<Permission>,
     /// To what.
     pub targets: Vec<Target>,

@@ -6,7 +6,9 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::connection::Connection;
 use super::dispatch::rpc;
+use super::door::Wants;
 use super::identity::Identity;
+use super::router::Opening;
 use crate::framing::{Frame, Header};
 use crate::link::Keepalive;
 use crate::protocol::remote::{
@@ -42,8 +44,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
         let header = frame.header;
         if number == ConnectOpen::ROW.number {
             let args = decode::<ConnectOpen>(frame)?;
-            self.open(args.name.as_deref(), args.flags)?;
-            self.answer(header, &());
+            self.open_or_ask(header, args.name, args.flags)?;
         } else if number == ConnectClose::ROW.number {
             self.close(header);
         } else if number == ConnectSupportsFeature::ROW.number {
@@ -55,7 +56,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
             };
             self.answer(header, &AuthListRet { types: vec![way] });
         } else if number == AuthPolkit::ROW.number {
-            return self.polkit();
+            self.polkit(header)?;
         } else if [
             AuthSaslInit::ROW.number,
             AuthSaslStart::ROW.number,
@@ -94,7 +95,23 @@ impl<S: Send + Sync + 'static> Connection<S> {
         Ok(true)
     }
 
-    fn open(&mut self, uri: Option<&str>, flags: u32) -> Result<()> {
+    fn open_or_ask(&mut self, header: Header, uri: Option<String>, flags: u32) -> Result<()> {
+        let opening = Opening {
+            uri: uri.as_deref().filter(|uri| !uri.is_empty()),
+            readonly: flags & OPEN_READONLY != 0 || self.client.is_readonly(),
+        };
+        let doorkeeper = self.server.router.doorkeeper();
+        match doorkeeper.and_then(|doorkeeper| doorkeeper.admit(&self.client, &opening)) {
+            Some(asking) => self.wait(header, asking, Wants::Open { uri, flags }),
+            None => {
+                self.open(uri.as_deref(), flags)?;
+                self.answer(header, &());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn open(&mut self, uri: Option<&str>, flags: u32) -> Result<()> {
         if self.session.is_some() {
             return Err(Error::new(
                 ErrorCode::InternalError,
@@ -138,9 +155,14 @@ impl<S: Send + Sync + 'static> Connection<S> {
         }
     }
 
-    fn polkit(&self) -> Result<bool> {
+    fn polkit(&mut self, header: Header) -> Result<()> {
         if self.client.is_authenticated() {
             return Err(rpc("this connection needs no authentication"));
+        }
+        if let Some(doorkeeper) = self.server.router.doorkeeper() {
+            let asking = doorkeeper.authenticate(&self.client);
+            self.wait(header, asking, Wants::In);
+            return Ok(());
         }
         let uid = self.client.identity().uid;
         tracing::info!(
@@ -150,11 +172,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
         Err(Error::new(
             ErrorCode::AuthFailed,
             ErrorDomain::Polkit,
-            format!(
-                "user {uid} may not use this daemon: asking polkit is not supported yet, only root \
-                 and the daemon's own user are let in; connect as root, or to a daemon of your \
-                 own (a URI that ends in /session)"
-            ),
+            format!("user {uid} may not use this daemon: only root and its own user are let in"),
         ))
     }
 
@@ -201,7 +219,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
         Ok(())
     }
 
-    fn answer<T: Encode>(&self, call: Header, value: &T) {
+    pub(super) fn answer<T: Encode>(&self, call: Header, value: &T) {
         self.client.reply(call, value, Vec::new());
     }
 }

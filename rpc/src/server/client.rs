@@ -146,6 +146,10 @@ impl Client {
         self.0.readonly.store(true, Ordering::Relaxed);
     }
 
+    pub(super) fn make_authenticated(&self) {
+        self.0.authenticated.store(true, Ordering::Relaxed);
+    }
+
     /// Whether it proved who it is.
     pub fn is_authenticated(&self) -> bool {
         self.0.authenticated.load(Ordering::Relaxed)

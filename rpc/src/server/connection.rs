@@ -9,9 +9,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, Sleep};
 
 use super::client::{Client, End, Queue};
+use super::door::Waiting;
 use super::handover::Suspended;
 use super::serve::Shared;
 use super::stream;
@@ -64,8 +66,12 @@ pub(super) struct Connection<S> {
     input: Vec<u8>,
     descriptors: VecDeque<OwnedFd>,
     hold: Hold,
+    /// The call that the doorkeeper is asked about.
+    pub(super) waiting: Option<Waiting>,
+    /// The place of a client that has not authenticated.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
     /// When a client that has not authenticated is given up.
-    anonymous_until: Option<Instant>,
+    pub(super) anonymous_until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -87,6 +93,8 @@ enum Wake {
     Timer,
     End,
     Suspend,
+    /// The doorkeeper has answered.
+    Decided(virt_error::Result<()>),
 }
 
 /// How the service of a connection ended.
@@ -116,6 +124,8 @@ impl<S: Send + Sync + 'static> Connection<S> {
             input: Vec::new(),
             descriptors: VecDeque::new(),
             hold: Hold::No,
+            waiting: None,
+            slot: None,
             anonymous_until: None,
             timer: None,
         })
@@ -150,6 +160,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
                 Wake::End => return Ok(Left::Closed),
                 Wake::Suspend => return Ok(Left::Suspended),
                 Wake::Flush => {}
+                Wake::Decided(result) => self.decided(result),
                 Wake::Resume => self.resume()?,
                 Wake::Timer => self.on_time()?,
                 Wake::Readable => {
@@ -194,6 +205,11 @@ impl<S: Send + Sync + 'static> Connection<S> {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Wake>> {
+        if let Some(waiting) = &mut self.waiting
+            && let Poll::Ready(result) = waiting.poll(context)
+        {
+            return Poll::Ready(Ok(Wake::Decided(result)));
+        }
         let listening = {
             let mut queue = self.client.queue();
             let flushed = queue.outbox.is_empty();
@@ -235,6 +251,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
     fn has_room(&self, queue: &Queue) -> bool {
         queue.end == End::Open
             && !queue.suspending
+            && self.waiting.is_none()
             && queue.requests < self.server.settings.limits.requests.max(1)
             && queue.upload_bytes < UPLOAD_MAX
             && queue.outbox.pending() < OUT_MAX

@@ -32,6 +32,7 @@ mod call;
 mod client;
 mod connection;
 mod dispatch;
+mod door;
 mod forward;
 mod handover;
 mod identity;
@@ -45,6 +46,7 @@ mod stream;
 
 pub use call::Call;
 pub use client::Client;
+pub use door::{Asking, Doorkeeper};
 pub use forward::{Forwarder, RawCall, RawReply};
 pub use handover::Suspended;
 pub use identity::{Identity, start_time};

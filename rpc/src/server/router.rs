@@ -10,6 +10,7 @@ use virt_error::Result;
 use super::again::Rounds;
 use super::call::{Call, Context};
 use super::client::Client;
+use super::door::Doorkeeper;
 use super::forward::{Forwarder, RawCall};
 use super::panics::{self, Guarded, guarded};
 use super::refusal::{denied_when_readonly, not_supported};
@@ -43,6 +44,7 @@ pub struct Router<S> {
     leave: Option<Leave<S>>,
     programs: Vec<Routes<S>>,
     forwarder: Option<Arc<dyn Forwarder<S>>>,
+    doorkeeper: Option<Box<dyn Doorkeeper>>,
 }
 
 struct Routes<S> {
@@ -76,6 +78,7 @@ impl<S: Send + Sync + 'static> Router<S> {
             leave: None,
             programs: programs.iter().map(routes).collect(),
             forwarder: None,
+            doorkeeper: None,
         }
     }
 
@@ -183,6 +186,16 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// Serves the rows of other daemons (networks, storage and so on) by passing them on.
     pub fn forward(&mut self, forwarder: impl Forwarder<S>) {
         self.forwarder = Some(Arc::new(forwarder));
+    }
+
+    /// Has `doorkeeper` asked who gets in. Without one, clients that must authenticate don't, and the
+    /// others open what they like.
+    pub fn ask_at_the_door(&mut self, doorkeeper: impl Doorkeeper) {
+        self.doorkeeper = Some(Box::new(doorkeeper));
+    }
+
+    pub(super) fn doorkeeper(&self) -> Option<&dyn Doorkeeper> {
+        self.doorkeeper.as_deref()
     }
 
     /// Whether the program is one of this server's.

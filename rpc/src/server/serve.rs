@@ -22,7 +22,7 @@ use super::settings::{Authentication, Limits, Settings};
 /// How long accepting pauses when the process has no more descriptors (WIRE.md section 13).
 const NO_DESCRIPTORS_PAUSE: Duration = Duration::from_secs(5);
 /// How long a client may take to authenticate.
-const AUTHENTICATE_IN: Duration = Duration::from_secs(60);
+pub(super) const AUTHENTICATE_IN: Duration = Duration::from_secs(60);
 
 /// Accepts clients and serves them until it is stopped. Clones are the same server.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) struct Shared<S> {
     /// Number of clients.
     count: watch::Sender<usize>,
     /// Slots of clients that have not authenticated.
-    anonymous: Semaphore,
+    anonymous: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl<S: Send + Sync + 'static> Server<S> {
             }),
             suspended: Mutex::default(),
             count: watch::Sender::new(0),
-            anonymous: Semaphore::new(anonymous),
+            anonymous: Arc::new(Semaphore::new(anonymous)),
         }))
     }
 
@@ -323,16 +323,17 @@ impl<S: Send + Sync + 'static> Shared<S> {
 
     /// Clients above the limit are not read until others have authenticated or left: to them it
     /// is as if they waited in the backlog, but those that need no authentication pass them.
-    async fn serve_anonymous(&self, connection: Connection<S>) {
+    async fn serve_anonymous(&self, mut connection: Connection<S>) {
         let waiting = connection.client.clone();
         let slot = tokio::select! {
-            slot = self.anonymous.acquire() => slot,
+            slot = Arc::clone(&self.anonymous).acquire_owned() => slot,
             () = waiting.closed() => return,
         };
         // The semaphore is never closed; without a slot the client would not be served at all.
-        let Ok(_slot) = slot else {
+        let Ok(slot) = slot else {
             return;
         };
+        connection.slot = Some(slot);
         connection
             .serve(Some(Instant::now() + AUTHENTICATE_IN))
             .await;

@@ -8,6 +8,7 @@
 
 mod calls;
 mod descriptors;
+mod door;
 mod events;
 mod fixture;
 mod forwarding;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use virt_daemon::{DaemonConf, Paths};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::client::{Connection, Event};
 use virt_rpc::codec::Internal;
@@ -51,6 +52,27 @@ impl Decider {
             known: Mutex::default(),
             connection: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// As a driver's own file says; `driver` is its name in policies.
+    pub fn configured(conf: &DaemonConf, paths: &Paths, driver: &'static str) -> Arc<Self> {
+        let asks = |name: &&String| *name != "none";
+        Self::new(Settings {
+            socket: paths.run.join("virtacld-sock"),
+            driver,
+            back_ends: conf.access_drivers.iter().filter(asks).cloned().collect(),
+            root_in_emergency: conf.access_root_in_emergency,
+        })
+    }
+
+    /// Whether calls are decided about; otherwise it is asked only who may connect.
+    pub fn decides(&self) -> bool {
+        !self.settings.back_ends.is_empty()
+    }
+
+    /// The driver's name in policies.
+    pub fn driver(&self) -> &'static str {
+        self.settings.driver
     }
 
     /// What is known without asking.

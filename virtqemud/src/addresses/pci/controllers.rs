@@ -88,11 +88,9 @@ pub(super) fn complete(domain: &mut Domain, board: Board, context: &Context) -> 
             controller.model_name.get_or_insert(ModelName { name });
         }
         match model {
-            ControllerModel::PciBridge => {
-                // The chassis of the root is nobody's, and where there is no root there is none.
-                if byte > 0 {
-                    controller.target_mut().chassis_nr.get_or_insert(byte);
-                }
+            // The chassis of the root is nobody's, and where there is no root there is none.
+            ControllerModel::PciBridge if byte > 0 => {
+                controller.target_mut().chassis_nr.get_or_insert(byte);
             }
             ControllerModel::PcieRootPort => {
                 let target = controller.target_mut();

@@ -1,0 +1,64 @@
+//! Who gets in: polkit is asked through virtacld whether someone may connect, and the driver's access
+//! drivers whether they may open it.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use virt_error::Result;
+use virt_rpc::protocol::Procedure;
+use virt_rpc::protocol::remote::ConnectOpen;
+use virt_rpc::server::{Asking, Client, Doorkeeper, Opening};
+
+use super::{Asked, Decider, Permissions, Verdict, connect, denied, subject};
+
+/// A driver's doorkeeper.
+#[derive(Debug)]
+pub struct Door(Arc<Decider>);
+
+impl Door {
+    /// One that asks `decider`.
+    pub fn new(decider: Arc<Decider>) -> Self {
+        Self(decider)
+    }
+}
+
+impl Doorkeeper for Door {
+    fn authenticate(&self, client: &Client) -> Asking {
+        let decider = Arc::clone(&self.0);
+        let (who, readonly) = (subject(&client.identity()), client.is_readonly());
+        Box::pin(decider.authenticate(who, readonly))
+    }
+
+    fn admit(&self, client: &Client, opening: &Opening<'_>) -> Option<Asking> {
+        if !self.0.decides() {
+            return None;
+        }
+        let asked = Asked {
+            subject: subject(&client.identity()),
+            readonly: opening.readonly,
+            permissions: Permissions::of(ConnectOpen::ROW.acl.iter()),
+            target: Arc::new(connect()),
+        };
+        let decider = Arc::clone(&self.0);
+        if let Some(verdict) = decider.known(&asked) {
+            return Some(Box::pin(ready(opened(&decider, Some(verdict)))));
+        }
+        Some(Box::pin(async move {
+            Arc::clone(&decider)
+                .ask(ConnectOpen::ROW.name, vec![asked.clone()])
+                .await;
+            opened(&decider, decider.known(&asked))
+        }))
+    }
+}
+
+fn opened(decider: &Decider, verdict: Option<Verdict>) -> Result<()> {
+    match verdict {
+        Some(Verdict::Allowed) => Ok(()),
+        Some(Verdict::Refused(reason)) => Err(denied(decider.driver(), &reason)),
+        None => Err(denied(
+            decider.driver(),
+            "the policy keeps changing; try again",
+        )),
+    }
+}

@@ -1,0 +1,145 @@
+//! May this person do this to that guest: the driver, virtacld and stock clients of several users.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a failure is the test's failure, with its place"
+)]
+
+use std::process::{Command, Stdio};
+
+use virt_tests::acld::Acld;
+use virt_tests::host::eventually;
+
+/// Root may do everything; `games` may see "apache" and start it.
+const POLICIES: &str = r#"
+@id("root")
+permit(principal == User::"root", action, resource);
+@id("games-connects")
+permit(
+    principal == User::"games",
+    action in [Action::"connect.getattr", Action::"connect.read", Action::"connect.search_domains"],
+    resource
+);
+@id("games-starts-apache")
+permit(
+    principal == User::"games",
+    action in [Action::"domain.getattr", Action::"domain.read", Action::"domain.start"],
+    resource
+)
+when { resource.domain_name == "apache" };
+"#;
+
+const MORE: &str = r#"
+@id("games-starts-everything")
+permit(
+    principal == User::"games",
+    action in [Action::"domain.getattr", Action::"domain.read", Action::"domain.start"],
+    resource
+);
+"#;
+
+fn guest(name: &str) -> String {
+    format!(
+        "<domain type='qemu'><name>{name}</name><memory unit='MiB'>16</memory>\
+         <os><type arch='x86_64' machine='pc'>hvm</type></os>\
+         <devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices></domain>"
+    )
+}
+
+#[test]
+fn one_guest_may_be_started_and_nothing_else() {
+    let Some(mut acld) = Acld::start(POLICIES) else {
+        return;
+    };
+    acld.host.start_daemon();
+    for name in ["apache", "nginx"] {
+        acld.host.define(&guest(name));
+    }
+    let names = acld.virsh_as("games", &["list", "--all", "--name"]).ok();
+    assert_eq!(names.trim(), "apache");
+    acld.virsh_as("games", &["start", "apache"]).ok();
+    let refused = acld.virsh_as("games", &["destroy", "apache"]).failed();
+    assert!(
+        refused.contains("access denied: 'QEMU' denied access: permission 'stop' is missing"),
+        "{refused}"
+    );
+    // Who may not even see a guest doesn't get as far.
+    let refused = acld.virsh_as("games", &["start", "nginx"]).failed();
+    assert!(
+        refused.contains("failed to get domain 'nginx'"),
+        "{refused}"
+    );
+    let log = acld.log();
+    assert!(
+        log.contains("domain.stop on") && log.contains("nginx"),
+        "{log}"
+    );
+    // A document is refused for its name, before anything else of it is looked at.
+    let bad = acld.host.write(
+        "bad.xml",
+        "<domain type='qemu'><name>mine</name><x/></domain>",
+    );
+    let refused = acld.virsh_as("games", &["define", &bad]).failed();
+    assert!(
+        refused.contains("permission 'save' is missing"),
+        "{refused}"
+    );
+
+    // A new policy is in force without a restart, and a broken one changes nothing.
+    acld.write_policies(&format!("{POLICIES}{MORE}"));
+    eventually("the new policy", || {
+        acld.virsh_as("games", &["domstate", "nginx"]).code == 0
+    });
+    acld.virsh_as("games", &["start", "nginx"]).ok();
+    acld.write_policies("permit(principal, action == Action::\"domain.fly\", resource);");
+    eventually("the refusal of the broken policy", || {
+        acld.log().contains("domain.fly")
+    });
+    acld.virsh_as("games", &["domstate", "nginx"]).ok();
+
+    // Without virtacld the door is locked for everyone, and the guests run on.
+    acld.kill();
+    eventually("the locked door", || {
+        let refused = acld.host.virsh(&["list"]);
+        refused.code != 0 && refused.err.contains("virtacld")
+    });
+    assert_eq!(acld.host.qemus().len(), 2);
+    acld.write_policies(POLICIES);
+    acld.spawn();
+    eventually("the open door", || acld.host.virsh(&["list"]).code == 0);
+    let names = acld.virsh_as("games", &["list", "--all", "--name"]).ok();
+    assert_eq!(names.trim(), "apache");
+}
+
+#[test]
+fn events_of_guests_that_someone_may_not_see_are_not_told() {
+    let Some(mut acld) = Acld::start(POLICIES) else {
+        return;
+    };
+    acld.host.start_daemon();
+    for name in ["apache", "nginx"] {
+        acld.host.define(&guest(name));
+    }
+    let mut command: Command = acld.host.command("setpriv");
+    command.args([
+        "--reuid",
+        "games",
+        "--regid",
+        "nogroup",
+        "--clear-groups",
+        "virsh",
+    ]);
+    command.args(["event", "--event", "lifecycle", "--loop", "--timeout", "20"]);
+    let mut listening = command.stdout(Stdio::piped()).spawn().unwrap();
+    while listening.try_wait().unwrap().is_none() {
+        for name in ["nginx", "apache"] {
+            acld.host.virsh(&["start", name]).ok();
+            acld.host.virsh(&["destroy", name]).ok();
+        }
+    }
+    let heard = listening.wait_with_output().unwrap();
+    let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
+    assert!(heard.contains("apache"), "{heard}");
+    assert!(!heard.contains("nginx"), "{heard}");
+}
