@@ -143,3 +143,33 @@ fn events_of_guests_that_someone_may_not_see_are_not_told() {
     assert!(heard.contains("apache"), "{heard}");
     assert!(!heard.contains("nginx"), "{heard}");
 }
+
+#[test]
+fn a_group_owns_the_guests_whose_metadata_name_it() {
+    let owners = POLICIES.to_owned()
+        + "permit(principal, action in Action::\"domain\", resource)\n\
+           when { principal in resource.owner_groups };";
+    let Some(mut acld) = Acld::start(&owners) else {
+        return;
+    };
+    acld.host.start_daemon();
+    acld.host.define(&guest("nginx"));
+    let names = ["list", "--all", "--name"];
+    assert_eq!(acld.virsh_as("games", &names).ok().trim(), "");
+    let set = "<owners><group>games</group></owners>";
+    let mut words = vec!["metadata", "nginx", "urn:virtacld:owners", "--key", "own"];
+    words.extend(["--set", set, "--config"]);
+    acld.host.virsh(&words).ok();
+    assert_eq!(acld.virsh_as("games", &names).ok().trim(), "nginx");
+    acld.virsh_as("games", &["start", "nginx"]).ok();
+    acld.virsh_as("games", &["destroy", "nginx"]).ok();
+    // A document can't make its author the owner of what is not there yet.
+    let mine = guest("mine").replace(
+        "<memory",
+        "<metadata><o:owners xmlns:o='urn:virtacld:owners'><group>games</group></o:owners>\
+         </metadata><memory",
+    );
+    let mine = acld.host.write("mine.xml", &mine);
+    let refused = acld.virsh_as("games", &["define", &mine]).failed();
+    assert!(refused.contains("'QEMU' denied access"), "{refused}");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use virt_rpc::protocol::remote::NonnullDomain;
 
-use crate::State;
+use crate::{Owners, State};
 
 /// One guest of a driver: an entry of the [`Registry`](crate::Registry).
 ///
@@ -36,15 +36,6 @@ pub trait Guest: Send + Sync + 'static {
             id: self.id().unwrap_or(-1),
         }
     }
-}
-
-/// Who a guest's metadata name as its owners.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Owners {
-    /// Users, by name.
-    pub users: Vec<String>,
-    /// Groups, by name.
-    pub groups: Vec<String>,
 }
 
 /// What the filters of a list look at, at one moment.

@@ -232,12 +232,7 @@ fn the_examples_do_what_they_say() {
 
     let policies = example("engineering");
     let engineer = person("emma", &["engineering"]);
-    let mut expected = vec![
-        "connect.getattr",
-        "connect.read",
-        "connect.write",
-        "connect.search_domains",
-    ];
+    let mut expected = vec!["connect.getattr", "connect.read", "connect.search_domains"];
     assert_eq!(
         everything(&policies, &engineer, &guest("db", &["sales"])),
         expected

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
 use uuid::Uuid;
-use virt_driver::Facts;
+use virt_driver::{Facts, Owners};
 use virt_error::Result;
 
 use super::actor::{self, Mailbox, Work};
@@ -90,6 +90,17 @@ impl virt_driver::Guest for Guest {
 
     fn id(&self) -> Option<i32> {
         self.snapshot().id
+    }
+
+    fn owners(&self) -> Owners {
+        let snapshot = self.snapshot();
+        match (&snapshot.live, &snapshot.definition) {
+            (Some(live), _) => live.domain.metadata.as_ref().map(Owners::of),
+            (None, definition) => definition
+                .as_ref()
+                .and_then(|definition| definition.summary().owners.as_deref().cloned()),
+        }
+        .unwrap_or_default()
     }
 
     fn facts(&self) -> Facts {

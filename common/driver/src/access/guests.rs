@@ -258,7 +258,8 @@ impl<G: Guest> Guests<G> {
     }
 
     /// Checks a call that makes, or redefines, the guest of a document. Only its name and UUID are
-    /// looked at before; without a UUID none is told to who decides, for it is not chosen yet.
+    /// looked at before; without a UUID none is told to who decides, for it is not chosen yet, and a
+    /// new guest has no owners yet, for anyone could write any.
     ///
     /// # Errors
     /// ACCESS_DENIED; what is no XML.
@@ -269,7 +270,14 @@ impl<G: Guest> Guests<G> {
     ) -> Result<Permitted<P>> {
         if let Access::Decided(_) = self.access {
             let (name, uuid) = document::identity(document)?;
-            self.check(call, Object::Domain, || domain(&name, uuid))?;
+            self.check(call, Object::Domain, || {
+                // A guest that is there keeps its owners until the document has replaced it.
+                let by_uuid = uuid.and_then(|uuid| self.registry.by_uuid(&uuid));
+                match by_uuid.or_else(|| self.registry.by_name(&name)) {
+                    Some(guest) => of_guest(&*guest),
+                    None => domain(&name, uuid),
+                }
+            })?;
         }
         Ok(Permitted(std::marker::PhantomData))
     }

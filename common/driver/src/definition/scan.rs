@@ -11,6 +11,8 @@ use std::num::NonZeroU32;
 
 use uuid::Uuid;
 
+use crate::owners::{NAMESPACE, Owners, is_owners};
+
 /// Deeper is no definition of a guest.
 const MAX_DEPTH: usize = 256;
 
@@ -31,6 +33,8 @@ pub struct Summary {
     pub disks: Box<[DiskSummary]>,
     /// It holds a password, which only some callers may see.
     pub has_secrets: bool,
+    /// Who owns it; most have nobody.
+    pub owners: Option<Box<Owners>>,
 }
 
 /// What bulk statistics say of a disk.
@@ -196,6 +200,9 @@ struct Found {
     os_type: Option<Box<str>>,
     disks: Vec<DiskSummary>,
     has_secrets: bool,
+    owners: Owners,
+    /// The metadata element that is open is the owners'.
+    in_owners: bool,
 }
 
 impl Found {
@@ -208,6 +215,11 @@ impl Found {
             [_, "vcpu"] => {
                 let current = attribute(attributes, "current");
                 self.vcpus = current.and_then(|current| current.parse().ok());
+            }
+            [_, "metadata", element] => {
+                self.in_owners = is_owners(element, |name| {
+                    attribute(attributes, name).is_some_and(|uri| uri == NAMESPACE)
+                });
             }
             [_, "devices", "disk"] => self.disks.push(DiskSummary {
                 target: "".into(),
@@ -250,6 +262,9 @@ impl Found {
             ["memory"] => self.memory = self.scaled(text),
             ["currentMemory"] => self.current_memory = self.scaled(text),
             ["vcpu"] => self.max_vcpus = text.trim().parse().ok(),
+            ["metadata", _, owner] if self.in_owners => {
+                self.owners.add(owner, &unescape(text));
+            }
             ["os", "type"] => self.os_type = Some(text.trim().into()),
             _ => {}
         }
@@ -266,6 +281,7 @@ impl Found {
         let name = self.name.filter(|name| !name.is_empty());
         let max_vcpus = self.max_vcpus.unwrap_or(1);
         let memory = self.memory.or(self.current_memory).unwrap_or(0);
+        let owners = (!self.owners.is_empty()).then(|| Box::new(self.owners));
         Ok(Scanned {
             name: name.ok_or("it has no name")?,
             uuid: self.uuid.ok_or("it has no UUID")?,
@@ -280,6 +296,7 @@ impl Found {
                 os_type: self.os_type.unwrap_or_else(|| "hvm".into()),
                 disks: self.disks.into(),
                 has_secrets: self.has_secrets,
+                owners,
             },
         })
     }
@@ -310,7 +327,8 @@ mod tests {
     const GUEST: &str = "<domain type='qemu'>
   <name>a &amp; b</name>
   <uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>
-  <metadata><x:a xmlns:x='u'><x:name>no</x:name></x:a></metadata>
+  <metadata><x:a xmlns:x='u'><x:name>no</x:name></x:a>
+  <o:owners xmlns:o='urn:virtacld:owners'><group>a&amp;b</group></o:owners></metadata>
   <memory unit='KiB'>4194304</memory>
   <currentMemory unit='KiB'>2097152</currentMemory>
   <vcpu placement='static' current='2'>4</vcpu>
@@ -343,6 +361,7 @@ mod tests {
         assert_eq!((summary.memory, summary.current_memory), (4194304, 2097152));
         assert_eq!((summary.max_vcpus, summary.vcpus), (4, 2));
         assert_eq!(&*summary.os_type, "hvm");
+        assert_eq!(summary.owners.unwrap().groups, ["a&b"]);
         assert!(!summary.has_secrets);
         let disks: Vec<_> = summary
             .disks
