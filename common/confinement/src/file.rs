@@ -69,6 +69,17 @@ impl File {
         kind.is_file() || kind.is_block_device()
     }
 
+    /// What tells it from all other files.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.stat.st_dev, self.stat.st_ino)
+    }
+
+    /// Looks again: others may have changed its owner.
+    pub(crate) fn look_again(&mut self) -> io::Result<()> {
+        self.stat = rustix::fs::fstat(&self.fd)?;
+        Ok(())
+    }
+
     /// Changes its owner.
     pub(crate) fn set_owner(&mut self, owner: Owner) -> io::Result<()> {
         let (uid, gid) = (

@@ -1,7 +1,9 @@
 //! Giving a file to a guest's user, and back.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -32,7 +34,7 @@ pub enum Remember {
 pub fn give(path: &Path, owner: Owner, remember: Remember) -> Result<()> {
     let mut file = File::find(path).map_err(|e| failed("find", path, &e))?;
     let _lock = match remember {
-        Remember::Yes => lock(&file, path)?,
+        Remember::Yes => lock(&mut file, path)?,
         Remember::No => None,
     };
     if remember == Remember::Yes && file.can_note() {
@@ -76,7 +78,7 @@ pub fn give_back(path: &Path, remember: Remember) -> Result<()> {
         // Others may use a shared or read-only file, and nobody counts them: it stays.
         return Ok(());
     }
-    let _lock = lock(&file, path)?;
+    let _lock = lock(&mut file, path)?;
     let memory = match file.can_note() {
         true => read(&file).or_else(|e| if cannot_note(&e) { Ok(None) } else { Err(e) }),
         false => Ok(None),
@@ -113,31 +115,73 @@ fn failed(what: &str, path: &Path, error: &io::Error) -> Error {
     Error::system(ErrorDomain::Security, what, error)
 }
 
-/// The lock that libvirt's daemons take: a classic write lock on byte 1. It goes with the file.
-/// What can't be opened for writing (a read-only file system) has none.
-fn lock(file: &File, path: &Path) -> Result<Option<std::fs::File>> {
+/// Files that a thread of this process has locked: the kernel's lock is the whole process's.
+static LOCKED: Mutex<BTreeSet<(u64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// A file's lock, as long as it is held.
+struct Locked {
+    file: (u64, u64),
+    /// The kernel's lock goes with it.
+    opened: Option<std::fs::File>,
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Before another thread gets it: closing any descriptor of the file ends the process's lock.
+        self.opened = None;
+        locked().remove(&self.file);
+    }
+}
+
+fn locked() -> MutexGuard<'static, BTreeSet<(u64, u64)>> {
+    // Nothing can panic while it is held.
+    LOCKED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The lock that libvirt's daemons take: a classic write lock on byte 1. What can't be opened for
+/// writing (a read-only file system) has none. Whose the file is is looked at again with the lock.
+fn lock(file: &mut File, path: &Path) -> Result<Option<Locked>> {
     if !file.can_note() {
         return Ok(None);
     }
-    let Ok(opened) = file.open() else {
-        return Ok(None);
+    let mut tries = 0..LOCK_TRIES;
+    while !locked().insert(file.identity()) {
+        wait(&mut tries, "another thread of this daemon", path)?;
+    }
+    let mut held = Locked {
+        file: file.identity(),
+        opened: file.open().ok(),
     };
-    let range = nix::libc::flock {
-        l_type: nix::libc::F_WRLCK as i16,
-        l_whence: nix::libc::SEEK_SET as i16,
-        l_start: 1,
-        l_len: 1,
-        l_pid: 0,
-    };
-    for _ in 0..LOCK_TRIES {
-        match fcntl(&opened, FcntlArg::F_SETLK(&range)) {
-            Ok(_) => return Ok(Some(opened)),
-            Err(nix::Error::EACCES | nix::Error::EAGAIN) => sleep(Duration::from_millis(1)),
-            Err(error) => return Err(failed("lock", path, &error.into())),
+    if let Some(opened) = &mut held.opened {
+        let range = nix::libc::flock {
+            l_type: nix::libc::F_WRLCK as i16,
+            l_whence: nix::libc::SEEK_SET as i16,
+            l_start: 1,
+            l_len: 1,
+            l_pid: 0,
+        };
+        loop {
+            match fcntl(&*opened, FcntlArg::F_SETLK(&range)) {
+                Ok(_) => break,
+                Err(nix::Error::EACCES | nix::Error::EAGAIN) => {
+                    wait(&mut tries, "another process", path)?;
+                }
+                Err(error) => return Err(failed("lock", path, &error.into())),
+            }
         }
     }
+    file.look_again().map_err(|e| failed("find", path, &e))?;
+    Ok(Some(held))
+}
+
+/// Waits for the next try, if there is one.
+fn wait(tries: &mut std::ops::Range<u32>, who: &str, path: &Path) -> Result<()> {
+    if tries.next().is_some() {
+        sleep(Duration::from_millis(1));
+        return Ok(());
+    }
     let what = format!(
-        "another process holds the lock on byte 1 of '{}' for too long",
+        "{who} holds the lock on byte 1 of '{}' for too long",
         path.display()
     );
     Err(Error::new(
@@ -245,6 +289,31 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    #[test]
+    fn many_give_a_file_and_give_it_back_at_once() {
+        if !as_root() {
+            return;
+        }
+        let program = std::env::current_exe().unwrap();
+        let dir = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
+        let path = dir.path().join("disk");
+        std::fs::write(&path, "x").unwrap();
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    for _ in 0..100 {
+                        give(&path, GUEST, Remember::Yes).unwrap();
+                        assert_eq!(owner(&path), (64055, 993));
+                        give_back(&path, Remember::Yes).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(owner(&path), (0, 0));
+        let count = File::find(&path).unwrap().attribute(COUNT).unwrap();
+        assert!(count.is_none());
     }
 
     #[test]
