@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
@@ -73,6 +74,11 @@ impl Acld {
 
     /// virsh of another user.
     pub fn virsh_as(&self, user: &str, words: &[&str]) -> Ran {
+        run(&mut self.command_as(user, words))
+    }
+
+    /// The same, to be started.
+    pub fn command_as(&self, user: &str, words: &[&str]) -> Command {
         let mut command = self.host.command("setpriv");
         command.args([
             "--reuid",
@@ -82,7 +88,8 @@ impl Acld {
             "--clear-groups",
             "virsh",
         ]);
-        run(command.args(words))
+        command.args(words);
+        command
     }
 
     /// The number of the policy in force.

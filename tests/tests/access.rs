@@ -6,7 +6,7 @@
     reason = "tests: a failure is the test's failure, with its place"
 )]
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use virt_tests::acld::Acld;
 use virt_tests::host::eventually;
@@ -121,16 +121,8 @@ fn events_of_guests_that_someone_may_not_see_are_not_told() {
     for name in ["apache", "nginx"] {
         acld.host.define(&guest(name));
     }
-    let mut command: Command = acld.host.command("setpriv");
-    command.args([
-        "--reuid",
-        "games",
-        "--regid",
-        "nogroup",
-        "--clear-groups",
-        "virsh",
-    ]);
-    command.args(["event", "--event", "lifecycle", "--loop", "--timeout", "20"]);
+    let words = ["event", "--event", "lifecycle", "--loop", "--timeout", "20"];
+    let mut command = acld.command_as("games", &words);
     let mut listening = command.stdout(Stdio::piped()).spawn().unwrap();
     while listening.try_wait().unwrap().is_none() {
         for name in ["nginx", "apache"] {

@@ -9,22 +9,23 @@
 //!
 //! The messages are a log: nothing is taken out but when the log is written anew behind itself.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
-    sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, socketpair, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use virt_rpc::codec;
 use virt_rpc::framing::{self, Header, MessageKind, Status};
 use virt_rpc::protocol::Program;
 
+use crate::descriptors::{receive, send};
 use crate::holder::Holder;
 use crate::lockspaces::Name;
+
+/// Nobody waits for a guest that doesn't read.
+const AT_ONCE: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// Version of an entry's form: the one who reads it may be another program than the one who wrote it.
 const VERSION: u32 = 1;
@@ -96,7 +97,12 @@ impl Keepsake {
         )?;
         // As much as may be had; what it comes to shows when it is full.
         let _ = sockopt::set_socket_send_buffer_size(&write, ROOM);
-        send(connection, &notice(), &[write.as_fd(), read.as_fd()])?;
+        send(
+            connection,
+            &notice(),
+            &[write.as_fd(), read.as_fd()],
+            AT_ONCE,
+        )?;
         Ok(Self {
             write,
             read,
@@ -198,7 +204,7 @@ impl Keepsake {
 
     fn append(&mut self, entry: &Entry, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = codec::to_bytes(&(VERSION, entry)).map_err(io::Error::other)?;
-        send(&self.write, &bytes, descriptors)?;
+        send(&self.write, &bytes, descriptors, AT_ONCE)?;
         self.entries += 1;
         Ok(())
     }
@@ -276,42 +282,6 @@ fn notice() -> Vec<u8> {
     // A header alone is never too long.
     let _ = framing::append_with(&mut bytes, &header, 0, |_| Ok(()));
     bytes
-}
-
-fn send(socket: impl AsFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(io::Error::other("no room for the descriptors"));
-    }
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    let sent = sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags)?;
-    match sent {
-        sent if sent == bytes.len() => Ok(()),
-        _ => Err(io::ErrorKind::WriteZero.into()),
-    }
-}
-
-fn receive(
-    socket: impl AsFd,
-    buffer: &mut [u8],
-    flags: RecvFlags,
-) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = recvmsg(
-        socket,
-        &mut [IoSliceMut::new(buffer)],
-        &mut control,
-        flags | RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let mut descriptors = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(received) = message {
-            descriptors.extend(received);
-        }
-    }
-    Ok((message.bytes, descriptors))
 }
 
 #[allow(

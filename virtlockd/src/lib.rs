@@ -9,6 +9,7 @@ mod api;
 pub mod command;
 pub mod daemon;
 mod departure;
+mod descriptors;
 pub mod files;
 mod guests;
 mod holder;

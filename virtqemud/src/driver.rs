@@ -80,12 +80,7 @@ impl Driver {
         let settings = HostSettings::of(&config, &conf);
         let registry = Arc::<Registry<Guest>>::default();
         Ok(Self {
-            guests: Guests::new(
-                Arc::clone(&registry),
-                access.clone(),
-                "QEMU",
-                ErrorDomain::Qemu,
-            ),
+            guests: Guests::new(Arc::clone(&registry), access.clone(), ErrorDomain::Qemu),
             events: Events::new(access),
             store: Store::open(&folders.definitions, ErrorDomain::Qemu)?,
             neighbours: Arc::new(Neighbours {

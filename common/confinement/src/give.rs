@@ -261,16 +261,22 @@ mod tests {
         root
     }
 
-    #[test]
-    fn a_file_goes_to_the_guest_and_back_to_its_owner() {
-        if !as_root() {
-            return;
-        }
+    /// A file whose owner can be remembered, and its folder.
+    fn disk() -> (tempfile::TempDir, std::path::PathBuf) {
         // Beside the test program: /tmp may lack trusted attributes.
         let program = std::env::current_exe().unwrap();
         let dir = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
         let path = dir.path().join("disk");
         std::fs::write(&path, "x").unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn a_file_goes_to_the_guest_and_back_to_its_owner() {
+        if !as_root() {
+            return;
+        }
+        let (_dir, path) = disk();
         chown(&path, Some(1000), Some(1001)).unwrap();
         give(&path, GUEST, Remember::Yes).unwrap();
         give(&path, GUEST, Remember::Yes).unwrap();
@@ -296,10 +302,7 @@ mod tests {
         if !as_root() {
             return;
         }
-        let program = std::env::current_exe().unwrap();
-        let dir = tempfile::tempdir_in(program.parent().unwrap()).unwrap();
-        let path = dir.path().join("disk");
-        std::fs::write(&path, "x").unwrap();
+        let (_dir, path) = disk();
         std::thread::scope(|threads| {
             for _ in 0..8 {
                 threads.spawn(|| {

@@ -19,6 +19,7 @@ pub mod notify;
 mod paths;
 mod pid_file;
 pub mod privileges;
+pub mod sandbox;
 mod service_conf;
 mod signals;
 mod watch;

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
-};
+use landlock::{ABI, Access, AccessFs, AccessNet, BitFlags, RulesetAttr};
+use virt_daemon::sandbox::files::allow;
 
 /// The newest rules that are known to work; older kernels enforce those they know.
 const KNOWN: ABI = ABI::V4;
@@ -26,13 +24,6 @@ const READ: &[(&str, &str)] = &[
 
 /// Reads below [`READ`] and the policies, removes its own sockets, and nothing else; no TCP at all.
 pub(super) fn restrict(policies: &Path, sockets: &Path) -> Result<(), String> {
-    let failed = |e: &dyn std::fmt::Display| format!("Landlock rules can't be set: {e}");
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(KNOWN))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(KNOWN)))
-        .and_then(Ruleset::create)
-        .map_err(|e| failed(&e))?;
     let reading: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let folders = READ.iter().map(|(path, _)| (Path::new(*path), reading));
     let own = [
@@ -40,17 +31,13 @@ pub(super) fn restrict(policies: &Path, sockets: &Path) -> Result<(), String> {
         (there(policies), reading),
         (sockets, AccessFs::RemoveFile.into()),
     ];
-    for (folder, access) in folders.chain(own).filter(|(folder, _)| folder.is_dir()) {
-        let folder = PathFd::new(folder).map_err(|e| failed(&e))?;
-        rules = rules
-            .add_rule(PathBeneath::new(folder, access))
-            .map_err(|e| failed(&e))?;
-    }
-    let status = rules.restrict_self().map_err(|e| failed(&e))?;
-    if status.ruleset == RulesetStatus::NotEnforced {
-        tracing::info!("this kernel has no Landlock: files are restricted by permissions alone");
-    }
-    Ok(())
+    allow(
+        |rules| {
+            let rules = rules.handle_access(AccessFs::from_all(KNOWN))?;
+            rules.handle_access(AccessNet::from_all(KNOWN))
+        },
+        folders.chain(own),
+    )
 }
 
 /// The folder, or the nearest one above it that exists.

@@ -1,18 +1,15 @@
 //! A process that waits for file systems in the daemon's place: it is told one thing at a time on its
 //! standard input, a socket, and ends with the other end of it.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
+use rustix::net::{RecvFlags, SendFlags};
 use serde::Serialize;
 use virt_rpc::codec;
 
 use super::job::{Job, Outcome};
+use crate::descriptors;
 
 /// What the program is told to become one; not for people.
 pub const ARGUMENT: &str = "--locker";
@@ -52,14 +49,8 @@ pub(super) fn send<T: Serialize>(
     flags: SendFlags,
 ) -> io::Result<()> {
     let bytes = codec::to_bytes(message).map_err(io::Error::other)?;
-    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
     let files: Vec<_> = file.into_iter().collect();
-    if !files.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&files)) {
-        return Err(io::Error::other("no room for the descriptor"));
-    }
-    sendmsg(socket, &[IoSlice::new(&bytes)], &mut control, flags)?;
-    Ok(())
+    descriptors::send(socket, &bytes, &files, flags)
 }
 
 /// Receives one message: its size and its descriptor. No bytes are the end.
@@ -68,19 +59,6 @@ pub(super) fn receive(
     buffer: &mut [u8],
     flags: RecvFlags,
 ) -> io::Result<(usize, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let message = recvmsg(
-        socket,
-        &mut [IoSliceMut::new(buffer)],
-        &mut control,
-        flags | RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let mut file = None;
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut received) = message {
-            file = received.next();
-        }
-    }
-    Ok((message.bytes, file))
+    let (size, mut files) = descriptors::receive(socket, buffer, flags)?;
+    Ok((size, files.pop()))
 }

@@ -1,10 +1,10 @@
 //! What may be done to files (landlock(7)). Images and lock spaces are anywhere, so reading, writing
 //! and lock files are allowed everywhere, and nothing else.
 
-use landlock::{
-    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetStatus,
-};
+use std::path::Path;
+
+use landlock::{ABI, Access, AccessFs, BitFlags, RulesetAttr};
+use virt_daemon::sandbox::files::allow;
 
 /// The newest rules that are known to work; older kernels enforce those they know.
 const KNOWN: ABI = ABI::V3;
@@ -34,33 +34,17 @@ const EVERYWHERE: &[(AccessFs, &str)] = &[
 const PROGRAMS: &[&str] = &["/usr", "/lib", "/lib64", "/opt"];
 
 pub(super) fn restrict() -> Result<(), String> {
-    let failed = |e: &dyn std::fmt::Display| format!("Landlock rules can't be set: {e}");
     let everywhere = EVERYWHERE
         .iter()
         .fold(BitFlags::empty(), |all, (access, _)| all | *access);
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(KNOWN))
-        .and_then(Ruleset::create)
-        .map_err(|e| failed(&e))?;
-    let root = PathFd::new("/").map_err(|e| failed(&e))?;
-    rules = rules
-        .add_rule(PathBeneath::new(root, everywhere))
-        .map_err(|e| failed(&e))?;
     let own = std::env::current_exe().ok();
-    let own = own.as_deref().and_then(std::path::Path::parent);
-    let programs = PROGRAMS.iter().map(std::path::Path::new).chain(own);
-    for folder in programs.filter(|folder| folder.is_dir()) {
-        let folder = PathFd::new(folder).map_err(|e| failed(&e))?;
-        rules = rules
-            .add_rule(PathBeneath::new(folder, AccessFs::Execute))
-            .map_err(|e| failed(&e))?;
-    }
-    let status = rules.restrict_self().map_err(|e| failed(&e))?;
-    if status.ruleset == RulesetStatus::NotEnforced {
-        tracing::info!("this kernel has no Landlock: files are restricted by permissions alone");
-    }
-    Ok(())
+    let own = own.as_deref().and_then(Path::parent);
+    let programs = PROGRAMS.iter().map(Path::new).chain(own);
+    let programs = programs.map(|folder| (folder, AccessFs::Execute.into()));
+    allow(
+        |rules| rules.handle_access(AccessFs::from_all(KNOWN)),
+        std::iter::once((Path::new("/"), everywhere)).chain(programs),
+    )
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@
 use std::future::ready;
 use std::sync::Arc;
 
-use virt_error::Result;
 use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::ConnectOpen;
 use virt_rpc::server::{Asking, Client, Doorkeeper, Opening};
 
-use super::{Asked, Decider, Permissions, Verdict, connect, denied, subject};
+use super::{Asked, Decider, Permissions, connect, subject};
 
 /// A driver's doorkeeper.
 #[derive(Debug)]
@@ -41,24 +40,13 @@ impl Doorkeeper for Door {
         };
         let decider = Arc::clone(&self.0);
         if let Some(verdict) = decider.known(&asked) {
-            return Some(Box::pin(ready(opened(&decider, Some(verdict)))));
+            return Some(Box::pin(ready(decider.outcome(Some(verdict)))));
         }
         Some(Box::pin(async move {
             Arc::clone(&decider)
                 .ask(ConnectOpen::ROW.name, vec![asked.clone()])
                 .await;
-            opened(&decider, decider.known(&asked))
+            decider.outcome(decider.known(&asked))
         }))
-    }
-}
-
-fn opened(decider: &Decider, verdict: Option<Verdict>) -> Result<()> {
-    match verdict {
-        Some(Verdict::Allowed) => Ok(()),
-        Some(Verdict::Refused(reason)) => Err(denied(decider.driver(), &reason)),
-        None => Err(denied(
-            decider.driver(),
-            "the policy keeps changing; try again",
-        )),
     }
 }

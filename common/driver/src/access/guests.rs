@@ -11,8 +11,8 @@ use virt_rpc::protocol::{Object, Procedure};
 use virt_rpc::server::Call;
 
 use super::{
-    Access, Asked, Authorized, Decider, Permissions, Permitted, Verdict, connect, denied, document,
-    domain, of_guest, subject,
+    Access, Asked, Authorized, Decider, Permissions, Permitted, connect, document, domain,
+    of_guest, subject,
 };
 use crate::identity::Identity;
 use crate::{Guest, Registry};
@@ -55,23 +55,15 @@ impl<P: Procedure, S> Caller<P> for Call<P, S> {
 pub struct Guests<G> {
     registry: Arc<Registry<G>>,
     access: Access,
-    driver: &'static str,
     domain: ErrorDomain,
 }
 
 impl<G: Guest> Guests<G> {
-    /// The guests of the driver that denials call `driver` ("QEMU") and whose own errors have
-    /// `domain`.
-    pub fn new(
-        registry: Arc<Registry<G>>,
-        access: Access,
-        driver: &'static str,
-        domain: ErrorDomain,
-    ) -> Self {
+    /// The guests of a driver whose own errors have `domain`.
+    pub fn new(registry: Arc<Registry<G>>, access: Access, domain: ErrorDomain) -> Self {
         Self {
             registry,
             access,
-            driver,
             domain,
         }
     }
@@ -106,11 +98,11 @@ impl<G: Guest> Guests<G> {
             return Ok(());
         }
         let asked = asked(call, permissions, target());
-        match decider.known(&asked) {
-            Some(Verdict::Allowed) => Ok(()),
-            Some(Verdict::Refused(reason)) => Err(denied(self.driver, &reason)),
-            None => Err(self.undecided(call, decider, vec![asked])),
+        let known = decider.known(&asked);
+        if known.is_none() {
+            ask::<P>(call, decider, vec![asked]);
         }
+        decider.outcome(known)
     }
 
     /// Those of `guests` that the filter of the call's row lets through.
@@ -135,22 +127,11 @@ impl<G: Guest> Guests<G> {
             }
             verdict.is_some_and(|verdict| verdict.is_allowed())
         });
-        match unknown.is_empty() {
-            true => Ok(guests),
-            false => Err(self.undecided(call, decider, unknown)),
+        if !unknown.is_empty() {
+            ask::<P>(call, decider, unknown);
+            decider.outcome(None)?;
         }
-    }
-
-    /// The error of a call that is served anew once virtacld has answered.
-    fn undecided<P: Procedure>(
-        &self,
-        call: &impl Caller<P>,
-        decider: &Arc<Decider>,
-        asked: Vec<Asked>,
-    ) -> Error {
-        call.again_after(Arc::clone(decider).ask(P::ROW.name, asked));
-        // Sent only when the policy changes faster than it can be asked.
-        denied(self.driver, "the policy keeps changing; try again")
+        Ok(guests)
     }
 
     /// The guest that `dom` means: the one of its UUID, whatever name and number say.
@@ -285,6 +266,11 @@ impl<G: Guest> Guests<G> {
     fn missing(&self, detail: String) -> Error {
         Error::new(ErrorCode::NoDomain, self.domain, detail)
     }
+}
+
+/// Has the call served anew once virtacld has answered.
+fn ask<P: Procedure>(call: &impl Caller<P>, decider: &Arc<Decider>, asked: Vec<Asked>) {
+    call.again_after(Arc::clone(decider).ask(P::ROW.name, asked));
 }
 
 fn asked<P: Procedure>(call: &impl Caller<P>, permissions: Permissions, target: Target) -> Asked {

@@ -14,6 +14,7 @@ use virt_rpc::protocol::decisions::{
     TARGETS_MAX, Watch,
 };
 
+use super::denied;
 use super::known::{Asked, Known, Verdict};
 
 /// How long a decision may take before it counts as a refusal.
@@ -70,14 +71,22 @@ impl Decider {
         !self.settings.back_ends.is_empty()
     }
 
-    /// The driver's name in policies.
-    pub fn driver(&self) -> &'static str {
-        self.settings.driver
-    }
-
     /// What is known without asking.
     pub fn known(&self, asked: &Asked) -> Option<Verdict> {
         self.lock().get(asked, Instant::now())
+    }
+
+    /// What a call is answered by a decision; `None` is one that no policy in force has made.
+    ///
+    /// # Errors
+    /// ACCESS_DENIED.
+    pub(super) fn outcome(&self, verdict: Option<Verdict>) -> Result<()> {
+        let reason = match &verdict {
+            Some(Verdict::Allowed) => return Ok(()),
+            Some(Verdict::Refused(reason)) => reason,
+            None => "the policy keeps changing; try again",
+        };
+        Err(denied(self.settings.driver, reason))
     }
 
     /// Asks for decisions for one caller and call; all of `asked` differ in their targets only. What

@@ -1,12 +1,12 @@
 //! What virtlockd calls leases: the path itself, or a name in one of its folders (WIRE.md section
 //! 16).
 
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use virt_domain::devices::lease::Lease;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::LockdConf;
-use super::resource::{Names, Resource};
+use super::resource::{Names, Resource, digest};
 
 /// What is behind a path below `/dev`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl<F: Fn(&str) -> Behind> LockdNames<'_, F> {
             }
         }
         if let Some(space) = &conf.file_space {
-            return indirect(space, digest(path));
+            return indirect(space, digest::<Sha256>(path));
         }
         Resource {
             space: String::new(),
@@ -89,11 +89,6 @@ impl<F: Fn(&str) -> Behind> LockdNames<'_, F> {
             purpose,
         }
     }
-}
-
-fn digest(path: &str) -> String {
-    let digest = Sha256::digest(path.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! From a guest to what it must hold: the rule is the same whoever is asked, the names are not.
 
+use sha2::Digest;
 use virt_daemon::conf::{ConfError, Document};
 use virt_domain::Domain;
 use virt_domain::devices::disk::Disk;
@@ -106,4 +107,10 @@ fn path_of(disk: &Disk) -> Option<&str> {
         }
         _ => None,
     }
+}
+
+/// The digest of a path, which names its lease, in hexadecimal.
+pub(super) fn digest<D: Digest>(path: &str) -> String {
+    let digest = D::digest(path.as_bytes());
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -113,12 +113,7 @@ fn asking(names: &[&str], socket: std::path::PathBuf, root_in_emergency: bool) -
         back_ends: vec!["test".into()],
         root_in_emergency,
     });
-    Guests::new(
-        registry,
-        Access::Decided(decider),
-        "QEMU",
-        ErrorDomain::Qemu,
-    )
+    Guests::new(registry, Access::Decided(decider), ErrorDomain::Qemu)
 }
 
 fn xml(flags: u32, uid: u32) -> From<DomainGetXmlDescArgs> {

@@ -1,11 +1,11 @@
 //! What sanlock calls leases: a guest's own as it says, those for disks by a digest of the path, as
 //! libvirt's plugin does, so that both keep each other out.
 
-use md5::{Digest, Md5};
+use md5::Md5;
 use virt_domain::devices::lease::Lease;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use super::super::resource::{Area, Names, Resource};
+use super::super::resource::{Area, Names, Resource, digest};
 use super::conf::SanlockConf;
 use super::library::{NAME_ROOM, PATH_ROOM};
 
@@ -43,7 +43,7 @@ impl Names for SanlockConf {
     }
 
     fn of_disk(&self, path: &str, shared: bool) -> Result<Resource> {
-        let name = digest(path);
+        let name = digest::<Md5>(path);
         let file = format!("{}/{name}", self.disk_lease_dir.display());
         fits("Lease path", &file, PATH_ROOM)?;
         Ok(Resource {
@@ -69,11 +69,6 @@ fn fits(what: &str, text: &str, room: usize) -> Result<()> {
         ErrorDomain::Locking,
         format!("{what} '{text}' exceeds {room} characters"),
     ))
-}
-
-fn digest(path: &str) -> String {
-    let digest = Md5::digest(path.as_bytes());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
