@@ -3,7 +3,7 @@
 use virt_rpc_derive::procedures;
 
 use super::{Row, Visitor, table};
-use crate::xdr::Xdr;
+use crate::xdr::{ByteString, Xdr};
 
 /// A domain as the log daemon knows it.
 #[derive(Debug, Clone, PartialEq, Xdr)]
@@ -23,6 +23,15 @@ pub struct LogFilePosition {
     pub offset: u64,
 }
 
+/// Bits of DOMAIN_OPEN_LOG_FILE's flags.
+pub mod open_flag {
+    /// Removes what is there, backups included.
+    pub const TRUNCATE: u32 = 1;
+}
+
+/// The longest text in one message, in bytes (`VIR_LOG_MANAGER_PROTOCOL_STRING_MAX`).
+pub const TEXT_MAX: u64 = 4_194_304;
+
 procedures! {
     program Log "VIR_LOG_MANAGER_PROTOCOL_PROC_";
 
@@ -36,11 +45,11 @@ procedures! {
 
     3 DOMAIN_READ_LOG_FILE DomainReadLogFile
         low own allow []
-        (path: String, pos: LogFilePosition, maxlen: u64, flags: u32) -> (data: String);
+        (path: String, pos: LogFilePosition, maxlen: u64, flags: u32) -> (data: ByteString);
 
     4 DOMAIN_APPEND_LOG_FILE DomainAppendLogFile
         low own allow []
-        (driver: String, dom: Domain, path: String, message: String, flags: u32)
+        (driver: String, dom: Domain, path: String, message: ByteString, flags: u32)
         -> (ret: i32);
 }
 

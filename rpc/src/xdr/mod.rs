@@ -4,10 +4,12 @@
 //! checks every length against its bound and against the bytes that are there before it
 //! allocates. Bytes after the decoded value are accepted.
 
+mod byte_string;
 mod decode;
 mod encode;
 mod shape;
 
+pub use byte_string::ByteString;
 pub use decode::{Decode, Decoder};
 pub use encode::{Encode, Encoder};
 pub use shape::{Arm, Described, Field, Shape};

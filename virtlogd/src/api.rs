@@ -1,0 +1,87 @@
+//! The calls of the log program.
+
+use std::sync::Arc;
+
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::Program;
+use virt_rpc::protocol::log::*;
+use virt_rpc::server::Router;
+use virt_rpc::xdr::ByteString;
+
+use crate::logs::Logs;
+use crate::owner::Owner;
+
+/// The handlers. Nothing is kept of a client.
+pub fn router(logs: &Arc<Logs>) -> Router<()> {
+    let mut router = Router::new(&[Program::Log], |_, _| Ok(()));
+    let all = Arc::clone(logs);
+    router.task::<DomainOpenLogFile, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            let args = &call.args;
+            known_flags(args.flags, open_flag::TRUNCATE, "DomainOpenLogFile")?;
+            let owner = Owner {
+                driver: args.driver.clone(),
+                uuid: args.dom.uuid,
+                name: args.dom.name.clone(),
+            };
+            let truncate = args.flags & open_flag::TRUNCATE != 0;
+            let (pos, write) = all.open(&args.path, owner, truncate).await?;
+            call.reply_fds(vec![write]);
+            Ok(DomainOpenLogFileRet { pos })
+        }
+    });
+    let all = Arc::clone(logs);
+    router.task::<DomainGetLogFilePosition, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            known_flags(call.args.flags, 0, "DomainGetLogFilePosition")?;
+            let pos = all.position(&call.args.path).await?;
+            Ok(DomainGetLogFilePositionRet { pos })
+        }
+    });
+    let all = Arc::clone(logs);
+    router.task::<DomainReadLogFile, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            let args = call.args.clone();
+            known_flags(args.flags, 0, "DomainReadLogFile")?;
+            if args.maxlen > TEXT_MAX {
+                return Err(Error::new(
+                    ErrorCode::InvalidArg,
+                    ErrorDomain::Rpc,
+                    format!(
+                        "maxlen is {}; at most {TEXT_MAX} bytes can be read at once",
+                        args.maxlen
+                    ),
+                ));
+            }
+            let data = all.read(&args.path, args.pos, args.maxlen).await?;
+            Ok(DomainReadLogFileRet {
+                data: ByteString(data),
+            })
+        }
+    });
+    let all = Arc::clone(logs);
+    router.task::<DomainAppendLogFile, _, _>(move |call| {
+        let all = Arc::clone(&all);
+        async move {
+            let args = call.args.clone();
+            known_flags(args.flags, 0, "DomainAppendLogFile")?;
+            all.append(&args.path, args.message.0).await?;
+            Ok(DomainAppendLogFileRet { ret: 0 })
+        }
+    });
+    router
+}
+
+fn known_flags(flags: u32, known: u32, call: &str) -> Result<()> {
+    match flags & !known {
+        0 => Ok(()),
+        unknown => Err(Error::new(
+            ErrorCode::InvalidArg,
+            ErrorDomain::Rpc,
+            format!("unsupported flags (0x{unknown:x}) in {call}"),
+        )),
+    }
+}

@@ -1,0 +1,24 @@
+//! virtlogd: what guests print. The driver asks for a pipe for each log; what comes through it is
+//! appended to the log's file, which becomes a backup when it is full.
+//!
+//! The kernel moves the bytes (splice(2)); this program never has them, and so can be replaced
+//! ([`state`]) or die at any moment without losing or doubling one.
+
+mod api;
+mod chain;
+mod cleaning;
+mod cut;
+pub mod daemon;
+mod flow;
+mod lanes;
+mod limits;
+mod log_file;
+mod logs;
+mod owner;
+mod pipes;
+mod privileges;
+mod pump;
+mod reading;
+mod source;
+mod state;
+mod writer;
