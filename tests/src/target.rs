@@ -70,12 +70,14 @@ pub fn build_ours() {
                 "-p",
                 "virtlockd",
                 "-p",
+                "virtlogd",
+                "-p",
                 "virtacld",
             ])
             .status();
         assert!(
             built.is_ok_and(|status| status.success()),
-            "cargo build -p virtqemud -p virtlockd -p virtacld"
+            "cargo build -p virtqemud -p virtlockd -p virtlogd -p virtacld"
         );
     });
 }

@@ -11,7 +11,7 @@ use virt_rpc::server::Router;
 
 use crate::limits::Limits;
 use crate::logs::Logs;
-use crate::{api, cleaning, privileges, state};
+use crate::{api, cleaning, kept, privileges, state};
 
 /// The daemon of guests' logs.
 #[derive(Debug)]
@@ -38,8 +38,10 @@ impl Service for Virtlogd {
         Ok(conf)
     }
 
-    async fn start(_: Foundation) -> Result<Self, String> {
-        Self::new()
+    async fn start(base: Foundation) -> Result<Self, String> {
+        let this = Self::new()?;
+        kept::restore(&this.logs, base.kept);
+        Ok(this)
     }
 
     async fn take_over(_: Foundation, left: &mut Inherited) -> Result<Self, String> {

@@ -10,6 +10,7 @@ mod cleaning;
 mod cut;
 pub mod daemon;
 mod flow;
+mod kept;
 mod lanes;
 mod limits;
 mod log_file;

@@ -12,6 +12,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::log::LogFilePosition;
 
 use crate::flow::{Ask, Flow};
+use crate::kept;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::log_file::LogFile;
@@ -112,6 +113,7 @@ impl Logs {
         let file = self.file(path, truncate).await?;
         let position = file.position();
         let (pipes, write) = Pipes::new()?;
+        kept::keep(path, &owner, &pipes)?;
         self.go_on(path, owner, pipes, file, 0)?;
         Ok((position, write))
     }
@@ -156,6 +158,7 @@ impl Logs {
             tally,
             asks,
         };
+        let name = kept::name(&open.pipes);
         self.lock().insert(path.to_owned(), Entry::Open(open));
         let (all, path) = (Arc::clone(self), path.to_owned());
         tokio::spawn(async move {
@@ -163,6 +166,7 @@ impl Logs {
             // Forgotten before those who still ask learn that it ended.
             all.lock().remove(&path);
             drop(flow);
+            kept::forget(name.as_deref());
         });
         Ok(())
     }

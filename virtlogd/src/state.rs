@@ -1,8 +1,9 @@
 //! What this daemon keeps when it replaces its own program, version 1. A later version is another
 //! type; this one stays as it is.
 
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -22,12 +23,39 @@ struct StateV1 {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct LogV1 {
-    path: Vec<u8>,
-    owner: Owner,
+    about: AboutV1,
     /// In the order of [`Pipes::numbers`].
     pipes: [i32; 3],
+}
+
+/// What is known of a log beside its pipes, version 1.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AboutV1 {
+    path: Vec<u8>,
+    owner: Owner,
     /// Bytes that were lost and are to be told of in the file.
     lost: u64,
+}
+
+impl AboutV1 {
+    /// Of a log of which nothing was lost.
+    pub fn new(path: &Path, owner: &Owner) -> Self {
+        Self {
+            path: path.as_os_str().as_bytes().to_vec(),
+            owner: owner.clone(),
+            lost: 0,
+        }
+    }
+
+    /// Goes on with the log.
+    ///
+    /// # Errors
+    /// What the system refused: a sentence.
+    pub fn go_on(self, logs: &Arc<Logs>, pipes: Pipes) -> Result<(), String> {
+        let path = PathBuf::from(OsString::from_vec(self.path));
+        logs.again(&path, self.owner, pipes, self.lost)
+            .map_err(|e| format!("the log {path:?} can't be gone on with: {e}"))
+    }
 }
 
 /// All of it, for the next program.
@@ -35,10 +63,11 @@ pub fn save(logs: &Logs) -> Saved {
     let mut state = StateV1 { logs: Vec::new() };
     logs.each(|path, open| {
         state.logs.push(LogV1 {
-            path: path.as_os_str().as_bytes().to_vec(),
-            owner: open.owner.clone(),
+            about: AboutV1 {
+                lost: open.tally.lost(),
+                ..AboutV1::new(path, &open.owner)
+            },
             pipes: open.pipes.numbers(),
-            lost: open.tally.lost(),
         });
     });
     let descriptors = state.logs.iter().flat_map(|log| log.pipes).collect();
@@ -67,9 +96,7 @@ pub fn restore(
             descriptors.take(read)?,
             descriptors.take(write)?,
         ]);
-        let path = PathBuf::from(std::ffi::OsString::from_vec(log.path));
-        logs.again(&path, log.owner, pipes, log.lost)
-            .map_err(|e| format!("the log {path:?} can't be gone on with: {e}"))?;
+        log.about.go_on(logs, pipes)?;
     }
     Ok(())
 }

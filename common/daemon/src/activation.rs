@@ -1,31 +1,42 @@
-//! Sockets that systemd opened for the daemon (WIRE.md section 13, sd_listen_fds(3)).
+//! Descriptors that systemd hands to the daemon: sockets it opened (WIRE.md section 13,
+//! sd_listen_fds(3)) and what the daemon had kept (FDSTORE=1 of sd_notify(3)).
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use virt_rpc::server::Role;
 
-/// The sockets handed over, or `None` when the daemon was not started that way. Sockets that were
-/// not handed over are then not served; nothing is bound by path.
+use crate::notify::KEPT;
+
+/// What systemd handed over.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// Listening sockets. When there are some, nothing is bound by path: those that are missing are
+    /// not served.
+    pub sockets: Vec<(Role, OwnedFd)>,
+    /// What an earlier program of the daemon had kept ([`crate::notify::keep`]), by name.
+    pub kept: Vec<(String, OwnedFd)>,
+}
+
+/// Takes what was handed over. Call once.
 ///
 /// # Errors
 /// The names are missing, or one of them is not ours: a sentence for standard error.
-pub fn sockets(daemon: &str) -> Result<Option<Vec<(Role, OwnedFd)>>, String> {
+pub fn handed(daemon: &str) -> Result<Handed, String> {
     let bad = |e| format!("socket activation: {e}; LISTEN_FDS and LISTEN_FDNAMES don't agree");
-    let named: Vec<_> = sd_notify::listen_fds_with_names().map_err(bad)?.collect();
-    if named.is_empty() {
-        return Ok(None);
-    }
-    let mut sockets = Vec::with_capacity(named.len());
-    for (fd, name) in named {
-        let role = role(daemon, &name).ok_or_else(|| {
-            format!(
+    let mut handed = Handed::default();
+    for (fd, name) in sd_notify::listen_fds_with_names().map_err(bad)? {
+        if let Some(role) = role(daemon, &name) {
+            handed.sockets.push((role, own(fd)));
+        } else if let Some(name) = name.strip_prefix(KEPT) {
+            handed.kept.push((name.to_owned(), own(fd)));
+        } else {
+            return Err(format!(
                 "socket activation: unknown socket name '{name}'; known are {daemon}.socket, \
                  {daemon}-ro.socket and {daemon}-admin.socket (FileDescriptorName= of the unit)"
-            )
-        })?;
-        sockets.push((role, own(fd)));
+            ));
+        }
     }
-    Ok(Some(sockets))
+    Ok(handed)
 }
 
 fn role(daemon: &str, name: &str) -> Option<Role> {
@@ -40,7 +51,7 @@ fn role(daemon: &str, name: &str) -> Option<Role> {
 #[allow(unsafe_code, reason = "systemd hands descriptors over as bare numbers")]
 fn own(fd: i32) -> OwnedFd {
     // SAFETY: LISTEN_PID names this process, so the descriptor was passed to it and nobody else
-    // in it has taken it: `sockets` is called once, first thing.
+    // in it has taken it: `handed` is called once, first thing.
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 

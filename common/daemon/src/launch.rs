@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,7 +22,9 @@ use crate::drivers_conf::{DaemonConf, Pool, SocketAuth};
 use crate::handover::{self, Inherited, Paused, Program, Saved, State, StateV1};
 use crate::logging::Logging;
 use crate::privileges::{self, Kept};
-use crate::{Arguments, Invocation, Paths, PidFile, Signal, Signals, listeners, memory, notify};
+use crate::{
+    Arguments, Invocation, Paths, PidFile, Signal, Signals, activation, listeners, memory, notify,
+};
 
 /// How long calls under way may take once the daemon was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -146,12 +149,14 @@ pub trait Service: Sized + Send + Sync + 'static {
 }
 
 /// What every daemon has before it looks at anything of its own.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Foundation {
     /// Where its files are.
     pub paths: Paths,
     /// Its own configuration file's content.
     pub conf: DaemonConf,
+    /// What systemd kept for it ([`notify::keep`]), by name, in no order.
+    pub kept: Vec<(String, OwnedFd)>,
 }
 
 /// Runs the daemon until it is told to stop. The exit status is 0 after a clean end and 1 when
@@ -210,9 +215,15 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .clone()
         .unwrap_or_else(|| paths.pid.join(format!("{}.pid", D::NAME)));
     let _pid_file = PidFile::acquire(&pid_path)?;
+    let mut kept = Vec::new();
     let sockets = match left {
         Some(left) => Sockets::Left(left),
-        None => Sockets::New(listeners::open(D::NAME, &conf, paths.is_system())?),
+        None => {
+            let handed = activation::handed(D::NAME)?;
+            kept = handed.kept;
+            let system = paths.is_system();
+            Sockets::New(listeners::open(D::NAME, &conf, system, handed.sockets)?)
+        }
     };
     privileges::keep_only(D::CAPABILITIES)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -220,7 +231,7 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .build()
         .map_err(|e| format!("{}: the event loop can't be made: {e}", D::NAME))?;
     let ended = runtime.block_on(serve::<D>(
-        Foundation { paths, conf },
+        Foundation { paths, conf, kept },
         sockets,
         &program,
         &logging,

@@ -1,17 +1,24 @@
 //! The daemon's listening sockets: those systemd handed over, else bound by path.
 
+use std::os::fd::OwnedFd;
+
 use virt_rpc::server::{BindOptions, Listener, Role};
 
-use crate::activation;
 use crate::drivers_conf::DaemonConf;
 use crate::make_folder;
 
-/// All sockets of `daemon` as systemd or its configuration says. Call once.
+/// All sockets of `daemon`: those that systemd has `handed` over if any, else as its configuration
+/// says.
 ///
 /// # Errors
 /// A sentence that names the socket and what to do.
-pub fn open(daemon: &str, conf: &DaemonConf, system: bool) -> Result<Vec<Listener>, String> {
-    if let Some(handed) = activation::sockets(daemon)? {
+pub fn open(
+    daemon: &str,
+    conf: &DaemonConf,
+    system: bool,
+    handed: Vec<(Role, OwnedFd)>,
+) -> Result<Vec<Listener>, String> {
+    if !handed.is_empty() {
         let own = |(role, fd)| {
             Listener::inherit(fd, role, None).map_err(|e| format!("a socket handed over: {e}"))
         };
@@ -92,7 +99,7 @@ mod tests {
         std::fs::create_dir_all(root.path().join("run/libvirt")).unwrap();
         let main = root.path().join("run/libvirt/virtd-sock");
         drop(std::os::unix::net::UnixListener::bind(&main).unwrap());
-        let listeners = open("virtd", &conf, true).unwrap();
+        let listeners = open("virtd", &conf, true, Vec::new()).unwrap();
         assert_eq!(listeners.len(), 3);
         UnixStream::connect(&main).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -106,7 +113,7 @@ mod tests {
     fn a_group_that_is_not_there_is_named() {
         let root = tempfile::tempdir().unwrap();
         let conf = conf(root.path(), "unix_sock_group = \"no-such-group\"\n");
-        let text = open("virtd", &conf, true).unwrap_err();
+        let text = open("virtd", &conf, true, Vec::new()).unwrap_err();
         assert!(text.contains("no-such-group"), "{text}");
     }
 
@@ -115,7 +122,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut conf = conf(root.path(), "");
         conf.socket_dir = root.path().join("x".repeat(120));
-        let text = open("virtd", &conf, false).unwrap_err();
+        let text = open("virtd", &conf, false, Vec::new()).unwrap_err();
         assert!(text.contains("xxx/virtd-sock"), "{text}");
     }
 }

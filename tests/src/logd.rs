@@ -1,0 +1,99 @@
+//! A host with a virtlogd.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+
+use crate::host::{Host, eventually, send};
+use crate::keeper::sibling;
+use crate::log_client::{LogClient, answers};
+use crate::target::{Target, build_ours, is_root};
+
+/// A host with a virtlogd that answers.
+pub struct Logd {
+    /// The host; its driver is not started.
+    pub host: Host,
+    /// Its virtlogd's process.
+    pub pid: u32,
+}
+
+impl Logd {
+    /// Ours or the stock one, as the host is; `conf` is its configuration.
+    pub fn start(host: Host, conf: &str) -> Self {
+        fs::write(host.path("etc/libvirt/virtlogd.conf"), conf).expect("virtlogd.conf");
+        let mut this = Self { host, pid: 0 };
+        this.spawn();
+        this
+    }
+
+    /// Starts it (again) and waits until it answers.
+    pub fn spawn(&mut self) {
+        let root = self.host.root().to_string_lossy().into_owned();
+        let words = match self.host.target {
+            Target::Ours => ours(&root),
+            Target::Stock => vec!["/usr/sbin/virtlogd".to_owned(), "-v".to_owned()],
+        };
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let log = self.host.path("logd.log");
+        self.pid = self.host.keeper().spawn(&words, &[], &log);
+        let socket = self.socket();
+        eventually("virtlogd's socket", || answers(&socket));
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.host.path("run/libvirt/virtlogd-sock")
+    }
+
+    /// A client.
+    pub fn client(&self) -> LogClient {
+        LogClient::connect(&self.socket())
+    }
+
+    /// Has the program replace itself; does not wait for it.
+    pub fn replace(&self) {
+        send(self.pid, Signal::SIGUSR1);
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn descriptors(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.pid);
+        fs::read_dir(folder).expect("its descriptors").count()
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.host.path("logd.log")).unwrap_or_default()
+    }
+}
+
+/// The command line of ours.
+pub fn ours(root: &str) -> Vec<String> {
+    build_ours();
+    let program = sibling("virtlogd").to_string_lossy().into_owned();
+    let mut words = vec![
+        program,
+        "--root".to_owned(),
+        root.to_owned(),
+        "--verbose".to_owned(),
+    ];
+    if !is_root() {
+        words.push("--session".to_owned());
+    }
+    words
+}
+
+/// A log and its backups, the oldest first, as one.
+pub fn whole(path: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for number in (0..32).rev() {
+        let backup = format!("{}.{number}", path.display());
+        all.extend(fs::read(backup).unwrap_or_default());
+    }
+    all.extend(fs::read(path).unwrap_or_default());
+    all
+}
