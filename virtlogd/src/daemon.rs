@@ -11,7 +11,7 @@ use virt_rpc::server::Router;
 
 use crate::limits::Limits;
 use crate::logs::Logs;
-use crate::{api, cleaning, kept, privileges, state};
+use crate::{api, cleaning, kept, privileges, sandbox, state};
 
 /// The daemon of guests' logs.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ impl Service for Virtlogd {
     async fn start(base: Foundation) -> Result<Self, String> {
         let this = Self::new()?;
         kept::restore(&this.logs, base.kept);
+        sandbox::enter()?;
         Ok(this)
     }
 

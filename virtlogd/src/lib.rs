@@ -20,6 +20,7 @@ mod pipes;
 mod privileges;
 mod pump;
 mod reading;
+mod sandbox;
 mod source;
 mod state;
 mod writer;

@@ -1,13 +1,8 @@
 //! What may be done to files (landlock(7)). Images and lock spaces are anywhere, so reading, writing
 //! and lock files are allowed everywhere, and nothing else.
 
-use std::path::Path;
-
-use landlock::{ABI, Access, AccessFs, BitFlags, RulesetAttr};
-use virt_daemon::sandbox::files::allow;
-
-/// The newest rules that are known to work; older kernels enforce those they know.
-const KNOWN: ABI = ABI::V3;
+use landlock::AccessFs;
+use virt_daemon::sandbox::files::allow_everywhere;
 
 /// What is allowed everywhere, with what it is for. All else that the kernel can refuse is refused:
 /// making devices, sockets, links and pipes, removing folders, renaming across folders.
@@ -30,21 +25,8 @@ const EVERYWHERE: &[(AccessFs, &str)] = &[
     (AccessFs::Truncate, "write notes and the log anew"),
 ];
 
-/// Where programs are: the next version of this one, and the loader it needs.
-const PROGRAMS: &[&str] = &["/usr", "/lib", "/lib64", "/opt"];
-
 pub(super) fn restrict() -> Result<(), String> {
-    let everywhere = EVERYWHERE
-        .iter()
-        .fold(BitFlags::empty(), |all, (access, _)| all | *access);
-    let own = std::env::current_exe().ok();
-    let own = own.as_deref().and_then(Path::parent);
-    let programs = PROGRAMS.iter().map(Path::new).chain(own);
-    let programs = programs.map(|folder| (folder, AccessFs::Execute.into()));
-    allow(
-        |rules| rules.handle_access(AccessFs::from_all(KNOWN)),
-        std::iter::once((Path::new("/"), everywhere)).chain(programs),
-    )
+    allow_everywhere(EVERYWHERE)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use landlock::{
-    AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetCreatedAttr,
-    RulesetError, RulesetStatus,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 
 /// Allows below each folder what stands beside it, and refuses all else that `handled` names, as far
@@ -32,4 +32,29 @@ pub fn allow<'a>(
         tracing::info!("this kernel has no Landlock: files are restricted by permissions alone");
     }
     Ok(())
+}
+
+/// The newest rules that are known to work; older kernels enforce those they know.
+const KNOWN: ABI = ABI::V3;
+
+/// Where programs are: the next version of a daemon that replaces itself, and the loader it needs.
+const PROGRAMS: &[&str] = &["/usr", "/lib", "/lib64", "/opt"];
+
+/// For a daemon whose files are anywhere and which replaces its own program: allows in every folder what
+/// the table names, with what it is for, and programs to be started where programs are.
+///
+/// # Errors
+/// As [`allow`].
+pub fn allow_everywhere(table: &[(AccessFs, &str)]) -> Result<(), String> {
+    let everywhere = table
+        .iter()
+        .fold(BitFlags::empty(), |all, (access, _)| all | *access);
+    let own = std::env::current_exe().ok();
+    let own = own.as_deref().and_then(Path::parent);
+    let programs = PROGRAMS.iter().map(Path::new).chain(own);
+    let programs = programs.map(|folder| (folder, AccessFs::Execute.into()));
+    allow(
+        |rules| rules.handle_access(AccessFs::from_all(KNOWN)),
+        std::iter::once((Path::new("/"), everywhere)).chain(programs),
+    )
 }

@@ -59,6 +59,18 @@ const TO_ALL: &[Refused] = &[
     (libc::SYS_symlinkat, "makes links"),
     (libc::SYS_linkat, "makes links"),
     (libc::SYS_open_by_handle_at, "a way round paths"),
+    (libc::SYS_name_to_handle_at, "a way round paths"),
+    (libc::SYS_swapon, "changes the host's memory"),
+    (libc::SYS_swapoff, "changes the host's memory"),
+    (libc::SYS_clock_adjtime, "changes the clock"),
+    (libc::SYS_acct, "changes the host"),
+    (libc::SYS_quotactl, "changes the host"),
+    (libc::SYS_mknod, "makes devices"),
+    (libc::SYS_chown, "owners stay"),
+    (libc::SYS_fchown, "owners stay"),
+    (libc::SYS_lchown, "owners stay"),
+    (libc::SYS_symlink, "makes links"),
+    (libc::SYS_link, "makes links"),
 ];
 
 /// Refuses what is refused to all, `own` as well, and `some`: calls with certain arguments. This thread
