@@ -6,7 +6,8 @@ use virt_error::{Error, ErrorCode, ErrorDomain};
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::Program;
 use virt_rpc::protocol::decisions::{
-    Authenticate, AuthenticateRet, Decide, DecideRet, Explain, ExplainRet, Trace, Watch, WatchRet,
+    Acknowledge, Authenticate, AuthenticateRet, Decide, DecideRet, Explain, ExplainRet, Reload,
+    ReloadRet, Trace, Watch, WatchRet,
 };
 use virt_rpc::server::Router;
 
@@ -51,10 +52,23 @@ pub fn router(decisions: &Arc<Decisions>) -> Router<Session> {
     });
     let all = Arc::clone(decisions);
     router.call::<Watch>(move |call| {
-        // First the one, then the other: a change in between is told, not missed.
-        all.listeners().watch(call.client());
-        let generation = all.policy().now().generation;
+        let now = || all.policy().now().generation;
+        let generation = all.listeners().watch(call.client(), now);
         Ok(WatchRet { generation })
+    });
+    let all = Arc::clone(decisions);
+    router.call::<Acknowledge>(move |call| {
+        let (client, generation) = (call.client().id(), call.args.generation);
+        all.listeners().acknowledged(client, generation);
+        Ok(())
+    });
+    let all = Arc::clone(decisions);
+    router.task::<Reload, _, _>(move |_| {
+        let all = Arc::clone(&all);
+        async move {
+            let reloaded = Internal(all.reload().await.map_err(|text| unaskable(&text))?);
+            Ok(ReloadRet { reloaded })
+        }
     });
     let all = Arc::clone(decisions);
     router.call::<Trace>(move |call| {

@@ -5,6 +5,7 @@ mod check;
 mod connection;
 mod lint;
 mod object;
+mod reload;
 mod stand_in;
 mod trace;
 mod who_can;
@@ -29,6 +30,7 @@ const COMMANDS: &[(&str, Command)] = &[
     ("trace", trace::run),
     ("lint", lint::run),
     ("actions", actions::run),
+    ("reload", reload::run),
     (stand_in::NAME, stand_in::run),
 ];
 

@@ -53,8 +53,9 @@ impl Service for Virtacld {
         watching::begin(&self.decisions);
     }
 
-    fn reload(self: &Arc<Self>) {
-        self.decisions.reload();
+    async fn reload(self: &Arc<Self>) {
+        // What becomes of it is in the log.
+        let _ = self.decisions.reload().await;
     }
 
     fn is_busy(&self) -> bool {

@@ -5,10 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use virt_rpc::protocol::Permission;
-use virt_rpc::protocol::decisions::{Answer, Decided, Question, Refusal, Subject, Verdict};
+use virt_rpc::protocol::decisions::{
+    Answer, Decided, Question, Refusal, Reloaded, Subject, Verdict,
+};
+use virt_rpc::server::Client;
 
 use crate::back_end::BackEnd;
 use crate::conf::Conf;
+use crate::denial::{self, Denial};
 use crate::in_force::{InForce, Policy};
 use crate::listeners::Listeners;
 use crate::people::{self, People};
@@ -19,6 +23,8 @@ use crate::question;
 
 /// Targets that a trace shows of one question.
 const TRACED: usize = 16;
+/// How long drivers may take to acknowledge a policy; it takes them no work.
+const DRIVERS: Duration = Duration::from_secs(5);
 /// What refuses before any back end is asked.
 const OURSELVES: &str = "virtacld";
 
@@ -64,9 +70,29 @@ impl Decisions {
         self.policy.listeners()
     }
 
-    /// Reads the policies again.
-    pub fn reload(&self) {
-        self.policy.reload();
+    /// Reads the policies again, on a thread of its own: reading many takes a while, in which decisions
+    /// go on. When they are in force, waits for drivers to forget what the ones before decided.
+    ///
+    /// # Errors
+    /// The policies are wrong: the first reason.
+    pub async fn reload(&self) -> Result<Reloaded, String> {
+        let policy = Arc::clone(&self.policy);
+        let read = tokio::task::spawn_blocking(move || policy.reload()).await;
+        let generation = read.unwrap_or_else(|_| Err("reading them ended early".to_owned()))?;
+        let behind = self.listeners().confirmed(generation, DRIVERS).await;
+        let unconfirmed: Vec<_> = behind.iter().map(named).collect();
+        match unconfirmed.is_empty() {
+            true => tracing::info!("all drivers decide by policy {generation}"),
+            false => tracing::error!(
+                "within {DRIVERS:?} no word that policy {generation} is in force came from {}: what \
+                 was decided before may still be used there",
+                unconfirmed.join(", ")
+            ),
+        }
+        Ok(Reloaded {
+            generation,
+            unconfirmed,
+        })
     }
 
     /// Decides, and tells the log and those who trace.
@@ -76,7 +102,7 @@ impl Decisions {
     pub async fn answer(&self, question: &Question) -> Result<Answer, String> {
         let began = Instant::now();
         let answer = self.decide(question).await?;
-        tell_log(question, &answer);
+        tell_refusal(question, &answer);
         self.listeners().decided(|| {
             let mut shown = question.clone();
             shown.targets.truncate(TRACED);
@@ -134,23 +160,28 @@ impl Decisions {
         let subject = &question.subject;
         let patience = self.conf.names_patience;
         let person = self.people.person(subject.uid, subject.gid, patience).await;
-        let asked = person.and_then(|person| {
+        let decided = person.and_then(|person| {
             let policies = in_force.cedar.as_ref().map_err(Clone::clone)?;
-            policies.ask(&person, question, actions)
-        });
-        match asked {
-            Err(text) => growing.refuse_all(question, BackEnd::Cedar.name(), &text),
-            Ok(asking) => {
-                for target in 0..question.targets.len() {
-                    for action in actions {
-                        if let Err(reason) = asking.allows(*action, target) {
-                            let back_end = BackEnd::Cedar.name();
-                            growing.refuse(target, action.permission, back_end, reason);
-                            break;
-                        }
+            match question.targets.as_slice() {
+                [target] => {
+                    let asking = policies.ask(&person, question, actions, &[target])?;
+                    let mut refusals = actions
+                        .iter()
+                        .filter_map(|action| Some((action, asking.refusal(*action, 0)?)));
+                    if let Some((action, reason)) = refusals.next() {
+                        growing.refuse(0, action.permission, BackEnd::Cedar.name(), reason);
                     }
                 }
+                _ => {
+                    let allowed = policies.allowed(&person, question, actions)?;
+                    let both = growing.allowed.iter_mut().zip(allowed);
+                    both.for_each(|(so_far, allowed)| *so_far &= allowed);
+                }
             }
+            Ok(())
+        });
+        if let Err(text) = decided {
+            growing.refuse_all(question, BackEnd::Cedar.name(), &text);
         }
     }
 
@@ -204,7 +235,7 @@ impl Decisions {
         let person = self.people.person(subject.uid, subject.gid, patience).await;
         let asked = person.and_then(|person| {
             let policies = in_force.cedar.as_ref().map_err(Clone::clone)?;
-            policies.ask(&person, question, &[action])
+            policies.ask(&person, question, &[action], &[&question.targets[0]])
         });
         match asked {
             Err(text) => refused(BackEnd::Cedar, text),
@@ -249,10 +280,21 @@ impl Decisions {
 
     /// Whether a person may connect at all, for reading only or for everything.
     pub async fn authenticate(&self, subject: &Subject, readonly: bool) -> Verdict {
-        match self.processes.verify(subject) {
+        let verdict = match self.processes.verify(subject) {
             Ok(()) => self.polkit.authenticate(subject, readonly).await,
             Err(reason) => refused(BackEnd::Polkit, reason),
+        };
+        if !verdict.allowed {
+            denial::tell(&Denial {
+                subject,
+                permission: polkit::connecting(readonly),
+                object: None,
+                call: "a connection",
+                back_end: &verdict.back_end,
+                rule: &verdict.reason,
+            });
         }
+        verdict
     }
 
     /// Those that this host always asks and those that the driver names.
@@ -303,6 +345,15 @@ impl Growing {
     }
 }
 
+/// A driver, for people.
+fn named(client: &Client) -> String {
+    let Some(pid) = client.identity().pid else {
+        return "a driver without a process".to_owned();
+    };
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    format!("{} (process {pid})", name.trim_end())
+}
+
 fn refused(back_end: BackEnd, reason: String) -> Verdict {
     Verdict {
         back_end: back_end.name().to_owned(),
@@ -313,30 +364,11 @@ fn refused(back_end: BackEnd, reason: String) -> Verdict {
 }
 
 /// Every refusal of a call is told; what a list leaves out is no refusal.
-fn tell_log(question: &Question, answer: &Answer) {
+fn tell_refusal(question: &Question, answer: &Answer) {
     let (Some(refusal), Some(target)) = (&answer.refusal, question.targets.first()) else {
         return;
     };
-    let details = target.details.iter();
-    let details: Vec<_> = details
-        .map(|(key, value)| format!("{key}={value:?}"))
-        .collect();
-    tracing::warn!(
-        uid = question.subject.uid,
-        pid = question.subject.pid,
-        object = target.object.name(),
-        permission = refusal.permission.name(),
-        back_end = refusal.back_end,
-        "refused: user {}, process {}, {}.{} on {}={:?} {} for {}: {}: {}",
-        question.subject.uid,
-        question.subject.pid.unwrap_or_default(),
-        target.object.name(),
-        refusal.permission.name(),
-        crate::kinds::DRIVER_KEY,
-        question.driver,
-        details.join(" "),
-        question.call,
-        refusal.back_end,
-        refusal.reason
-    );
+    let permission = format!("{}.{}", target.object.name(), refusal.permission.name());
+    let (back_end, rule) = (&refusal.back_end, &refusal.reason);
+    denial::tell(&Denial::of(question, &permission, back_end, rule));
 }

@@ -67,17 +67,25 @@ impl Policy {
     }
 
     /// Reads the folder again. When the policies are right they are in force, and those who listen
-    /// know, when this returns; otherwise everything stays as it was and the log has the reasons.
-    pub fn reload(&self) {
+    /// are told, when this returns; otherwise everything stays as it was and the log has the reasons.
+    /// The number of the policy in force.
+    ///
+    /// # Errors
+    /// The policies are wrong: the first reason.
+    pub fn reload(&self) -> Result<u64, String> {
         let _one = self.changing();
         match cedar::folder(&self.folder) {
-            Ok(loaded) => self.put(Ok(policies(loaded))),
+            Ok(loaded) => Ok(self.put(Ok(policies(loaded)))),
             Err(problems) => {
                 tell(&problems);
+                let reason = in_words(&problems);
                 match &self.now().cedar {
                     Ok(_) => tracing::error!("the policies that were in force stay in force"),
-                    Err(_) => self.put(Err(in_words(&problems))),
+                    Err(_) => {
+                        self.put(Err(reason.clone()));
+                    }
                 }
+                Err(reason)
             }
         }
     }
@@ -89,11 +97,12 @@ impl Policy {
         self.put(cedar);
     }
 
-    fn put(&self, cedar: Result<Arc<Policies>, String>) {
+    fn put(&self, cedar: Result<Arc<Policies>, String>) -> u64 {
         let generation = from_the_clock().max(self.now().generation + 1);
         self.now.store(Arc::new(InForce { generation, cedar }));
         tracing::info!("policy {generation} is in force");
         self.listeners.changed(generation);
+        generation
     }
 
     fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
@@ -147,10 +156,10 @@ mod tests {
             "permit(principal, action == Action::\"x\", resource);",
         )
         .unwrap();
-        policy.reload();
+        assert!(policy.reload().unwrap_err().contains("a.cedar"));
         assert!(Arc::ptr_eq(&policy.now(), &first));
         std::fs::write(&file, "").unwrap();
-        policy.reload();
+        policy.reload().unwrap();
         let second = policy.now();
         assert_eq!(second.cedar.as_ref().unwrap().count(), 0);
         assert!(second.generation > first.generation);
@@ -164,7 +173,7 @@ mod tests {
         let policy = Policy::read(folder.path().join("none"));
         assert!(policy.now().cedar.as_ref().unwrap_err().contains("none"));
         std::fs::create_dir(folder.path().join("none")).unwrap();
-        policy.reload();
+        policy.reload().unwrap();
         assert_eq!(policy.now().cedar.as_ref().unwrap().count(), 0);
     }
 }

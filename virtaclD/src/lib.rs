@@ -8,6 +8,7 @@ pub mod command;
 mod conf;
 pub mod daemon;
 mod decisions;
+mod denial;
 mod in_force;
 mod kinds;
 mod listeners;

@@ -57,7 +57,7 @@ async fn watch(decisions: &Arc<Decisions>, there: &mut bool) -> std::io::Result<
     inotify::add_watch(&queue, decisions.policy().folder(), CHANGES)?;
     if !std::mem::replace(there, true) {
         // It came after the last look.
-        reload(decisions).await;
+        reload(decisions);
     }
     let queue = virt_daemon::watch(queue, Interest::READABLE)?;
     loop {
@@ -73,7 +73,7 @@ async fn watch(decisions: &Arc<Decisions>, there: &mut bool) -> std::io::Result<
                 Err(e) => return Err(e.into()),
             }
         }
-        reload(decisions).await;
+        reload(decisions);
         if gone {
             *there = false;
             return Ok(());
@@ -97,9 +97,8 @@ fn read(queue: &OwnedFd) -> Result<bool, Errno> {
     }
 }
 
-/// On a thread of its own: reading many policies takes a while, in which decisions go on.
-async fn reload(decisions: &Arc<Decisions>) {
+/// What becomes of it is in the log; the next change is not kept waiting for drivers.
+fn reload(decisions: &Arc<Decisions>) {
     let decisions = Arc::clone(decisions);
-    // A panic in it was told already; the policy in force stays.
-    let _ = tokio::task::spawn_blocking(move || decisions.reload()).await;
+    tokio::spawn(async move { decisions.reload().await });
 }

@@ -231,3 +231,71 @@ async fn decisions_are_shown_to_those_who_trace() {
     drop((person, events));
     assert_eq!(decide(&driver, &start(&["apache"])).await.allowed, [true]);
 }
+
+#[tokio::test]
+async fn a_reload_is_confirmed_by_those_who_watch_and_names_who_does_not() {
+    let daemon = Daemon::start("", &[("a.cedar", APACHE)]);
+    let (driver, admin) = (daemon.connect().await, daemon.connect().await);
+    let reload = async || {
+        admin
+            .call::<Reload>(&())
+            .await
+            .map(|reply| reply.reloaded.0)
+    };
+    // Nobody watches, so nobody is waited for.
+    let first = reload().await.unwrap();
+    assert!(first.unconfirmed.is_empty(), "{first:?}");
+    let mut events = driver.events();
+    let known = driver.call::<Watch>(&()).await.unwrap().generation;
+    assert_eq!(known, first.generation);
+
+    let acknowledge = async {
+        let changed = events
+            .recv()
+            .await
+            .unwrap()
+            .read::<PolicyChanged>()
+            .unwrap();
+        let generation = changed.generation;
+        let args = AcknowledgeArgs { generation };
+        driver.call::<Acknowledge>(&args).await.unwrap();
+        generation
+    };
+    let (reloaded, generation) = tokio::join!(reload(), acknowledge);
+    let reloaded = reloaded.unwrap();
+    assert_eq!(
+        (reloaded.generation, reloaded.unconfirmed.len()),
+        (generation, 0)
+    );
+
+    // One that says nothing is named, with its process.
+    let reloaded = reload().await.unwrap();
+    let own = format!("(process {})", std::process::id());
+    assert!(reloaded.unconfirmed[0].ends_with(&own), "{reloaded:?}");
+    // One that is gone uses nothing any more.
+    drop((driver, events));
+    let reloaded = reload().await.unwrap();
+    assert!(reloaded.unconfirmed.is_empty(), "{reloaded:?}");
+
+    std::fs::write(daemon.policy("b.cedar"), "permit(principal").unwrap();
+    let text = reload().await.unwrap_err().to_string();
+    assert!(text.contains("b.cedar"), "{text}");
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_while_it_asks_holds_up_nobody() {
+    let daemon = Daemon::start("", &[("a.cedar", APACHE)]);
+    let names: Vec<_> = (0..5000).map(|number| format!("guest-{number}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let question = start(&names);
+    for _ in 0..20 {
+        let asking = daemon.connect().await;
+        let question = Internal(question.clone());
+        let args = DecideArgs { question };
+        // Sent, and not waited for.
+        let sent = asking.call::<Decide>(&args);
+        let _ = tokio::time::timeout(Duration::from_millis(1), sent).await;
+    }
+    let asking = daemon.connect().await;
+    assert_eq!(decide(&asking, &start(&["apache"])).await.allowed, [true]);
+}

@@ -60,16 +60,21 @@ impl Service for Virtqemud {
     fn router(self: &Arc<Self>) -> Router<Session> {
         let mut router = api::router(Arc::clone(&self.driver));
         router.ask_at_the_door(Door::new(Arc::clone(&self.decider)));
+        if self.decider.decides() {
+            router.let_calls_come_again();
+        }
         router
     }
 
-    fn reload(self: &Arc<Self>) {
+    async fn reload(self: &Arc<Self>) {
         let driver = Arc::clone(&self.driver);
-        tokio::task::spawn_blocking(move || {
+        let read = tokio::task::spawn_blocking(move || {
             if let Err(error) = definitions::load(&driver) {
                 tracing::error!("the definitions are not read again: {error}");
             }
         });
+        // A panic in it was told already.
+        let _ = read.await;
     }
 
     fn is_busy(&self) -> bool {

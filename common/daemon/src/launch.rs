@@ -141,8 +141,11 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// Called once clients are served.
     fn serving(self: &Arc<Self>) {}
 
-    /// Reads the configuration again (SIGHUP).
-    fn reload(self: &Arc<Self>) {}
+    /// Reads the configuration again (SIGHUP); the service manager is told that it is in force when
+    /// this is over, and signals wait meanwhile.
+    fn reload(self: &Arc<Self>) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 
     /// Whether there is a reason to stay although no client is connected.
     fn is_busy(&self) -> bool;
@@ -335,7 +338,7 @@ async fn serve<D: Service>(
                 Signal::Stop => break,
                 Signal::Reload => {
                     notify::reloading();
-                    service.reload();
+                    service.reload().await;
                     notify::ready();
                 }
                 Signal::ReExec => {

@@ -8,6 +8,7 @@ mod document;
 mod door;
 mod guests;
 mod known;
+mod object;
 mod permissions;
 mod virtacld;
 
@@ -18,15 +19,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use virt_error::{Error, ErrorCode, ErrorDomain};
-use virt_rpc::protocol::decisions::{Subject, Target};
-use virt_rpc::protocol::{Object, Permission};
+use virt_rpc::protocol::Permission;
+use virt_rpc::protocol::decisions::Subject;
 
-use crate::Guest;
 use crate::identity::Identity;
 
 pub use door::Door;
 pub use guests::{Caller, Guests};
 pub use known::{Asked, Verdict};
+pub use object::AccessObject;
 pub use permissions::Permissions;
 pub use virtacld::{Decider, Settings};
 
@@ -72,12 +73,12 @@ impl Access {
 }
 
 /// What hearing of a guest's events takes.
-pub(crate) fn hearing(who: &Identity, readonly: bool, target: Arc<Target>) -> Asked {
+pub(crate) fn hearing(who: &Identity, readonly: bool, object: Arc<AccessObject>) -> Asked {
     Asked {
         subject: subject(who),
         readonly,
         permissions: Permissions::one(Permission::Getattr),
-        target,
+        object,
     }
 }
 
@@ -88,37 +89,6 @@ fn subject(who: &Identity) -> Subject {
         uid: who.uid,
         gid: who.gid,
         selinux_context: who.selinux_context.clone(),
-    }
-}
-
-/// The driver as a whole.
-fn connect() -> Target {
-    target(Object::Connect, Vec::new())
-}
-
-/// A guest of that name and UUID; it may not exist yet, and then has no UUID before one is chosen.
-pub(crate) fn domain(name: &str, uuid: Option<uuid::Uuid>) -> Target {
-    let mut details = vec![("domain_name".to_owned(), name.to_owned())];
-    details.extend(uuid.map(|uuid| ("domain_uuid".to_owned(), uuid.to_string())));
-    target(Object::Domain, details)
-}
-
-fn target(object: Object, details: Vec<(String, String)>) -> Target {
-    Target {
-        object,
-        details,
-        owner_users: Vec::new(),
-        owner_groups: Vec::new(),
-    }
-}
-
-/// A guest as policies know it.
-pub(crate) fn of_guest(guest: &impl Guest) -> Target {
-    let owners = guest.owners();
-    Target {
-        owner_users: owners.users,
-        owner_groups: owners.groups,
-        ..domain(&guest.name(), Some(guest.uuid()))
     }
 }
 

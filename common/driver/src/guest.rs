@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use virt_rpc::protocol::remote::NonnullDomain;
 
+use crate::access::AccessObject;
 use crate::{Owners, State};
 
 /// One guest of a driver: an entry of the [`Registry`](crate::Registry).
@@ -23,9 +24,14 @@ pub trait Guest: Send + Sync + 'static {
     /// What lists are filtered by.
     fn facts(&self) -> Facts;
 
-    /// Who owns it, as its metadata say; policies may look at that.
+    /// Who owns it, as its metadata say, or said when it was last there; policies may look at that.
     fn owners(&self) -> Owners {
         Owners::default()
+    }
+
+    /// What policies know it by. A driver keeps it as long as it stays the same, for every call looks.
+    fn access_object(&self) -> Arc<AccessObject> {
+        AccessObject::of_guest(self)
     }
 
     /// The guest as the wire names it.

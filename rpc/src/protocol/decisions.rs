@@ -105,6 +105,16 @@ pub struct Verdict {
     pub seen: Vec<String>,
 }
 
+/// A policy that is in force, and who may still use decisions of the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Its number.
+    pub generation: u64,
+    /// Drivers that have not acknowledged it in time, each with its process: what they remember may be
+    /// of an older policy. None: it is confirmed.
+    pub unconfirmed: Vec<String>,
+}
+
 /// One decision as `virtacld trace` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
@@ -154,10 +164,22 @@ procedures! {
         low own allow []
         (subject: Internal<Subject>, readonly: bool)
         -> (verdict: Internal<Verdict>);
+
+    // Reads the policies again. The reply comes when every watching driver has acknowledged the new
+    // number or is gone, or has had its time.
+    8 RELOAD Reload
+        low own allow []
+        ()
+        -> (reloaded: Internal<Reloaded>);
+
+    // The caller uses no decision of a policy with a lower number any more.
+    9 ACKNOWLEDGE Acknowledge
+        high own allow []
+        (generation: u64);
 }
 
 /// Every procedure, in the order of their numbers, which start at 1.
-pub static TABLE: &[&Row] = &table::merge::<7>(&[ROWS]);
+pub static TABLE: &[&Row] = &table::merge::<9>(&[ROWS]);
 
 /// Shows the type of every procedure to `visitor`.
 pub fn visit_all<V: Visitor + ?Sized>(visitor: &mut V) {

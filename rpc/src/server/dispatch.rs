@@ -107,6 +107,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
                 payload: frame.payload,
                 descriptors,
                 stream,
+                may_come_again: self.server.router.calls_come_again(),
             },
         );
         Ok(())

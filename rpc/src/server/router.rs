@@ -45,6 +45,7 @@ pub struct Router<S> {
     programs: Vec<Routes<S>>,
     forwarder: Option<Arc<dyn Forwarder<S>>>,
     doorkeeper: Option<Box<dyn Doorkeeper>>,
+    calls_come_again: bool,
 }
 
 struct Routes<S> {
@@ -60,6 +61,8 @@ pub(super) struct Arrival<'a, S> {
     pub payload: &'a [u8],
     pub descriptors: Vec<OwnedFd>,
     pub stream: Option<ServerStream>,
+    /// Whether its handler may want it served anew.
+    pub may_come_again: bool,
 }
 
 impl<S: Send + Sync + 'static> Router<S> {
@@ -79,6 +82,7 @@ impl<S: Send + Sync + 'static> Router<S> {
             programs: programs.iter().map(routes).collect(),
             forwarder: None,
             doorkeeper: None,
+            calls_come_again: false,
         }
     }
 
@@ -137,19 +141,22 @@ impl<S: Send + Sync + 'static> Router<S> {
             P::ROW,
             Box::new(move |arrival| {
                 let (client, header) = (arrival.client, arrival.header);
+                let may_come_again = arrival.may_come_again;
                 let call = match Call::<P, S>::read(arrival) {
                     Ok(call) => call,
                     Err(error) => return client.reply_error(header, &error),
                 };
                 let reply = call.context().reply();
                 let handler = Arc::clone(&handler);
+                // Kept only where it may be wanted: arguments can be long.
+                let again = may_come_again.then(|| call.clone());
                 // The first part of the handler, up to where it waits, runs at once.
-                match guarded(P::ROW, || Ok(handler(call.clone()))) {
+                match guarded(P::ROW, || Ok(handler(call))) {
                     Ok(future) => {
                         client.begin();
                         tokio::spawn(async move {
                             let mut result = finish::<P, _>(future).await;
-                            if let Some(first) = reply.take_first() {
+                            if let (Some(first), Some(call)) = (reply.take_first(), again) {
                                 let mut rounds = Rounds::new(first);
                                 loop {
                                     rounds.prepare().await;
@@ -196,6 +203,16 @@ impl<S: Send + Sync + 'static> Router<S> {
 
     pub(super) fn doorkeeper(&self) -> Option<&dyn Doorkeeper> {
         self.doorkeeper.as_deref()
+    }
+
+    /// Lets handlers of [`Self::task`] have their calls served anew ([`Call::again_after`]); without this
+    /// what they want first is not done, and their answer stands.
+    pub fn let_calls_come_again(&mut self) {
+        self.calls_come_again = true;
+    }
+
+    pub(super) fn calls_come_again(&self) -> bool {
+        self.calls_come_again
     }
 
     /// Whether the program is one of this server's.

@@ -21,6 +21,7 @@ use crate::fixture::{Raw, connect, router, server, socket};
 async fn a_call_is_served_again_once_what_it_needs_is_there() {
     let (asked, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut router = router();
+    router.let_calls_come_again();
     let (counted, ran) = (Arc::clone(&asked), Arc::clone(&runs));
     router.call::<ConnectGetType>(move |call| {
         ran.fetch_add(1, Ordering::Relaxed);

@@ -10,6 +10,10 @@ use crate::kinds::{DRIVER_KEY, Kind};
 use crate::people::Person;
 use crate::permissions::Action;
 
+/// The attributes that name an object's owners.
+pub(super) const OWNER_USERS: &str = "owner_users";
+pub(super) const OWNER_GROUPS: &str = "owner_groups";
+
 /// A person and the groups the person is in.
 pub(super) fn person(principal: &EntityUid, person: &Person) -> Vec<Entity> {
     let groups: HashSet<_> = person
@@ -40,8 +44,8 @@ pub(super) fn target(target: &Target, driver: &str) -> Result<(EntityUid, Entity
     if kind.has_owners {
         let users = target.owner_users.iter().map(|name| schema::user(name));
         let groups = target.owner_groups.iter().map(|name| schema::group(name));
-        attributes.insert("owner_users".to_owned(), set(users));
-        attributes.insert("owner_groups".to_owned(), set(groups));
+        attributes.insert(OWNER_USERS.to_owned(), set(users));
+        attributes.insert(OWNER_GROUPS.to_owned(), set(groups));
     }
     let entity = Entity::new(uid.clone(), attributes, HashSet::new()).map_err(|e| e.to_string())?;
     Ok((uid, entity))

@@ -13,6 +13,7 @@ use cedar_policy::{
 };
 use miette::Diagnostic;
 
+use super::attention::Attention;
 use super::schema;
 use super::source::{Place, Problem, Source, cut};
 use crate::permissions::{ACTIONS, Action, unknown};
@@ -24,11 +25,22 @@ const FILES_MAX: usize = 1000;
 /// Most policies.
 const POLICIES_MAX: usize = 10_000;
 
+/// The policies that may say something about an action.
+#[derive(Debug, Clone)]
+pub struct Relevant {
+    /// They. Most actions share one of few sets.
+    pub policies: Arc<PolicySet>,
+    /// What they look at.
+    pub attention: Attention,
+    /// The action itself.
+    pub action: EntityUid,
+}
+
 /// Policies that were found to be right.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
-    /// What may decide about each action. Most actions share one of few sets.
-    pub by_action: HashMap<Action, Arc<PolicySet>>,
+    /// What may decide about each action.
+    pub by_action: HashMap<Action, Relevant>,
     /// Where each policy is written.
     pub places: HashMap<PolicyId, Place>,
     /// What is allowed but strange.
@@ -100,7 +112,8 @@ pub fn sources(sources: Vec<Source>) -> Result<Loaded, Vec<Problem>> {
 }
 
 /// The policies that may say something about each action: those whose heads let it in.
-fn by_action(policies: &[Policy]) -> Result<HashMap<Action, Arc<PolicySet>>, String> {
+fn by_action(policies: &[Policy]) -> Result<HashMap<Action, Relevant>, String> {
+    let attentions: Vec<_> = policies.iter().map(Attention::of).collect();
     let heads: Vec<_> = policies.iter().map(Policy::action_constraint).collect();
     let mut sets: BTreeMap<Vec<usize>, Arc<PolicySet>> = BTreeMap::new();
     let mut found = HashMap::with_capacity(ACTIONS.len());
@@ -116,7 +129,10 @@ fn by_action(policies: &[Policy]) -> Result<HashMap<Action, Arc<PolicySet>>, Str
                 ActionConstraint::In(uids) => uids.iter().any(|uid| names.contains(uid)),
             })
             .collect();
-        let set = match sets.get(&places) {
+        let attention = places
+            .iter()
+            .fold(Attention::none(), |all, place| all.and(&attentions[*place]));
+        let policies = match sets.get(&places) {
             Some(set) => Arc::clone(set),
             None => {
                 let chosen = places.iter().map(|place| policies[*place].clone());
@@ -126,7 +142,12 @@ fn by_action(policies: &[Policy]) -> Result<HashMap<Action, Arc<PolicySet>>, Str
                 set
             }
         };
-        found.insert(*action, set);
+        let relevant = Relevant {
+            policies,
+            attention,
+            action: schema::action(&action.to_string()),
+        };
+        found.insert(*action, relevant);
     }
     Ok(found)
 }

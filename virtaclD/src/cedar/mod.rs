@@ -5,17 +5,22 @@
 //! while it is evaluated, which those that were read can do only by numbers that overflow, refuses
 //! as well: it may have been one that forbids.
 
+mod attention;
 mod entities;
 mod load;
 mod schema;
 mod source;
 
+use std::collections::HashMap;
+
 use cedar_policy::{
     Authorizer, Context, Decision, Entities, EntityUid, PolicyId, Request, Response,
 };
-use virt_rpc::protocol::decisions::{Question, Verdict};
+use virt_rpc::protocol::decisions::{Question, Target, Verdict};
 
-pub use load::{Loaded, content, folder, sources};
+use attention::Attention;
+
+pub use load::{Loaded, Relevant, content, folder, sources};
 pub use schema::text as schema_text;
 pub use source::{Place, Problem, cut};
 
@@ -31,7 +36,7 @@ pub struct Policies {
     loaded: Loaded,
 }
 
-/// A question as the policies see it.
+/// A question, or some of its targets, as the policies see it.
 pub struct Asking<'a> {
     policies: &'a Policies,
     principal: EntityUid,
@@ -54,8 +59,41 @@ impl Policies {
         self.loaded.places.len()
     }
 
-    /// Prepares to answer for every target of a question that was
-    /// [checked](crate::question::check).
+    /// Which targets of a question that was [checked](crate::question::check) the person may do all of
+    /// the actions to.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub fn allowed(
+        &self,
+        person: &Person,
+        question: &Question,
+        actions: &[Action],
+    ) -> Result<Vec<bool>, String> {
+        let relevant = actions.iter().filter_map(|action| self.relevant(*action));
+        let attention = relevant.fold(Attention::none(), |all, one| all.and(&one.attention));
+        // Targets that look the same to these policies are decided once.
+        let mut distinct = HashMap::new();
+        let mut chosen = Vec::new();
+        let mut place_of = Vec::with_capacity(question.targets.len());
+        for target in &question.targets {
+            let place = match attention.view(target) {
+                Some(view) => *distinct.entry(view).or_insert(chosen.len()),
+                None => chosen.len(),
+            };
+            if place == chosen.len() {
+                chosen.push(target);
+            }
+            place_of.push(place);
+        }
+        let asking = self.ask(person, question, actions, &chosen)?;
+        let decided: Vec<_> = (0..chosen.len())
+            .map(|place| actions.iter().all(|action| asking.allows(*action, place)))
+            .collect();
+        Ok(place_of.into_iter().map(|place| decided[place]).collect())
+    }
+
+    /// Prepares to answer for targets of a question that was [checked](crate::question::check).
     ///
     /// # Errors
     /// Two targets have one identity and are different: a sentence.
@@ -64,12 +102,13 @@ impl Policies {
         person: &Person,
         question: &Question,
         actions: &[Action],
+        targets: &[&Target],
     ) -> Result<Asking<'_>, String> {
         let principal = schema::user(&person.name);
-        let mut resources = Vec::with_capacity(question.targets.len());
+        let mut resources = Vec::with_capacity(targets.len());
         let mut all = entities::person(&principal, person);
         all.extend(actions.iter().map(|action| entities::action(*action)));
-        for target in &question.targets {
+        for target in targets {
             let (uid, entity) = entities::target(target, &question.driver)?;
             resources.push(uid);
             all.push(entity);
@@ -84,6 +123,10 @@ impl Policies {
         })
     }
 
+    fn relevant(&self, action: Action) -> Option<&Relevant> {
+        self.loaded.by_action.get(&action)
+    }
+
     fn name(&self, id: &PolicyId) -> String {
         match self.loaded.places.get(id) {
             Some(place) => format!("policy \"{id}\" ({place})"),
@@ -94,23 +137,24 @@ impl Policies {
 
 impl Asking<'_> {
     /// Whether the person may do that to the target at that place.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn allows(&self, action: Action, target: usize) -> Result<(), String> {
-        let response = self.response(action, target)?;
-        if response.decision() == Decision::Allow && !has_errors(&response) {
-            return Ok(());
+    pub fn allows(&self, action: Action, target: usize) -> bool {
+        self.response(action, target)
+            .is_ok_and(|response| permits(&response))
+    }
+
+    /// Why not, when not.
+    pub fn refusal(&self, action: Action, target: usize) -> Option<String> {
+        match self.response(action, target) {
+            Ok(response) if permits(&response) => None,
+            Ok(response) => Some(self.reason(&response)),
+            Err(text) => Some(text),
         }
-        Err(self.reason(&response))
     }
 
     /// What the policies say, for people.
     pub fn verdict(&self, action: Action, target: usize) -> Verdict {
         let response = self.response(action, target);
-        let allowed = response
-            .as_ref()
-            .is_ok_and(|response| response.decision() == Decision::Allow && !has_errors(response));
+        let allowed = response.as_ref().is_ok_and(permits);
         Verdict {
             back_end: NAME.to_owned(),
             allowed,
@@ -120,20 +164,20 @@ impl Asking<'_> {
     }
 
     fn response(&self, action: Action, target: usize) -> Result<Response, String> {
-        let policies = self.policies.loaded.by_action.get(&action);
-        let (Some(policies), Some(resource)) = (policies, self.resources.get(target)) else {
+        let relevant = self.policies.relevant(action);
+        let (Some(relevant), Some(resource)) = (relevant, self.resources.get(target)) else {
             return Err(format!("no policy knows {action}"));
         };
         let request = Request::new(
             self.principal.clone(),
-            schema::action(&action.to_string()),
+            relevant.action.clone(),
             resource.clone(),
             self.context.clone(),
             None,
         )
         .map_err(|e| e.to_string())?;
         let authorizer = &self.policies.authorizer;
-        Ok(authorizer.is_authorized(&request, policies, &self.entities))
+        Ok(authorizer.is_authorized(&request, &relevant.policies, &self.entities))
     }
 
     fn reason(&self, response: &Response) -> String {
@@ -194,8 +238,9 @@ impl Asking<'_> {
     }
 }
 
-fn has_errors(response: &Response) -> bool {
-    response.diagnostics().errors().next().is_some()
+fn permits(response: &Response) -> bool {
+    let failed = response.diagnostics().errors().next().is_some();
+    response.decision() == Decision::Allow && !failed
 }
 
 impl std::fmt::Debug for Policies {

@@ -26,10 +26,17 @@ fn person(name: &str, groups: &[&str]) -> Person {
 
 fn answer(policies: &Policies, person: &Person, question: &Question) -> Vec<Result<(), String>> {
     let actions = check(question).unwrap();
-    let asking = policies.ask(person, question, &actions).unwrap();
-    (0..question.targets.len())
-        .map(|target| asking.allows(actions[0], target))
-        .collect()
+    let targets: Vec<_> = question.targets.iter().collect();
+    let asking = policies.ask(person, question, &actions, &targets).unwrap();
+    let refusals = (0..targets.len()).map(|target| asking.refusal(actions[0], target));
+    let answers: Vec<_> = refusals
+        .map(|refusal| refusal.map_or(Ok(()), Err))
+        .collect();
+    // The short way comes to the same.
+    let allowed = policies.allowed(person, question, &actions).unwrap();
+    let same: Vec<_> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(allowed, same);
+    answers
 }
 
 const FRANK: &str = r#"@id("frank-starts-apache")
@@ -115,7 +122,9 @@ fn a_verdict_shows_the_question() {
     let question = guests(1000, Permission::Start, &["apache"]);
     let actions = check(&question).unwrap();
     let frank = person("frank", &["engineering"]);
-    let asking = policies.ask(&frank, &question, &actions).unwrap();
+    let asking = policies
+        .ask(&frank, &question, &actions, &[&question.targets[0]])
+        .unwrap();
     let verdict = asking.verdict(actions[0], 0);
     assert!(verdict.allowed);
     assert_eq!(

@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 
-use lexopt::prelude::*;
 use nix::unistd::{Uid, User};
 use serde_json::json;
 use virt_rpc::client::Connection;
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::decisions::{Explain, ExplainArgs, Question, Verdict};
 
+use super::object::{Options, Own};
 use super::stand_in::StandIn;
-use super::{Ended, connection, object};
+use super::{Ended, connection};
 use crate::permissions::Action;
 
 const USAGE: &str = "Usage: virtacld check --user NAME --action OBJECT.PERMISSION [OPTION]...
@@ -23,25 +23,17 @@ Asks the daemon whether a user may do something, and why. The exit status is 0 f
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<Ended, String> {
     let (mut who, mut action) = (None, None);
-    let mut options = object::Options::default();
-    let mut parser = lexopt::Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
-        match argument {
-            Long("user") => who = Some(value(&mut parser)?),
-            Long("action") => action = Some(Action::named(&value(&mut parser)?)?),
-            Short('h') | Long("help") => {
-                println!("{USAGE}\n{}", object::HELP);
-                return Ok(Ended::Well);
-            }
-            Long(option) => {
-                let option = option.to_owned();
-                if !options.take(&option, &mut parser)? {
-                    return Err(format!("no option --{option}\n{USAGE}\n{}", object::HELP));
-                }
-            }
-            other => return Err(format!("{}\n{USAGE}\n{}", other.unexpected(), object::HELP)),
+    let options = Options::read(arguments, USAGE, |own| {
+        match own {
+            Own::Option("user", value) => who = Some(value()?),
+            Own::Option("action", value) => action = Some(Action::named(&value()?)?),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
+    let Some(options) = options else {
+        return Ok(Ended::Well);
+    };
     let who = who.ok_or("whom do you mean? add --user NAME")?;
     let action =
         action.ok_or("what is to be done? add --action OBJECT.PERMISSION, such as domain.start")?;
@@ -57,11 +49,6 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<Ended, String> {
         false => print!("{}", words(allowed, &verdicts)),
     }
     Ok(if allowed { Ended::Well } else { Ended::No })
-}
-
-fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
-    let value = parser.value().map_err(|e| e.to_string())?;
-    value.string().map_err(|e| e.to_string())
 }
 
 /// The user of that name or number.

@@ -1,14 +1,20 @@
-//! The options that say what a question is about: `--domain NAME` and its like.
+//! The options that say what a question is about: `--domain NAME` and its like. What they leave out of a
+//! guest is asked of its driver.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
 use virt_daemon::Paths;
 use virt_daemon::conf::{Document, Value as ConfValue};
+use virt_error::{Error, ErrorCode};
+use virt_owners::{NAMESPACE, Owners};
 use virt_rpc::client::Connection;
 use virt_rpc::protocol::Object;
 use virt_rpc::protocol::decisions::{Question, Subject, Target};
-use virt_rpc::protocol::remote::{DomainLookupByName, DomainLookupByNameArgs};
+use virt_rpc::protocol::remote::{
+    DomainGetMetadata, DomainGetMetadataArgs, DomainLookupByName, DomainLookupByNameArgs,
+};
 
 use super::connection;
 use crate::back_end::BackEnd;
@@ -17,9 +23,10 @@ use crate::permissions::Action;
 
 /// What the options are.
 pub(super) const HELP: &str = "\
-  --domain NAME         the guest; its UUID is asked of its driver, or given by --uuid
+  --domain NAME         the guest; its UUID and its owners are asked of its driver, unless they are
+                        given, as they must be for one that is not there yet
   --uuid UUID           its UUID
-  --owner-user NAME     an owner whom the guest's metadata names; may be repeated
+  --owner-user NAME     an owner of the guest's, as its metadata name them; may be repeated
   --owner-group NAME    likewise a group
   --detail KEY=VALUE    another detail, for other kinds of objects; may be repeated
   --connect DRIVER      the driver: QEMU (default), LXC, network, storage ...
@@ -28,6 +35,17 @@ pub(super) const HELP: &str = "\
                         configuration and of virtacld.conf
   --root DIR            the daemon's files are below DIR
   --json                as JSON";
+
+/// What a command has beside the options about the object.
+pub(super) enum Own<'a> {
+    /// A word that is no option.
+    Word(&'a str),
+    /// An option, and how to get its value.
+    Option(&'a str, &'a mut dyn FnMut() -> Result<String, String>),
+}
+
+/// One element of a guest's metadata, by its namespace (`virDomainMetadataType`).
+const METADATA_ELEMENT: i32 = 2;
 
 /// What the options said.
 #[derive(Debug, Default)]
@@ -49,16 +67,42 @@ const DRIVERS: &[(&str, &str, &str)] = &[
 ];
 
 impl Options {
+    /// Reads a command line. What is none of these options is `own`'s, which says whether it took it.
+    /// Nothing when help was asked for and given.
+    pub(super) fn read(
+        arguments: Vec<OsString>,
+        usage: &str,
+        mut own: impl FnMut(Own<'_>) -> Result<bool, String>,
+    ) -> Result<Option<Self>, String> {
+        let mut options = Self::default();
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
+            let taken = match argument {
+                Short('h') | Long("help") => {
+                    println!("{usage}\n{HELP}");
+                    return Ok(None);
+                }
+                Short(letter) => return Err(format!("no option -{letter}\n{usage}\n{HELP}")),
+                Value(word) => {
+                    let word = word.string().map_err(|e| e.to_string())?;
+                    own(Own::Word(&word))?
+                }
+                Long(option) => {
+                    let option = option.to_owned();
+                    options.take(&option, &mut parser)?
+                        || own(Own::Option(&option, &mut || value(&mut parser)))?
+                }
+            };
+            if !taken {
+                return Err(format!("too much, or no such option\n{usage}\n{HELP}"));
+            }
+        }
+        Ok(Some(options))
+    }
+
     /// Takes an option; false if it is none of these.
-    pub(super) fn take(
-        &mut self,
-        option: &str,
-        parser: &mut lexopt::Parser,
-    ) -> Result<bool, String> {
-        let mut value = || {
-            let value = parser.value().map_err(|e| e.to_string())?;
-            value.string().map_err(|e| e.to_string())
-        };
+    fn take(&mut self, option: &str, parser: &mut lexopt::Parser) -> Result<bool, String> {
+        let mut value = || value(parser);
         match option {
             "domain" => self.details.push(("domain_name".to_owned(), value()?)),
             "uuid" => self.details.push(("domain_uuid".to_owned(), value()?)),
@@ -107,7 +151,7 @@ impl Options {
             owner_users: std::mem::take(&mut self.owner_users),
             owner_groups: std::mem::take(&mut self.owner_groups),
         };
-        if action.object == Object::Domain && detail(&target, "domain_uuid").is_none() {
+        if action.object == Object::Domain {
             self.look_up(&driver, &mut target);
         }
         Ok(Question {
@@ -136,35 +180,73 @@ impl Options {
         })
     }
 
-    /// Asks the guest's driver for its UUID. Without an answer the question is asked without one,
-    /// and says so.
+    /// Asks the guest's driver for what was not given of it. Without an answer the question is asked
+    /// without it, and what is assumed is said.
     fn look_up(&self, driver: &str, target: &mut Target) {
-        let found = DRIVERS.iter().find(|(name, ..)| *name == driver);
-        let name = detail(target, "domain_name").unwrap_or_default().to_owned();
-        let Some((_, daemon, uri)) = found else {
+        let known_uuid = detail(target, "domain_uuid").is_some();
+        let known_owners = !(target.owner_users.is_empty() && target.owner_groups.is_empty());
+        if known_uuid && known_owners {
             return;
-        };
+        }
+        let name = detail(target, "domain_name").unwrap_or_default().to_owned();
+        match self.ask_driver(driver, name) {
+            Ok((uuid, owners)) => {
+                if !known_uuid {
+                    let uuid = in_words(uuid);
+                    target.details.push(("domain_uuid".to_owned(), uuid));
+                }
+                if !known_owners {
+                    (target.owner_users, target.owner_groups) = (owners.users, owners.groups);
+                }
+            }
+            Err(text) => {
+                let mut assumed = Vec::new();
+                if !known_uuid {
+                    assumed.push("no UUID (--uuid gives one)");
+                }
+                if !known_owners {
+                    assumed.push("no owners (--owner-user and --owner-group give some)");
+                }
+                eprintln!(
+                    "virtacld: the guest's driver does not say more of it ({text}): assumed are {}",
+                    assumed.join(" and ")
+                );
+            }
+        }
+    }
+
+    fn ask_driver(&self, driver: &str, name: String) -> Result<([u8; 16], Owners), String> {
+        let found = DRIVERS.iter().find(|(known, ..)| *known == driver);
+        let (_, daemon, uri) = found.ok_or_else(|| format!("no driver of guests is {driver}"))?;
         let paths = Paths::system(self.root.as_deref());
         let socket = paths.run.join(format!("{daemon}-sock"));
-        let asked = connection::run(async {
-            let failed = |e: virt_error::Error| e.to_string();
+        connection::run(async {
+            let failed = |e: Error| e.to_string();
             let connection = Connection::connect(&socket).await.map_err(failed)?;
             connection.open(uri, true).await.map_err(failed)?;
             let args = DomainLookupByNameArgs { name };
             let found = connection.call::<DomainLookupByName>(&args).await;
-            Ok(found.map_err(failed)?.dom.uuid)
-        });
-        match asked {
-            Ok(uuid) => {
-                let uuid = in_words(uuid);
-                target.details.push(("domain_uuid".to_owned(), uuid));
-            }
-            Err(text) => eprintln!(
-                "virtacld: the guest's UUID is not known ({text}); policies that look at it need \
-                 --uuid"
-            ),
-        }
+            let dom = found.map_err(failed)?.dom;
+            let uuid = dom.uuid;
+            let args = DomainGetMetadataArgs {
+                dom,
+                r#type: METADATA_ELEMENT,
+                uri: Some(NAMESPACE.to_owned()),
+                flags: 0,
+            };
+            let owners = match connection.call::<DomainGetMetadata>(&args).await {
+                Ok(found) => Owners::within(&virt_xml::parse(&found.metadata).map_err(failed)?),
+                Err(error) if error.is(ErrorCode::NoDomainMetadata) => Owners::default(),
+                Err(error) => return Err(failed(error)),
+            };
+            Ok((uuid, owners))
+        })
     }
+}
+
+fn value(parser: &mut lexopt::Parser) -> Result<String, String> {
+    let value = parser.value().map_err(|e| e.to_string())?;
+    value.string().map_err(|e| e.to_string())
 }
 
 /// A UUID as it is written.

@@ -1,56 +1,40 @@
-//! `virtacld who-can domain.start --domain apache`: every user of the host is asked for.
+//! `virtacld who-can domain.start --domain apache`: every user that the name service lists is asked for.
 
 use std::ffi::OsString;
+use std::process::Command;
 
-use lexopt::prelude::*;
 use nix::unistd::User;
 use serde_json::json;
 
 use super::check::{explain, user};
+use super::object::{Options, Own};
 use super::stand_in::StandIn;
-use super::{Ended, connection, object};
+use super::{Ended, connection};
 use crate::permissions::Action;
 
 const USAGE: &str = "Usage: virtacld who-can OBJECT.PERMISSION [OPTION]...
 
-Shows which users may do something. The users of /etc/passwd are asked for; a user of a directory
-service is named with --user.
+Shows which users may do something, of those that 'getent passwd' lists. A directory service may not
+list all of its users, or none: name those with --user.
 
   --user NAME           ask for this user instead; may be repeated";
 
 pub(super) fn run(arguments: Vec<OsString>) -> Result<Ended, String> {
     let (mut action, mut users) = (None, Vec::new());
-    let mut options = object::Options::default();
-    let mut parser = lexopt::Parser::from_args(arguments);
-    while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
-        match argument {
-            Value(name) if action.is_none() => {
-                let name = name.string().map_err(|e| e.to_string())?;
-                action = Some(Action::named(&name)?);
-            }
-            Long("user") => {
-                let name = parser.value().map_err(|e| e.to_string())?;
-                users.push(name.string().map_err(|e| e.to_string())?);
-            }
-            Short('h') | Long("help") => {
-                println!("{USAGE}\n{}", object::HELP);
-                return Ok(Ended::Well);
-            }
-            Long(option) => {
-                let option = option.to_owned();
-                if !options.take(&option, &mut parser)? {
-                    return Err(format!("no option --{option}\n{USAGE}\n{}", object::HELP));
-                }
-            }
-            other => return Err(format!("{}\n{USAGE}\n{}", other.unexpected(), object::HELP)),
+    let options = Options::read(arguments, USAGE, |own| {
+        match own {
+            Own::Word(name) if action.is_none() => action = Some(Action::named(name)?),
+            Own::Option("user", value) => users.push(value()?),
+            _ => return Ok(false),
         }
-    }
+        Ok(true)
+    })?;
+    let Some(options) = options else {
+        return Ok(Ended::Well);
+    };
     let action = action.ok_or("what is to be done? name it, such as domain.start")?;
     if users.is_empty() {
-        let text = std::fs::read_to_string("/etc/passwd")
-            .map_err(|e| format!("/etc/passwd can't be read: {e}"))?;
-        let names = text.lines().filter_map(|line| line.split(':').next());
-        users.extend(names.filter(|name| !name.is_empty()).map(str::to_owned));
+        users = listed()?;
     }
     let (root, as_json) = (options.root.clone(), options.json);
     // Each user takes this one's place.
@@ -61,7 +45,8 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<Ended, String> {
         let mut allowed = Vec::new();
         for name in &users {
             let Ok(user) = user(name) else {
-                // A line of the file that is no user.
+                // Gone meanwhile, or no user of this host.
+                eprintln!("virtacld: user '{name}' can't be looked up, and is passed over");
                 continue;
             };
             let stand_in = StandIn::of(&user)?;
@@ -97,4 +82,27 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<Ended, String> {
     } else {
         Ended::Well
     })
+}
+
+/// The users that the name service lists: those of /etc/passwd and of directories that list theirs. The
+/// library's own way to go through them (getpwent(3)) is unsafe with threads; its program is not.
+fn listed() -> Result<Vec<String>, String> {
+    let failed = |why: &dyn std::fmt::Display| {
+        format!("the users can't be listed (getent passwd): {why}; name them with --user")
+    };
+    let output = Command::new("getent").arg("passwd").output();
+    let output = output.map_err(|e| failed(&e))?;
+    if !output.status.success() {
+        return Err(failed(&String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let names = text.lines().filter_map(|line| line.split(':').next());
+    let mut names: Vec<_> = names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    // A user may be in a file and in a directory.
+    names.sort();
+    names.dedup();
+    Ok(names)
 }

@@ -26,7 +26,7 @@ const CONNECTING: [(&str, &str, &str); 2] = [
 ];
 
 /// The action of connecting.
-pub(super) fn connecting(readonly: bool) -> &'static str {
+pub fn connecting(readonly: bool) -> &'static str {
     CONNECTING[usize::from(!readonly)].0
 }
 

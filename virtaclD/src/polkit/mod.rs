@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use virt_rpc::protocol::decisions::{Question, Subject, Verdict};
 
-pub use actions::{api_policy, connect_policy};
+pub use actions::{api_policy, connect_policy, connecting};
 pub use lint::lint;
 
 use crate::back_end::BackEnd;

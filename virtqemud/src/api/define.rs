@@ -199,7 +199,7 @@ async fn remove(body: &mut Body, flags: u32) -> Result<()> {
         snapshot.autostart_once = false;
         snapshot.managed_save = false;
     });
-    driver.events.emit_as(dom, UNDEFINED);
+    driver.events.emit_as(&*guest, dom, UNDEFINED);
     Ok(())
 }
 

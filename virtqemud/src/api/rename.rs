@@ -120,7 +120,7 @@ async fn move_to(body: &mut Body, name: String) -> Result<()> {
     .await?;
     let before = guest.on_the_wire();
     publish(&guest, body, reserved, renamed);
-    driver.events.emit_as(before, GONE);
+    driver.events.emit_as(&*guest, before, GONE);
     driver.events.emit(&*guest, BACK);
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! The guest's entry in the registry.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use uuid::Uuid;
+use virt_driver::access::AccessObject;
 use virt_driver::{Facts, Owners};
 use virt_error::Result;
 
@@ -11,11 +12,18 @@ use super::actor::{self, Mailbox, Work};
 use super::snapshot::Snapshot;
 use crate::driver::Driver;
 
+/// What policies know a guest by, and the snapshot that says so.
+struct KnownAs {
+    snapshot: Weak<Snapshot>,
+    object: Arc<AccessObject>,
+}
+
 /// A guest of this host, active or not.
 pub struct Guest {
     driver: Arc<Driver>,
     uuid: Uuid,
     snapshot: ArcSwap<Snapshot>,
+    known_as: ArcSwapOption<KnownAs>,
     pub(super) mailbox: Mutex<Option<Mailbox>>,
 }
 
@@ -26,6 +34,7 @@ impl Guest {
             driver: Arc::clone(driver),
             uuid,
             snapshot: ArcSwap::from_pointee(snapshot),
+            known_as: ArcSwapOption::empty(),
             mailbox: Mutex::new(None),
         })
     }
@@ -47,7 +56,11 @@ impl Guest {
     }
 
     /// Publishes a change. Only the actor changes a guest (through [`super::Body::change`]).
-    pub(super) fn publish(&self, snapshot: Snapshot) {
+    pub(super) fn publish(&self, mut snapshot: Snapshot) {
+        if !snapshot.is_active() && snapshot.definition.is_none() {
+            // It is gone, and those may hear of it who owned it.
+            snapshot.last_owners = Some(Arc::new(self.snapshot().owners()));
+        }
         self.snapshot.store(Arc::new(snapshot));
     }
 
@@ -93,14 +106,28 @@ impl virt_driver::Guest for Guest {
     }
 
     fn owners(&self) -> Owners {
+        self.snapshot().owners()
+    }
+
+    fn access_object(&self) -> Arc<AccessObject> {
         let snapshot = self.snapshot();
-        match (&snapshot.live, &snapshot.definition) {
-            (Some(live), _) => live.domain.metadata.as_ref().map(Owners::of),
-            (None, definition) => definition
-                .as_ref()
-                .and_then(|definition| definition.summary().owners.as_deref().cloned()),
+        let kept = self.known_as.load();
+        if let Some(kept) = &*kept
+            && kept.snapshot.as_ptr() == Arc::as_ptr(&snapshot)
+        {
+            return Arc::clone(&kept.object);
         }
-        .unwrap_or_default()
+        let now = AccessObject::of_guest(self);
+        // Most changes of a guest are none to policies, and decisions are found by the same one faster.
+        let object = match &*kept {
+            Some(kept) if kept.object == now => Arc::clone(&kept.object),
+            _ => now,
+        };
+        self.known_as.store(Some(Arc::new(KnownAs {
+            snapshot: Arc::downgrade(&snapshot),
+            object: Arc::clone(&object),
+        })));
+        object
     }
 
     fn facts(&self) -> Facts {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use uuid::Uuid;
 use virt_domain::Domain;
-use virt_driver::{Definition, Shutoff, State, Summary};
+use virt_driver::{Definition, Owners, Shutoff, State, Summary};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::consoles::Consoles;
@@ -36,6 +36,8 @@ pub struct Snapshot {
     pub managed_save: bool,
     /// Whether its definition was changed since it was made.
     pub updated: bool,
+    /// Who owned it before it was gone.
+    pub last_owners: Option<Arc<Owners>>,
 }
 
 impl Snapshot {
@@ -51,7 +53,18 @@ impl Snapshot {
             autostart_once: false,
             managed_save: false,
             updated: false,
+            last_owners: None,
         }
+    }
+
+    /// Who its metadata name as its owners: as it runs, else as it will start, else as it last was.
+    pub fn owners(&self) -> Owners {
+        let owners = match (&self.live, &self.definition) {
+            (Some(live), _) => live.domain.metadata.as_ref().map(Owners::of),
+            (None, Some(definition)) => definition.summary().owners.as_deref().cloned(),
+            (None, None) => self.last_owners.as_deref().cloned(),
+        };
+        owners.unwrap_or_default()
     }
 
     /// Whether it has a QEMU.

@@ -8,7 +8,7 @@ use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::ConnectOpen;
 use virt_rpc::server::{Asking, Client, Doorkeeper, Opening};
 
-use super::{Asked, Decider, Permissions, connect, subject};
+use super::{AccessObject, Asked, Decider, Permissions, subject};
 
 /// A driver's doorkeeper.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Doorkeeper for Door {
             subject: subject(&client.identity()),
             readonly: opening.readonly,
             permissions: Permissions::of(ConnectOpen::ROW.acl.iter()),
-            target: Arc::new(connect()),
+            object: AccessObject::driver(),
         };
         let decider = Arc::clone(&self.0);
         if let Some(verdict) = decider.known(&asked) {

@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_rpc::protocol::decisions::Target;
 use virt_rpc::protocol::remote::NonnullDomain;
 use virt_rpc::protocol::{Object, Procedure};
 use virt_rpc::server::Call;
 
 use super::{
-    Access, Asked, Authorized, Decider, Permissions, Permitted, connect, document, domain,
-    of_guest, subject,
+    Access, AccessObject, Asked, Authorized, Decider, Permissions, Permitted, document, subject,
 };
 use crate::identity::Identity;
 use crate::{Guest, Registry};
@@ -73,7 +71,7 @@ impl<G: Guest> Guests<G> {
         call: &impl Caller<P>,
         guest: Arc<G>,
     ) -> Result<Authorized<P, G>> {
-        self.check(call, Object::Domain, || of_guest(&*guest))?;
+        self.check(call, Object::Domain, || guest.access_object())?;
         Ok(Authorized::new(guest))
     }
 
@@ -82,7 +80,7 @@ impl<G: Guest> Guests<G> {
         &self,
         call: &impl Caller<P>,
         object: Object,
-        target: impl FnOnce() -> Target,
+        about: impl FnOnce() -> Arc<AccessObject>,
     ) -> Result<()> {
         let Access::Decided(decider) = &self.access else {
             return Ok(());
@@ -97,7 +95,7 @@ impl<G: Guest> Guests<G> {
         if permissions.is_empty() {
             return Ok(());
         }
-        let asked = asked(call, permissions, target());
+        let asked = asked(call, permissions, about());
         let known = decider.known(&asked);
         if known.is_none() {
             ask::<P>(call, decider, vec![asked]);
@@ -119,13 +117,15 @@ impl<G: Guest> Guests<G> {
             return Ok(guests);
         }
         let mut unknown = Vec::new();
-        guests.retain(|guest| {
-            let asked = asked(call, permissions, of_guest(&**guest));
-            let verdict = decider.known(&asked);
-            if verdict.is_none() {
-                unknown.push(asked);
-            }
-            verdict.is_some_and(|verdict| verdict.is_allowed())
+        decider.with_known(|known, now| {
+            guests.retain(|guest| {
+                let asked = asked(call, permissions, guest.access_object());
+                let verdict = known.get(&asked, now);
+                if verdict.is_none() {
+                    unknown.push(asked);
+                }
+                verdict.is_some_and(|verdict| verdict.is_allowed())
+            });
         });
         if !unknown.is_empty() {
             ask::<P>(call, decider, unknown);
@@ -234,7 +234,7 @@ impl<G: Guest> Guests<G> {
     /// # Errors
     /// ACCESS_DENIED.
     pub fn connect<P: Procedure>(&self, call: &impl Caller<P>) -> Result<Permitted<P>> {
-        self.check(call, Object::Connect, connect)?;
+        self.check(call, Object::Connect, AccessObject::driver)?;
         Ok(Permitted(std::marker::PhantomData))
     }
 
@@ -255,8 +255,8 @@ impl<G: Guest> Guests<G> {
                 // A guest that is there keeps its owners until the document has replaced it.
                 let by_uuid = uuid.and_then(|uuid| self.registry.by_uuid(&uuid));
                 match by_uuid.or_else(|| self.registry.by_name(&name)) {
-                    Some(guest) => of_guest(&*guest),
-                    None => domain(&name, uuid),
+                    Some(guest) => guest.access_object(),
+                    None => AccessObject::new_guest(&name, uuid),
                 }
             })?;
         }
@@ -273,12 +273,16 @@ fn ask<P: Procedure>(call: &impl Caller<P>, decider: &Arc<Decider>, asked: Vec<A
     call.again_after(Arc::clone(decider).ask(P::ROW.name, asked));
 }
 
-fn asked<P: Procedure>(call: &impl Caller<P>, permissions: Permissions, target: Target) -> Asked {
+fn asked<P: Procedure>(
+    call: &impl Caller<P>,
+    permissions: Permissions,
+    object: Arc<AccessObject>,
+) -> Asked {
     Asked {
         subject: subject(&call.identity()),
         readonly: call.is_readonly(),
         permissions,
-        target: Arc::new(target),
+        object,
     }
 }
 

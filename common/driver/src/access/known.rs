@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use virt_rpc::protocol::decisions::{Subject, Target};
+use virt_rpc::protocol::decisions::Subject;
 
-use super::Permissions;
+use super::{AccessObject, Permissions};
 
 /// Decisions that are remembered at most; beyond, all are forgotten.
 const ENTRIES_MAX: usize = 100_000;
@@ -24,7 +24,7 @@ pub struct Asked {
     /// All of what is to be done.
     pub permissions: Permissions,
     /// To what.
-    pub target: Arc<Target>,
+    pub object: Arc<AccessObject>,
 }
 
 /// The decision.
@@ -107,7 +107,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virt_rpc::protocol::{Object, Permission};
+    use virt_rpc::protocol::Permission;
 
     fn asked(uid: u32) -> Asked {
         Asked {
@@ -120,12 +120,7 @@ mod tests {
             },
             readonly: false,
             permissions: Permissions::one(Permission::Start),
-            target: Arc::new(Target {
-                object: Object::Connect,
-                details: Vec::new(),
-                owner_users: Vec::new(),
-                owner_groups: Vec::new(),
-            }),
+            object: AccessObject::driver(),
         }
     }
 

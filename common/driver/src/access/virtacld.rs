@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use virt_daemon::{DaemonConf, Paths};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::client::{Connection, Event};
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::decisions::{
-    Answer, Authenticate, AuthenticateArgs, Decide, DecideArgs, PolicyChanged, Question, Subject,
-    TARGETS_MAX, Watch,
+    Acknowledge, AcknowledgeArgs, Answer, Authenticate, AuthenticateArgs, Decide, DecideArgs,
+    PolicyChanged, PolicyChangedMsg, Question, Subject, TARGETS_MAX, Watch,
 };
 
 use super::denied;
@@ -29,7 +30,14 @@ const SILENCE: Duration = Duration::from_millis(250);
 pub struct Decider {
     settings: Settings,
     known: Mutex<Known>,
-    connection: tokio::sync::Mutex<Option<Connection>>,
+    connection: tokio::sync::Mutex<Option<Link>>,
+}
+
+/// A connection, and the task that hears of changes over it.
+#[derive(Debug)]
+struct Link {
+    connection: Connection,
+    listening: JoinHandle<()>,
 }
 
 /// How a driver asks.
@@ -74,6 +82,11 @@ impl Decider {
     /// What is known without asking.
     pub fn known(&self, asked: &Asked) -> Option<Verdict> {
         self.lock().get(asked, Instant::now())
+    }
+
+    /// The same for many, all at one moment.
+    pub(super) fn with_known<T>(&self, look: impl FnOnce(&Known, Instant) -> T) -> T {
+        look(&self.lock(), Instant::now())
     }
 
     /// What a call is answered by a decision; `None` is one that no policy in force has made.
@@ -152,7 +165,7 @@ impl Decider {
             readonly: first.readonly,
             call: call.to_owned(),
             permissions: first.permissions.iter().collect(),
-            targets: part.iter().map(|one| (*one.target).clone()).collect(),
+            targets: part.iter().map(|one| one.object.target().clone()).collect(),
         };
         let question = Internal(question);
         let connection = self.connection().await?;
@@ -167,23 +180,37 @@ impl Decider {
     /// The connection, over which changes are heard of as well: without one nothing is remembered.
     async fn connection(self: &Arc<Self>) -> Result<Connection> {
         let mut current = self.connection.lock().await;
-        if let Some(connection) = current.as_ref().filter(|c| !c.is_closed()) {
-            return Ok(connection.clone());
+        if let Some(link) = current.as_ref().filter(|link| !link.connection.is_closed()) {
+            return Ok(link.connection.clone());
+        }
+        if let Some(over) = current.take() {
+            // What it still has to forget must not be what comes next.
+            let _ = over.listening.await;
         }
         let connection = Connection::connect(&self.settings.socket).await?;
         let events = connection.events();
         let generation = connection.call::<Watch>(&()).await?.generation;
         self.lock().restart(generation);
-        tokio::spawn(Arc::clone(self).listen(events));
-        *current = Some(connection.clone());
+        let listening = tokio::spawn(Arc::clone(self).listen(connection.clone(), events));
+        *current = Some(Link {
+            connection: connection.clone(),
+            listening,
+        });
         Ok(connection)
     }
 
-    /// Forgets what the policy that changed had decided, and everything when the connection ends.
-    async fn listen(self: Arc<Self>, mut events: mpsc::Receiver<Event>) {
+    /// Forgets what the policy that changed had decided, and says so, and everything when the
+    /// connection ends.
+    async fn listen(self: Arc<Self>, connection: Connection, mut events: mpsc::Receiver<Event>) {
         while let Some(event) = events.recv().await {
-            if let Some(changed) = event.read::<PolicyChanged>() {
-                self.lock().changed(changed.generation);
+            if let Some(PolicyChangedMsg { generation }) = event.read::<PolicyChanged>() {
+                self.lock().changed(generation);
+                // Not waited for: the next change may have come. Who can't be told has gone.
+                let connection = connection.clone();
+                tokio::spawn(async move {
+                    let args = AcknowledgeArgs { generation };
+                    connection.call::<Acknowledge>(&args).await
+                });
             }
         }
         self.lock().restart(0);

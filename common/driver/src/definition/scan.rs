@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 
 use uuid::Uuid;
 
-use crate::owners::{NAMESPACE, Owners, is_owners};
+use virt_owners::{NAMESPACE, Owners, is_owners};
 
 /// Deeper is no definition of a guest.
 const MAX_DEPTH: usize = 256;

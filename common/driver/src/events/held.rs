@@ -6,10 +6,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use virt_rpc::protocol::Row;
-use virt_rpc::protocol::decisions::Target;
 
 use super::{Events, Subscription};
-use crate::access::{Access, Asked, hearing};
+use crate::access::{Access, AccessObject, Asked, hearing};
 
 /// Events that wait for one client; beyond, new ones are lost, which is told in the log.
 const HELD_MAX: usize = 4096;
@@ -47,21 +46,21 @@ pub(super) enum Way {
 }
 
 impl Held {
-    /// The way of an event of the guest that `target` is; without one everybody may hear of all.
+    /// The way of an event of the guest that `object` is; without one everybody may hear of all.
     pub(super) fn way(
         &self,
         access: &Access,
         subscription: &Subscription,
-        target: Option<&Arc<Target>>,
+        object: Option<&Arc<AccessObject>>,
     ) -> Way {
-        let Some(target) = target else {
+        let Some(object) = object else {
             return Way::Send;
         };
         let listener = &subscription.listener;
         let asked = hearing(
             &listener.identity(),
             listener.is_readonly(),
-            Arc::clone(target),
+            Arc::clone(object),
         );
         match access.may_hear(&asked) {
             _ if !self.queue.is_empty() => Way::Hold(asked),

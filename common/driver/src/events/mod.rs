@@ -16,11 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::Row;
-use virt_rpc::protocol::decisions::Target;
 use virt_rpc::protocol::remote::NonnullDomain;
 
 use crate::Guest;
-use crate::access::{self, Access};
+use crate::access::{Access, AccessObject};
 use crate::identity::Identity;
 use held::{For, Held, Way};
 use monitor::MonitorRegistration;
@@ -131,8 +130,8 @@ impl Events {
     /// Tells of an event of a guest as it is now.
     pub fn emit(&self, guest: &impl Guest, event: Event) {
         if self.is_wanted(event.kind()) {
-            let target = self.target(|| access::of_guest(guest));
-            self.tell(guest.on_the_wire(), target.as_ref(), event);
+            let object = self.object(|| guest.access_object());
+            self.tell(guest.on_the_wire(), object.as_ref(), event);
         }
     }
 
@@ -141,18 +140,17 @@ impl Events {
         self.wanted[kind].load(Ordering::Relaxed) != 0
     }
 
-    /// Tells of an event of a guest under the name, UUID and number given: for one that is gone,
-    /// or that had another number when it happened. Who its metadata named as its owners is not known
-    /// any more.
-    pub fn emit_as(&self, dom: NonnullDomain, event: Event) {
+    /// Tells of an event of a guest under the name and number given: for one that is gone, or that
+    /// had others when it happened. Who may hear of it goes by that name and the owners it has, or had
+    /// last.
+    pub fn emit_as(&self, guest: &impl Guest, dom: NonnullDomain, event: Event) {
         if self.is_wanted(event.kind()) {
-            let uuid = Uuid::from_bytes(dom.uuid);
-            let target = self.target(|| access::domain(&dom.name, Some(uuid)));
-            self.tell(dom, target.as_ref(), event);
+            let object = self.object(|| AccessObject::named(guest, &dom.name));
+            self.tell(dom, object.as_ref(), event);
         }
     }
 
-    fn tell(&self, dom: NonnullDomain, target: Option<&Arc<Target>>, event: Event) {
+    fn tell(&self, dom: NonnullDomain, object: Option<&Arc<AccessObject>>, event: Event) {
         let kind = event.kind();
         let (uuid, name) = (Uuid::from_bytes(dom.uuid), dom.name.clone());
         let mut encoded = match event.encode(dom) {
@@ -162,7 +160,7 @@ impl Events {
                 return;
             }
         };
-        self.for_each(target, |subscription, tell| {
+        self.for_each(object, |subscription, tell| {
             let concerned = subscription
                 .registrations
                 .iter()
@@ -184,17 +182,17 @@ impl Events {
     }
 
     /// What is to be asked about a guest; nothing where everybody may hear of all.
-    fn target(&self, target: impl FnOnce() -> Target) -> Option<Arc<Target>> {
+    fn object(&self, object: impl FnOnce() -> Arc<AccessObject>) -> Option<Arc<AccessObject>> {
         match self.access {
             Access::All => None,
-            Access::Decided(_) => Some(Arc::new(target())),
+            Access::Decided(_) => Some(object()),
         }
     }
 
     /// Has `each` tell every client what it registered for, of a guest that it may hear of.
     fn for_each(
         &self,
-        target: Option<&Arc<Target>>,
+        object: Option<&Arc<AccessObject>>,
         mut each: impl FnMut(&Subscription, &mut dyn FnMut(For, &'static Row, &[u8])),
     ) {
         for (number, subscription) in &mut self.registered().subscribers {
@@ -203,7 +201,7 @@ impl Events {
             // Whether a client may hear is asked only if there is something to hear.
             let mut way = None;
             each(subscription, &mut |to, row, payload| {
-                let way = way.get_or_insert_with(|| held.way(&self.access, subscription, target));
+                let way = way.get_or_insert_with(|| held.way(&self.access, subscription, object));
                 match way {
                     Way::Send => subscription.listener.event(row, payload),
                     Way::Hold(asked) => held.push(asked, to, row, payload),

@@ -9,7 +9,7 @@ use virt_rpc::protocol::qemu::{DomainMonitorEvent, DomainMonitorEventMsg};
 use virt_rpc::xdr;
 
 use super::{Events, For, Subscriber, internal};
-use crate::{Guest, access};
+use crate::Guest;
 
 /// The event's name is a regular expression.
 const REGEX: u32 = 1;
@@ -137,8 +137,8 @@ impl Events {
                 return;
             }
         };
-        let target = self.target(|| access::of_guest(guest));
-        self.for_each(target.as_ref(), |subscription, tell| {
+        let object = self.object(|| guest.access_object());
+        self.for_each(object.as_ref(), |subscription, tell| {
             let wanted = |r: &&MonitorRegistration| {
                 r.only.is_none_or(|only| only == uuid) && r.filter.wants(&event.name)
             };

@@ -1,3 +1,5 @@
+mod changing;
+
 use std::cell::RefCell;
 use std::pin::Pin;
 
@@ -6,7 +8,7 @@ use crate::access::Settings;
 use crate::tests::{Plain, guest};
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::decisions::{
-    Answer, Decide, DecideRet, Question, Refusal, Watch, WatchRet,
+    Answer, Decide, DecideRet, Question, Refusal, Target, Watch, WatchRet,
 };
 use virt_rpc::protocol::remote::{
     ConnectListAllDomains, ConnectListAllDomainsArgs, DomainGetXmlDesc, DomainGetXmlDescArgs,

@@ -30,10 +30,22 @@ impl Owners {
                 tree.attribute(name).is_some_and(|uri| uri == NAMESPACE)
             })
         });
-        for owner in ours.flat_map(Tree::elements) {
-            owners.add(&owner.name, &owner.text());
-        }
+        ours.for_each(|tree| owners.add_all(tree));
         owners
+    }
+
+    /// Those in an `<owners>` element, known to be one: `virDomainGetMetadata` gives it without its
+    /// namespace.
+    pub fn within(element: &Tree) -> Self {
+        let mut owners = Self::default();
+        owners.add_all(element);
+        owners
+    }
+
+    fn add_all(&mut self, element: &Tree) {
+        for owner in element.elements() {
+            self.add(&owner.name, &owner.text());
+        }
     }
 
     /// Whether there is none.
@@ -43,7 +55,7 @@ impl Owners {
 
     /// Adds what an element within `<owners>` names. Its prefix is the writer's: `virsh metadata` puts
     /// one on the outer element alone.
-    pub(crate) fn add(&mut self, element: &str, text: &str) {
+    pub fn add(&mut self, element: &str, text: &str) {
         let list = match local(element) {
             "user" => &mut self.users,
             "group" => &mut self.groups,
@@ -55,7 +67,7 @@ impl Owners {
 
 /// Whether an element within `<metadata>` is the owners'; `declares` says whether an attribute of it
 /// has the namespace for its value.
-pub(crate) fn is_owners(element: &str, declares: impl Fn(&str) -> bool) -> bool {
+pub fn is_owners(element: &str, declares: impl Fn(&str) -> bool) -> bool {
     local(element) == "owners"
         && match element.split_once(':') {
             Some((prefix, _)) => declares(&format!("xmlns:{prefix}")),
