@@ -12,6 +12,7 @@ use virt_rpc::protocol::decisions::Watch;
 
 use crate::host::{Host, eventually, send};
 use crate::keeper::sibling;
+use crate::polkit::{self, Polkit};
 use crate::ran::{Ran, run};
 use crate::target::{Target, build_ours, is_root, skipped};
 
@@ -19,6 +20,8 @@ use crate::target::{Target, build_ours, is_root, skipped};
 pub struct Acld {
     /// The host; its driver is not started.
     pub host: Host,
+    /// The host's polkitd, where it has one.
+    pub polkit: Option<Polkit>,
     pid: u32,
 }
 
@@ -31,18 +34,40 @@ impl Acld {
         }
         build_ours();
         let host = Host::of(Target::Ours);
-        let conf = "access_drivers = [ \"cedar\" ]\nauth_unix_rw = \"none\"\n\
-                    unix_sock_rw_perms = \"0777\"\n";
-        fs::write(host.path("etc/libvirt/virtqemud.conf"), conf).expect("virtqemud.conf");
         // A user that is everywhere stands for the daemon's own.
-        fs::write(
-            host.path("etc/libvirt/virtacld.conf"),
-            "user = \"daemon\"\n",
-        )
-        .expect("conf");
-        fs::create_dir(host.path("etc/libvirt/virtacld")).expect("the folder of policies");
-        let mut this = Self { host, pid: 0 };
+        configure(&host, &["cedar"], "none", "daemon");
+        let mut this = Self {
+            host,
+            polkit: None,
+            pid: 0,
+        };
         this.write_policies(policies);
+        this.spawn();
+        Some(this)
+    }
+
+    /// The host, a polkitd of its own with these files of rules, and virtacld; the driver asks polkit
+    /// about everything and, as is its default, about who may connect. None where that can't be tried.
+    pub fn with_polkit(rules: &[(&str, &str)]) -> Option<Self> {
+        if Target::chosen() == Target::Stock {
+            skipped("is about our virtacld");
+            return None;
+        }
+        if !polkit::can_run() {
+            return None;
+        }
+        build_ours();
+        let host = Host::prepared(Target::Ours, polkit::prepare);
+        configure(&host, &["polkit"], "polkit", "virtacld");
+        for (name, text) in rules {
+            polkit::rule(&host, name, text);
+        }
+        let polkit = Some(Polkit::start(&host));
+        let mut this = Self {
+            host,
+            polkit,
+            pid: 0,
+        };
         this.spawn();
         Some(this)
     }
@@ -53,9 +78,17 @@ impl Acld {
         let root = self.host.root().to_string_lossy().into_owned();
         let words = [program.as_str(), "--root", &root, "--verbose"];
         let log = self.host.path("acld.log");
-        self.pid = self.host.keeper().spawn(&words, &[], &log);
+        let bus = self.polkit.as_ref().map(|_| polkit::address(&self.host));
+        let bus = bus.iter().map(|(name, value)| (*name, value.as_str()));
+        let bus: Vec<_> = bus.collect();
+        self.pid = self.host.keeper().spawn(&words, &bus, &log);
         let socket = self.host.path("run/libvirt/virtacld-sock");
         eventually("virtacld's socket", || UnixStream::connect(&socket).is_ok());
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Ends it at once.
@@ -79,17 +112,26 @@ impl Acld {
 
     /// The same, to be started.
     pub fn command_as(&self, user: &str, words: &[&str]) -> Command {
-        let mut command = self.host.command("setpriv");
-        command.args([
-            "--reuid",
-            user,
-            "--regid",
-            "nogroup",
-            "--clear-groups",
-            "virsh",
-        ]);
+        self.inside_as(user, &[&["virsh"], words].concat())
+    }
+
+    /// Any command of another user.
+    pub fn inside_as(&self, user: &str, words: &[&str]) -> Command {
+        // In the host's mounts, which may have users of their own.
+        let keeper = self.host.keeper().pid().to_string();
+        let mut command = self.host.command("nsenter");
+        command.args(["-t", &keeper, "-n", "-m", "--", "setpriv", "--reuid", user]);
+        command.args(["--regid", "nogroup", "--clear-groups"]);
         command.args(words);
         command
+    }
+
+    /// A command of virtacld's own, such as `check`.
+    pub fn ask(&self, command: &str, words: &[&str]) -> Ran {
+        let (program, root) = (sibling("virtacld"), self.host.root());
+        let (program, root) = (program.to_string_lossy(), root.to_string_lossy());
+        let first = [&*program, command, "--root", &*root];
+        self.host.inside(&[&first[..], words].concat())
     }
 
     /// The number of the policy in force.
@@ -105,4 +147,23 @@ impl Acld {
         let path: PathBuf = self.host.path("acld.log");
         fs::read_to_string(path).unwrap_or_default()
     }
+}
+
+/// Writes the configuration of the driver and of virtacld.
+fn configure(host: &Host, back_ends: &[&str], auth: &str, user: &str) {
+    let write = |name: &str, text: String| {
+        fs::write(host.path("etc/libvirt").join(name), text).expect("a configuration");
+    };
+    write(
+        "virtqemud.conf",
+        format!(
+            "access_drivers = {back_ends:?}\nauth_unix_rw = {auth:?}\nauth_unix_ro = {auth:?}\n\
+             unix_sock_rw_perms = \"0777\"\n"
+        ),
+    );
+    write(
+        "virtacld.conf",
+        format!("access_drivers = {back_ends:?}\nuser = {user:?}\n"),
+    );
+    fs::create_dir(host.path("etc/libvirt/virtacld")).expect("the folder of policies");
 }

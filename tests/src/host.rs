@@ -70,6 +70,15 @@ impl Host {
 
     /// The same for the target named.
     pub fn of(target: Target) -> Self {
+        Self::prepared(target, |_| Vec::new())
+    }
+
+    /// The same, after `prepare` has written what it likes into the folder; what it returns are files
+    /// and folders that are laid over others of the machine for the host's daemons (as root only).
+    pub fn prepared(
+        target: Target,
+        prepare: impl FnOnce(&Path) -> Vec<(PathBuf, PathBuf)>,
+    ) -> Self {
         let mut folder = TempDir::with_prefix("virt-test-").expect("a folder for the test");
         folder.disable_cleanup(std::env::var_os("VIRT_TEST_KEEP").is_some());
         let root = folder.path();
@@ -88,7 +97,7 @@ impl Host {
         if !is_root() {
             session_folders(root).expect("links");
         }
-        let mut binds = Vec::new();
+        let mut binds = prepare(root);
         if target == Target::Stock {
             assert!(is_root(), "the stock daemon is only tried as root");
             binds.push((root.join("run"), PathBuf::from("/run")));

@@ -54,7 +54,14 @@ impl Wire {
     /// # Errors
     /// Those of the socket.
     pub fn connect(path: &Path) -> io::Result<Self> {
-        let socket = UnixStream::connect(path)?;
+        Self::over(UnixStream::connect(path)?)
+    }
+
+    /// Over a socket that is connected already.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn over(socket: UnixStream) -> io::Result<Self> {
         socket.set_read_timeout(Some(DEADLINE))?;
         socket.set_write_timeout(Some(DEADLINE))?;
         Ok(Wire {
@@ -72,12 +79,20 @@ impl Wire {
     /// When any step fails.
     pub fn open(path: &Path, uri: &str) -> Result<Self, Failure> {
         let mut wire = Self::connect(path)?;
-        let AuthListRet { .. } = wire.call::<AuthList>(&())?;
-        wire.call::<ConnectOpen>(&ConnectOpenArgs {
+        wire.introduce(uri)?;
+        Ok(wire)
+    }
+
+    /// Authenticates and opens.
+    ///
+    /// # Errors
+    /// When any step fails.
+    pub fn introduce(&mut self, uri: &str) -> Result<(), Failure> {
+        let AuthListRet { .. } = self.call::<AuthList>(&())?;
+        self.call::<ConnectOpen>(&ConnectOpenArgs {
             name: Some(uri.to_owned()),
             flags: 0,
-        })?;
-        Ok(wire)
+        })
     }
 
     /// Says goodbye and waits for the answer.

@@ -155,12 +155,61 @@ fn a_group_owns_the_guests_whose_metadata_name_it() {
     assert_eq!(acld.virsh_as("games", &names).ok().trim(), "nginx");
     acld.virsh_as("games", &["start", "nginx"]).ok();
     acld.virsh_as("games", &["destroy", "nginx"]).ok();
-    // A document can't make its author the owner of what is not there yet.
-    let mine = guest("mine").replace(
-        "<memory",
-        "<metadata><o:owners xmlns:o='urn:virtacld:owners'><group>games</group></o:owners>\
-         </metadata><memory",
+    // The person who writes rules is shown what the driver says of the guest, and a group's members.
+    let words = [
+        "--user",
+        "games",
+        "--action",
+        "domain.stop",
+        "--domain",
+        "nginx",
+    ];
+    let shown = acld.ask("check", &words).ok();
+    assert!(
+        shown.contains("resource.owner_groups: [Group::\"games\"]"),
+        "{shown}"
     );
+    let shown = acld
+        .ask("who-can", &["domain.stop", "--domain", "nginx"])
+        .ok();
+    let who: Vec<_> = shown
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(who, ["games", "root"], "{shown}");
+    let words = [
+        "--user",
+        "games",
+        "--action",
+        "domain.stop",
+        "--domain",
+        "none",
+    ];
+    let shown = acld.ask("check", &words);
+    assert!(shown.err.contains("no owners (--owner-user"), "{shown:?}");
+    // What is written is in force once a reload is over, whoever asked before.
+    acld.write_policies(POLICIES);
+    acld.ask("reload", &[]).ok();
+    assert_eq!(acld.virsh_as("games", &names).ok().trim(), "");
+    acld.write_policies(&owners);
+    acld.ask("reload", &[]).ok();
+    assert_eq!(acld.virsh_as("games", &names).ok().trim(), "nginx");
+    // They hear of its end, when it has no metadata any more.
+    let owned = "<metadata><o:owners xmlns:o='urn:virtacld:owners'><group>games</group></o:owners>\
+                 </metadata><memory";
+    let theirs = guest("theirs").replace("<memory", owned);
+    let words = ["event", "--event", "lifecycle", "--loop", "--timeout", "10"];
+    let mut command = acld.command_as("games", &words);
+    let mut listening = command.stdout(Stdio::piped()).spawn().unwrap();
+    while listening.try_wait().unwrap().is_none() {
+        acld.host.define(&theirs);
+        acld.host.virsh(&["undefine", "theirs"]).ok();
+    }
+    let heard = listening.wait_with_output().unwrap();
+    let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
+    assert!(heard.contains("'theirs': Undefined"), "{heard}");
+    // A document can't make its author the owner of what is not there yet.
+    let mine = guest("mine").replace("<memory", owned);
     let mine = acld.host.write("mine.xml", &mine);
     let refused = acld.virsh_as("games", &["define", &mine]).failed();
     assert!(refused.contains("'QEMU' denied access"), "{refused}");

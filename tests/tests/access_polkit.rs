@@ -9,21 +9,13 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
 
-use nix::sys::signal::Signal;
-use tempfile::TempDir;
-use virt_tests::host::{eventually, send};
-use virt_tests::keeper::{Keeper, sibling};
-use virt_tests::ran::{Ran, run};
-use virt_tests::target::{build_ours, have, is_root, skipped};
-
-const POLKITD: &str = "/usr/lib/polkit-1/polkitd";
-const RULES: &str = "/etc/polkit-1/rules.d";
-const ACTIONS: &str = "/usr/share/polkit-1/actions";
+use virt_tests::acld::Acld;
+use virt_tests::host::eventually;
+use virt_tests::polkit::{address, rule};
 
 /// As libvirt's documentation has it: `berrange` may do what he likes to the container `demo`.
 const BERRANGE: &str = r#"polkit.addRule(function(action, subject) {
@@ -36,164 +28,28 @@ const BERRANGE: &str = r#"polkit.addRule(function(action, subject) {
 });
 "#;
 
-/// A bus, a polkitd and a virtacld, in mounts of their own with users of their own.
-struct Bus {
-    keeper: Keeper,
-    polkitd: u32,
-    folder: TempDir,
-}
+/// The guest that is asked about; there is no driver to ask for its UUID.
+const UUID: [&str; 2] = ["--uuid", "c7a5fdbd-cdaf-9455-926a-d65c16db1809"];
 
-impl Bus {
-    /// Nothing, when this can't be done here; why not is told.
-    fn start(rules: &[(&str, &str)]) -> Option<Self> {
-        if !is_root() {
-            skipped("needs root");
-            return None;
-        }
-        if !have(&[POLKITD, "/usr/bin/dbus-daemon", RULES, ACTIONS]) {
-            return None;
-        }
-        build_ours();
-        let folder = TempDir::with_prefix("virt-test-").unwrap();
-        let path = |below: &str| folder.path().join(below);
-        let open = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        };
-        open(folder.path(), 0o755);
-        for below in ["rules", "actions", "etc/libvirt/virtacld", "run/libvirt"] {
-            fs::create_dir_all(path(below)).unwrap();
-            open(&path(below), 0o755);
-        }
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../virtaclD/polkit");
-        for entry in fs::read_dir(ours).unwrap() {
-            let file = entry.unwrap();
-            fs::copy(file.path(), path("actions").join(file.file_name())).unwrap();
-        }
-        let mut users = fs::read_to_string("/etc/passwd").unwrap();
-        for (number, name) in [
-            (5001, "frank"),
-            (5002, "berrange"),
-            (5003, "emma"),
-            (5004, "monitor"),
-            (5005, "otto"),
-        ] {
-            users += &format!("{name}:x:{number}:{number}::/:/bin/sh\n");
-        }
-        fs::write(
-            path("passwd"),
-            users + "virtacld:x:5099:5099::/:/usr/sbin/nologin\n",
-        )
-        .unwrap();
-        let mut groups = fs::read_to_string("/etc/group").unwrap();
-        groups += "engineering:x:5101:emma\nauditors:x:5102:otto\nvirtacld:x:5099:\n";
-        fs::write(path("group"), groups).unwrap();
-        fs::write(
-            path("etc/libvirt/virtacld.conf"),
-            "access_drivers = [ \"polkit\" ]\n",
-        )
-        .unwrap();
-        let bus = format!(
-            "<busconfig><type>system</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
-             <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
-             <allow eavesdrop=\"true\"/><allow own=\"*\"/><allow user=\"*\"/></policy></busconfig>",
-            path("bus").display()
-        );
-        fs::write(path("bus.conf"), bus).unwrap();
-        for below in ["passwd", "group", "bus.conf", "etc/libvirt/virtacld.conf"] {
-            open(&path(below), 0o644);
-        }
-        let binds = [
-            (path("rules"), PathBuf::from(RULES)),
-            (path("actions"), PathBuf::from(ACTIONS)),
-            (path("passwd"), PathBuf::from("/etc/passwd")),
-            (path("group"), PathBuf::from("/etc/group")),
-        ];
-        let mut this = Self {
-            keeper: Keeper::start(true, &binds),
-            polkitd: 0,
-            folder,
-        };
-        for (name, text) in rules {
-            this.rule(name, text);
-        }
-        let conf = format!("--config-file={}", this.path("bus.conf").display());
-        this.spawn(&["dbus-daemon", &conf, "--nofork"]);
-        let socket = this.path("bus");
-        eventually("the bus", || UnixStream::connect(&socket).is_ok());
-        this.start_polkitd();
-        let program = sibling("virtacld").to_string_lossy().into_owned();
-        let root = this.folder.path().to_string_lossy().into_owned();
-        this.spawn(&[&program, "--root", &root, "--verbose"]);
-        let socket = this.path("run/libvirt/virtacld-sock");
-        eventually("virtacld", || UnixStream::connect(&socket).is_ok());
-        Some(this)
-    }
-
-    fn path(&self, below: &str) -> PathBuf {
-        self.folder.path().join(below)
-    }
-
-    fn address(&self) -> String {
-        format!("unix:path={}", self.path("bus").display())
-    }
-
-    fn spawn(&self, words: &[&str]) -> u32 {
-        let env = [("DBUS_SYSTEM_BUS_ADDRESS", self.address())];
-        let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
-        self.keeper.spawn(words, &env, &self.path("log"))
-    }
-
-    fn start_polkitd(&mut self) {
-        self.polkitd = self.spawn(&[POLKITD, "--no-debug"]);
-    }
-
-    fn end_polkitd(&self) {
-        send(self.polkitd, Signal::SIGKILL);
-        self.keeper.wait(self.polkitd);
-    }
-
-    fn rule(&self, name: &str, text: &str) {
-        // Written beside and moved, so that polkitd never reads half of it.
-        let (new, file) = (self.path("new.rules"), self.path("rules").join(name));
-        fs::write(&new, text).unwrap();
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o644)).unwrap();
-        fs::rename(new, file).unwrap();
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    /// `virtacld check`, among these users.
-    fn check(&self, words: &[&str]) -> Ran {
-        run(Command::new("nsenter")
-            .args(["-t", &self.keeper.pid().to_string(), "-n", "-m", "--"])
-            .arg(sibling("virtacld"))
-            .args(["check", "--uuid", "c7a5fdbd-cdaf-9455-926a-d65c16db1809"])
-            .arg("--root")
-            .arg(self.folder.path())
-            .args(words))
-    }
-
-    fn may(&self, user: &str, action: &str, guest: &str) -> bool {
-        let words = ["--user", user, "--action", action, "--domain", guest];
-        let ran = self.check(&words);
-        match ran.code {
-            0 => true,
-            1 => false,
-            _ => panic!("{ran:?}"),
-        }
+/// What `virtacld check` says.
+fn may(acld: &Acld, user: &str, action: &str, guest: &str) -> bool {
+    let words = ["--user", user, "--action", action, "--domain", guest];
+    let ran = acld.ask("check", &[&words[..], &UUID].concat());
+    match ran.code {
+        0 => true,
+        1 => false,
+        _ => panic!("{ran:?}"),
     }
 }
 
 #[test]
 fn rules_written_for_libvirt_decide_and_their_changes_are_noticed() {
-    let Some(mut bus) = Bus::start(&[("10.rules", BERRANGE)]) else {
+    let Some(mut acld) = Acld::with_polkit(&[("10.rules", BERRANGE)]) else {
         return;
     };
     // polkitd is asked again until it is on the bus.
     eventually("an answer of polkitd's", || {
-        bus.may("frank", "domain.getattr", "demo")
+        may(&acld, "frank", "domain.getattr", "demo")
     });
     let demo = [
         "--user",
@@ -203,7 +59,9 @@ fn rules_written_for_libvirt_decide_and_their_changes_are_noticed() {
         "--domain",
         "demo",
     ];
-    let text = bus.check(&[&demo[..], &["--connect", "LXC"]].concat()).ok();
+    let text = acld
+        .ask("check", &[&demo[..], &UUID, &["--connect", "LXC"]].concat())
+        .ok();
     assert!(text.starts_with("allow\n"), "{text}");
     for line in [
         "action.id: org.libvirt.api.domain.start",
@@ -213,24 +71,35 @@ fn rules_written_for_libvirt_decide_and_their_changes_are_noticed() {
     ] {
         assert!(text.contains(line), "{text}");
     }
-    assert!(!bus.may("berrange", "domain.start", "demo"));
-    assert!(!bus.may("frank", "domain.start", "demo"));
-    assert!(bus.may("root", "domain.start", "demo"));
+    assert!(!may(&acld, "berrange", "domain.start", "demo"));
+    assert!(!may(&acld, "frank", "domain.start", "demo"));
+    assert!(may(&acld, "root", "domain.start", "demo"));
 
-    bus.rule("20.rules", "polkit.addRule(function(a, s) { if (s.user == \"frank\") { return polkit.Result.YES; } });\n");
-    eventually("the new rule", || bus.may("frank", "domain.start", "demo"));
+    rule(
+        &acld.host,
+        "20.rules",
+        "polkit.addRule(function(a, s) { if (s.user == \"frank\") { return polkit.Result.YES; } });\n",
+    );
+    eventually("the new rule", || {
+        may(&acld, "frank", "domain.start", "demo")
+    });
     eventually("a new number", || {
-        bus.log().contains("polkit's rules have changed")
+        acld.log().contains("polkit's rules have changed")
     });
 
     // A rule that is no JavaScript is passed over by polkitd: the others decide.
-    bus.rule("20.rules", "polkit.addRule(function(a, s) {{{\n");
+    rule(
+        &acld.host,
+        "20.rules",
+        "polkit.addRule(function(a, s) {{{\n",
+    );
     eventually("the rule's end", || {
-        !bus.may("frank", "domain.start", "demo")
+        !may(&acld, "frank", "domain.start", "demo")
     });
 
     // Without polkitd nothing is allowed, and with it again what was.
-    bus.end_polkitd();
+    let polkit = acld.polkit.as_mut().unwrap();
+    polkit.kill(&acld.host);
     let words = [
         "--user",
         "frank",
@@ -239,12 +108,12 @@ fn rules_written_for_libvirt_decide_and_their_changes_are_noticed() {
         "--domain",
         "demo",
     ];
-    let ran = bus.check(&words);
+    let ran = acld.ask("check", &[&words[..], &UUID].concat());
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.out.contains("polkitd"), "{ran:?}");
-    bus.start_polkitd();
+    acld.polkit.as_mut().unwrap().spawn(&acld.host);
     eventually("polkitd again", || {
-        bus.may("frank", "domain.getattr", "demo")
+        may(&acld, "frank", "domain.getattr", "demo")
     });
 }
 
@@ -258,11 +127,11 @@ fn the_examples_do_what_they_say() {
     let rules = examples
         .each_ref()
         .map(|(name, text)| (name.as_str(), text.as_str()));
-    let Some(bus) = Bus::start(&rules) else {
+    let Some(acld) = Acld::with_polkit(&rules) else {
         return;
     };
     eventually("an answer of polkitd's", || {
-        bus.may("root", "domain.getattr", "demo")
+        may(&acld, "root", "domain.getattr", "demo")
     });
     let cases = [
         ("frank", "domain.start", "apache", true),
@@ -279,9 +148,115 @@ fn the_examples_do_what_they_say() {
     ];
     for (user, action, guest, allowed) in cases {
         assert_eq!(
-            bus.may(user, action, guest),
+            may(&acld, user, action, guest),
             allowed,
             "{user} {action} {guest}"
         );
     }
+}
+
+/// Who may connect: frank, by a rule; emma, once she has proved who she is; nobody else.
+const DOOR: &str = r#"polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.libvirt.unix.") != 0) return polkit.Result.NOT_HANDLED;
+    if (subject.user == "frank") return polkit.Result.YES;
+    if (subject.user == "emma") return polkit.Result.AUTH_SELF;
+    return polkit.Result.NO;
+});
+polkit.addRule(function(action, subject) {
+    if (action.id.indexOf("org.libvirt.api.") == 0) return polkit.Result.YES;
+});
+"#;
+
+/// An authentication agent for one process, which takes the person's word: `agent PID`. It says "ready"
+/// once polkit knows it, and "asked" when it was asked.
+const AGENT: &str = r#"
+import sys, dbus, dbus.service
+from dbus.mainloop.glib import DBusGMainLoop
+from gi.repository import GLib
+
+DBusGMainLoop(set_as_default=True)
+bus = dbus.SystemBus()
+authority = dbus.Interface(
+    bus.get_object("org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority"),
+    "org.freedesktop.PolicyKit1.Authority")
+
+class Agent(dbus.service.Object):
+    @dbus.service.method("org.freedesktop.PolicyKit1.AuthenticationAgent",
+                         in_signature="sssa{ss}sa(sa{sv})", async_callbacks=("done", "failed"))
+    def BeginAuthentication(self, action, message, icon, details, cookie, identities, done, failed):
+        print("asked", action, flush=True)
+        authority.AuthenticationAgentResponse2(dbus.UInt32(0), cookie, identities[0],
+            reply_handler=done, error_handler=failed)
+
+    @dbus.service.method("org.freedesktop.PolicyKit1.AuthenticationAgent", in_signature="s")
+    def CancelAuthentication(self, cookie):
+        pass
+
+agent = Agent(bus, "/agent")
+pid = int(sys.argv[1])
+started = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[19])
+subject = ("unix-process", {"pid": dbus.UInt32(pid), "start-time": dbus.UInt64(started),
+                            "uid": dbus.Int32(int(sys.argv[2]))})
+authority.RegisterAuthenticationAgent(subject, "C", "/agent")
+print("ready", flush=True)
+GLib.MainLoop().run()
+"#;
+
+#[test]
+fn polkit_says_who_may_connect_and_has_people_prove_who_they_are() {
+    let Some(mut acld) = Acld::with_polkit(&[("10.rules", DOOR)]) else {
+        return;
+    };
+    acld.host.start_daemon();
+    let listed = ["list", "--all"];
+    eventually("frank's connection", || {
+        acld.virsh_as("frank", &listed).code == 0
+    });
+    acld.virsh_as("frank", &["-r", "list"]).ok();
+    let refused = acld.virsh_as("otto", &listed).failed();
+    assert!(refused.contains("authentication failed"), "{refused}");
+    assert!(refused.contains("polkit refuses it"), "{refused}");
+    assert!(
+        acld.log().contains("org.libvirt.unix.manage"),
+        "{}",
+        acld.log()
+    );
+    // Nobody is there to ask her.
+    let refused = acld.virsh_as("emma", &listed).failed();
+    assert!(refused.contains("did not authenticate"), "{refused}");
+
+    if !virt_tests::target::have(&[
+        "/usr/lib/python3/dist-packages/dbus",
+        "/usr/lib/python3/dist-packages/gi",
+    ]) {
+        return;
+    }
+    // The process is there first, as a shell is before the command that is typed into it.
+    let script = "read go; exec virsh list --all";
+    let mut command = acld.inside_as("emma", &["sh", "-c", script]);
+    let emma = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut emma = emma.spawn().unwrap();
+    let agent = acld.host.write("agent.py", AGENT);
+    let (name, value) = address(&acld.host);
+    let log = acld.host.path("agent.log");
+    let (pid, uid) = (emma.id().to_string(), "5003");
+    eventually("her process", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.contains("Uid:\t5003")
+    });
+    acld.host.keeper().spawn(
+        &["/usr/bin/python3", &agent, &pid, uid],
+        &[(name, &value)],
+        &log,
+    );
+    let said = |word: &str| fs::read_to_string(&log).unwrap_or_default().contains(word);
+    eventually("the agent", || said("ready"));
+    emma.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let ended = emma.wait_with_output().unwrap();
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(ended.status.success(), "{ended:?} {log}");
+    assert!(log.contains("asked org.libvirt.unix.manage"), "{log}");
 }

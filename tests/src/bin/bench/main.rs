@@ -10,6 +10,7 @@
     reason = "a developer's tool: failing loudly is its way to report"
 )]
 
+mod access;
 mod calls;
 mod cores;
 mod defined;
@@ -26,7 +27,7 @@ use table::Table;
 
 const HELP: &str = "Usage: bench [OPTION]... [GROUP]...
 
-Groups: calls defined definitions running (all of them when none is given)
+Groups: access calls defined definitions leases running (all of them when none is given)
 
   --sides A,B    what to compare, each ours or stock (default: ours,stock; ours alone where
                  there is no stock daemon or you are not root)
@@ -78,6 +79,9 @@ fn main() {
     }
     if wanted("leases") {
         leases::measure(&plan, &targets, &mut table);
+    }
+    if wanted("access") {
+        access::measure(&plan, &targets, &mut table);
     }
     table.print();
 }
