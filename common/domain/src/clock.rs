@@ -126,7 +126,8 @@ impl Element for Clock {
             OffsetWord::Utc => fixed(node, Basis::Utc)?,
             OffsetWord::Localtime => fixed(node, Basis::Localtime)?,
             OffsetWord::Variable => Offset::Variable {
-                adjustment: match node.attr("adjustment")? {
+                // What is no number is none, as for the stock library.
+                adjustment: match node.attr_text("adjustment").and_then(Adjustment::from_text) {
                     Some(Adjustment::Seconds(seconds)) => seconds,
                     Some(Adjustment::Reset) | None => 0,
                 },
@@ -273,13 +274,22 @@ pub enum TimerMode {
 
 impl Clock {
     /// Forgets what says nothing.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) -> Result<()> {
         for timer in &mut self.timers {
+            timer.frequency = timer.frequency.filter(|hertz| *hertz > 0);
             timer.catchup = timer
                 .catchup
                 .take()
-                .filter(|catchup| *catchup != Catchup::default());
+                .filter(|catchup| !catchup.says_nothing());
+            if timer.catchup.is_some() && timer.tickpolicy != Some(TickPolicy::Catchup) {
+                return Err(Error::new(
+                    ErrorCode::XmlError,
+                    ErrorDomain::Domain,
+                    "setting of timer catchup policies is only supported with tickpolicy='catchup'",
+                ));
+            }
         }
+        Ok(())
     }
 }
 
@@ -295,4 +305,12 @@ pub struct Catchup {
     /// Up to which lag.
     #[xml(attr)]
     pub limit: Option<u64>,
+}
+
+impl Catchup {
+    /// A number of 0 is none.
+    fn says_nothing(&self) -> bool {
+        let numbers = [self.threshold, self.slew, self.limit];
+        numbers.iter().all(|number| number.is_none_or(|n| n == 0))
+    }
 }

@@ -103,6 +103,14 @@ pub struct Features {
 impl Features {
     /// Forgets details of what is off.
     pub(crate) fn settle(&mut self) {
+        // What holds nothing says nothing.
+        let tcg = self.tcg.take();
+        self.tcg = tcg.filter(|tcg| tcg.tb_cache.is_some_and(|size| size.0 > 0));
+        self.hpt = self.hpt.take().filter(|hpt| *hpt != Hpt::default());
+        self.ioapic = self.ioapic.filter(|ioapic| ioapic.driver.is_some());
+        self.cfpc = self.cfpc.filter(|state| state.value.is_some());
+        self.sbbc = self.sbbc.filter(|state| state.value.is_some());
+        self.ibs = self.ibs.filter(|state| state.value.is_some());
         if let Some(hyperv) = &mut self.hyperv {
             hyperv.settle();
         }
@@ -287,7 +295,7 @@ impl Element for Smm {
 pub struct Ioapic {
     /// Who emulates it.
     #[xml(attr)]
-    pub driver: IoapicDriver,
+    pub driver: Option<IoapicDriver>,
 }
 
 /// Who emulates the I/O APIC.
@@ -343,7 +351,7 @@ pub enum MsrsUnknown {
 pub struct Mitigation {
     /// Its state.
     #[xml(attr)]
-    pub value: MitigationValue,
+    pub value: Option<MitigationValue>,
 }
 
 /// State of a mitigation.
@@ -362,7 +370,7 @@ pub enum MitigationValue {
 pub struct Ibs {
     /// Its state.
     #[xml(attr)]
-    pub value: IbsValue,
+    pub value: Option<IbsValue>,
 }
 
 /// State of the mitigation of indirect branch speculation.

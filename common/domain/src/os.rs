@@ -354,6 +354,22 @@ pub enum BootDev {
     Network,
 }
 
+/// Most kinds of devices that are tried: what the stock library keeps.
+const MAX_BOOT_DEVICES: usize = 4;
+
+impl Os {
+    /// What holds nothing says nothing.
+    pub(crate) fn settle(&mut self) {
+        self.boot.truncate(MAX_BOOT_DEVICES);
+        self.bootmenu = self.bootmenu.take().filter(|menu| menu.enable.is_some());
+        self.bios = self.bios.take().filter(|bios| *bios != Bios::default());
+        self.smbios = self.smbios.take().filter(|smbios| smbios.mode.is_some());
+        self.acpi = self.acpi.take().filter(|acpi| !acpi.tables.is_empty());
+        let features = self.firmware_features.take();
+        self.firmware_features = features.filter(|firmware| !firmware.features.is_empty());
+    }
+}
+
 impl BootDev {
     /// QEMU's letter.
     pub fn letter(self) -> char {
@@ -402,14 +418,30 @@ impl Element for BootMenu {
 }
 
 /// `<bios/>`.
-#[derive(Debug, Clone, Default, PartialEq, Element)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Bios {
     /// Whether it talks to a serial port too.
-    #[xml(attr)]
     pub useserial: Option<YesNo>,
     /// Milliseconds until it tries again; -1: never.
-    #[xml(attr = "rebootTimeout")]
     pub reboot_timeout: Option<RebootTimeout>,
+}
+
+impl Element for Bios {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        // Every other word is a no, as for the stock library.
+        let word = node.attr_text("useserial");
+        Ok(Self {
+            useserial: word.map(|word| YesNo::from(word == "yes")),
+            reboot_timeout: node.attr("rebootTimeout")?,
+        })
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.maybe("useserial", &self.useserial);
+        tag.maybe("rebootTimeout", &self.reboot_timeout);
+    }
+
+    fn content(&self, _: &mut Writer) {}
 }
 
 /// Milliseconds, or -1 for never.
@@ -432,11 +464,11 @@ impl Value for RebootTimeout {
 }
 
 /// `<smbios mode=/>`.
-#[derive(Debug, Clone, PartialEq, Element)]
+#[derive(Debug, Clone, Default, PartialEq, Element)]
 pub struct Smbios {
     /// Where the data comes from.
     #[xml(attr)]
-    pub mode: SmbiosMode,
+    pub mode: Option<SmbiosMode>,
 }
 
 /// Where SMBIOS data comes from.

@@ -40,6 +40,7 @@ impl Domain {
         if self.genid.is_some_and(|genid| genid.is_nil()) {
             self.genid = Some(random_uuid(random));
         }
+        self.os.settle();
         self.settle_memory()?;
         self.check_vcpus()?;
         self.settle_placement()?;
@@ -61,7 +62,7 @@ impl Domain {
             self.iothreadids = Some(IothreadIds { list });
         }
         self.iothreads = self.iothreads.filter(|count| *count > 0);
-        self.clock.settle();
+        self.clock.settle()?;
         if let Some(pm) = &mut self.pm {
             pm.settle();
         }

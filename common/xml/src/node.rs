@@ -178,7 +178,8 @@ impl<'t> Node<'t> {
             *taken |= matches!(content, Content::Text(_));
         }
         let text = self.tree.text();
-        T::from_text(&text).ok_or_else(|| {
+        let value = T::from_text(&text).or_else(|| T::from_text(text.trim()));
+        value.ok_or_else(|| {
             self.error(format!(
                 "Invalid value '{}' for element or attribute '{}'. Allowed: {}",
                 text.trim(),
@@ -321,6 +322,14 @@ impl<'t> Node<'t> {
     /// `XML_ERROR` when it is no such value.
     pub fn child_text<T: Value>(&mut self, name: &str) -> Result<Option<T>> {
         self.child_with(name, Node::text)
+    }
+
+    /// Takes the text of the first child of that name; one that holds nothing says nothing.
+    ///
+    /// # Errors
+    /// `XML_ERROR` when it is no such value.
+    pub fn maybe_child_text<T: Value>(&mut self, name: &str) -> Result<Option<T>> {
+        Ok(self.child_with(name, Node::maybe_text)?.flatten())
     }
 
     /// Takes the text of the first child of that name, which has to be there.

@@ -37,7 +37,8 @@ macro_rules! numbers {
     ($($number:ty)*) => {$(
         impl Value for $number {
             fn from_text(text: &str) -> Option<Self> {
-                text.trim().parse().ok()
+                // strtol(3) skips white space in front, not behind.
+                text.trim_ascii_start().parse().ok()
             }
 
             fn to_text(&self) -> Cow<'_, str> {

@@ -35,12 +35,14 @@ pub fn compare(stock: &Answer, ours: &Answer) -> Verdict {
     };
     match (&stock.xml, &ours.xml) {
         (Ok(stock_xml), Ok(ours_xml)) => {
-            if stock_xml != ours_xml {
+            if closed(stock_xml) != closed(ours_xml) {
                 verdict.differences.push(lines("xml", stock_xml, ours_xml));
-            } else if stock.plain != ours.plain {
+            } else {
                 let text = |side: &Answer| side.plain.clone().unwrap_or_default();
-                let found = lines("plain xml", &text(stock), &text(ours));
-                verdict.differences.push(found);
+                let (stock, ours) = (text(stock), text(ours));
+                if closed(&stock) != closed(&ours) {
+                    verdict.differences.push(lines("plain xml", &stock, &ours));
+                }
             }
         }
         (Err(stock), Err(ours)) => said(&mut verdict, "define", stock, ours),
@@ -95,19 +97,32 @@ fn one_refuses(
     }
 }
 
+/// The lines of a text; an element that holds nothing is one however it is written.
+fn closed(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let opened = lines.last().and_then(|last| last.trim().strip_prefix('<'));
+        let name = opened.and_then(|rest| rest.split([' ', '>']).next());
+        let ends = name.is_some_and(|name| line.trim() == format!("</{name}>"));
+        match lines.last_mut() {
+            Some(last) if ends && !last.ends_with("/>") && last.ends_with('>') => {
+                last.truncate(last.len() - 1);
+                last.push_str("/>");
+            }
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Two texts by their lines.
 fn lines(question: &'static str, stock: &str, ours: &str) -> Difference {
-    let (stock, ours): (Vec<_>, Vec<_>) = (stock.lines().collect(), ours.lines().collect());
+    let (stock, ours) = (closed(stock), closed(ours));
     let pairs = stock.iter().zip(&ours);
     let head = pairs.take_while(|(one, other)| one == other).count();
     let pairs = stock[head..].iter().rev().zip(ours[head..].iter().rev());
     let tail = pairs.take_while(|(one, other)| one == other).count();
-    let within = |of: &[&str]| {
-        of[head..of.len() - tail]
-            .iter()
-            .map(|line| (*line).to_owned())
-            .collect()
-    };
+    let within = |of: &[String]| of[head..of.len() - tail].iter().cloned().collect();
     let (stock, ours): (Vec<String>, Vec<String>) = (within(&stock), within(&ours));
     changed(question, &stock, &ours)
 }

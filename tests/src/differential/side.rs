@@ -92,6 +92,7 @@ impl Side {
     }
 
     fn try_ask(&mut self, xml: &str) -> Option<Answer> {
+        let xml = &self.placed(xml);
         let native = self
             .wire
             .call::<ConnectDomainXmlToNative>(&ConnectDomainXmlToNativeArgs {
@@ -145,6 +146,22 @@ impl Side {
             flags,
         });
         Some(answered(described)?.map(|ret| self.neutral(ret.xml)))
+    }
+
+    /// With the folder that stands for `/` before the driver's own paths: the stock daemon has its
+    /// folders mounted there instead.
+    fn placed(&self, xml: &str) -> String {
+        if self.host.target == Target::Stock {
+            return xml.to_owned();
+        }
+        let root = self.host.root().to_string_lossy();
+        let mut xml = xml.to_owned();
+        for before in ['"', '>'] {
+            for own in ["/var/lib/libvirt/", "/run/libvirt/"] {
+                xml = xml.replace(&format!("{before}{own}"), &format!("{before}{root}{own}"));
+            }
+        }
+        xml
     }
 
     /// Without the folder that stands for `/`.

@@ -34,8 +34,8 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
     let devices = &domain.devices;
     let virtio_serial = |address: &Option<Address>| match address {
         Some(Address::VirtioSerial(serial)) => Some(serial.controller),
-        None => Some(0),
-        Some(_) => None,
+        // One of another kind is not one of a port.
+        _ => Some(0),
     };
     let channels = devices.channels.iter().filter_map(|c| match c.target {
         ChannelTarget::Virtio { .. } => virtio_serial(&c.info.address),

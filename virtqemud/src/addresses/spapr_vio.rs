@@ -3,7 +3,6 @@
 //! Each kind of device has a range that it counts in from, in steps of 0x1000 (SPAPR's `reg`
 //! properties as QEMU has them).
 
-use crate::board::Board;
 use std::collections::HashSet;
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, SpaprVioAddress};
@@ -23,9 +22,6 @@ const STEP: u64 = 0x1000;
 /// # Errors
 /// XML_ERROR where two devices have the same one.
 pub(super) fn assign(domain: &mut Domain) -> Result<()> {
-    if Board::of(domain) != Board::Pseries {
-        return Ok(());
-    }
     let mut taken = HashSet::new();
     for (info, _) in infos(domain) {
         if let Some(Address::SpaprVio(SpaprVioAddress { reg: Some(reg) })) = info.address

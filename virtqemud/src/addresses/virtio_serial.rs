@@ -108,13 +108,22 @@ impl Ports {
 /// Gives every channel a port, and every console that is placed on a controller.
 pub(super) fn assign(domain: &mut Domain) -> Result<()> {
     let mut ports = Ports::of(domain);
-    for info in infos(domain) {
+    // A port is taken whatever kind of device claims it.
+    for info in domain.devices.infos() {
         if let Some((controller, Some(port))) = asked(info) {
             ports.take(controller, port)?;
         }
     }
     for console in consoles(domain) {
         if let Some((controller, None)) = asked(console) {
+            // So does the stock daemon: port 0 is looked up on the first controller.
+            if !ports.counts.contains_key(&0) {
+                return Err(Error::new(
+                    ErrorCode::InternalError,
+                    ErrorDomain::Domain,
+                    "virtio-serial controller 0 not available",
+                ));
+            }
             ports.take_free_of(controller)?;
             console.address = place(controller, 0);
         }
@@ -122,9 +131,10 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
     let mut added = Vec::new();
     for channel in channels(domain) {
         let (controller, port) = match (asked(channel), &channel.address) {
-            (Some((_, Some(_))), _) | (None, Some(_)) => continue,
+            (Some((_, Some(_))), _) => continue,
             (Some((controller, None)), _) => (controller, ports.take_free_of(controller)?),
-            (None, None) => ports.take_any(&mut added)?,
+            // An address of another kind is not one of a channel.
+            (None, _) => ports.take_any(&mut added)?,
         };
         channel.address = place(controller, port);
     }
@@ -149,20 +159,6 @@ fn asked(info: &DeviceInfo) -> Option<(u32, Option<u32>)> {
         Some(Address::VirtioSerial(a)) => Some((a.controller, a.port.filter(|port| *port > 0))),
         _ => None,
     }
-}
-
-fn infos(domain: &mut Domain) -> impl Iterator<Item = &mut DeviceInfo> {
-    let devices = &mut domain.devices;
-    let consoles = devices.consoles.iter_mut();
-    let channels = devices.channels.iter_mut();
-    consoles
-        .filter(|c| c.kind == Some(ConsoleType::Virtio))
-        .map(|c| &mut c.info)
-        .chain(
-            channels
-                .filter(|c| matches!(c.target, ChannelTarget::Virtio { .. }))
-                .map(|c| &mut c.info),
-        )
 }
 
 fn consoles(domain: &mut Domain) -> impl Iterator<Item = &mut DeviceInfo> {

@@ -1,13 +1,16 @@
 //! The command line a definition stands for: `virsh domxml-to-native`.
 //!
-//! As the stock daemon's it is one for people to read: nothing is opened or looked at, files and
+//! As the stock daemon's it is one for people to read: nothing is opened for QEMU, files and
 //! sockets are named, and every interface is a bare tap, whatever it is connected to.
 
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use virt_domain::Domain;
 use virt_domain::devices::interface::{Interface, InterfaceSource};
+use virt_domain::devices::tpm::TpmBackend;
+use virt_domain::vcpu::Placement;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{ConnectDomainXmlToNative, ConnectDomainXmlToNativeRet};
 use virt_rpc::server::{Call, Router};
@@ -82,8 +85,9 @@ fn command_line(driver: &Driver, mut domain: Box<Domain>, caps: &QemuCaps) -> Re
     if let Some(vsock) = &mut domain.devices.vsock
         && vsock.is_auto()
     {
-        vsock.cid = Some(0);
+        vsock.cid.get_or_insert(0);
     }
+    host_has(&domain)?;
     let monitor = guest_dir.join("monitor.sock");
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let mut numbered = Numbered(FIRST_DESCRIPTOR);
@@ -218,4 +222,30 @@ mod tests {
         );
         assert_eq!(line.args[2], "socket,id=other,fd=3");
     }
+}
+
+/// What the host has to have for a command line to be of use.
+fn host_has(domain: &Domain) -> Result<()> {
+    let memory = domain.numatune.as_ref().and_then(|n| n.memory.as_ref());
+    let memory = memory.and_then(|memory| memory.placement);
+    if domain.vcpu.placement == Placement::Auto || memory == Some(Placement::Auto) {
+        return Err(Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Qemu,
+            "Advice from numad is needed in case of automatic numa placement",
+        ));
+    }
+    for tpm in &domain.devices.tpms {
+        if let TpmBackend::Passthrough { device } = &tpm.backend {
+            let opened = OpenOptions::new().read(true).write(true).open(device);
+            opened.map_err(|error| {
+                Error::new(
+                    ErrorCode::SystemError,
+                    ErrorDomain::Qemu,
+                    format!("Could not open TPM device {device}: {error}"),
+                )
+            })?;
+        }
+    }
+    Ok(())
 }

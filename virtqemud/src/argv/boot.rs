@@ -1,7 +1,7 @@
 //! Which device is tried when, in numbers.
 //!
 //! Either the devices say it themselves (`<boot order=…/>`), or `<os>` names kinds of devices, of
-//! which the first one each counts.
+//! which the first device each counts; a kind that is named again counts where it is named last.
 
 use virt_domain::Domain;
 use virt_domain::devices::disk::DiskDevice;
@@ -9,7 +9,7 @@ use virt_domain::os::BootDev;
 
 /// Place of a kind of device in `<os>`, from 1.
 fn place(domain: &Domain, dev: BootDev) -> Option<u32> {
-    let at = domain.os.boot.iter().position(|b| b.dev == dev)?;
+    let at = domain.os.boot.iter().rposition(|b| b.dev == dev)?;
     u32::try_from(at + 1).ok()
 }
 

@@ -197,7 +197,7 @@ fn form(
         CharBackend::Dbus { channel } => plain("dbus").both("name", "name", channel),
         CharBackend::QemuVdagent { clipboard, mouse } => {
             let mut form = plain("qemu-vdagent");
-            form.list.put("name", purpose.word());
+            form.list.put("name", SpicePurpose::Agent.word());
             let mut form = match clipboard {
                 Some(on) => form.switch("clipboard", on.is_yes()),
                 None => form,

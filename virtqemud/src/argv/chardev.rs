@@ -9,6 +9,7 @@ use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::chardev::{
     Channel, ChannelTarget, CharType, Console, ConsoleType, Parallel, Serial, SerialModel,
+    SerialType,
 };
 use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -51,6 +52,13 @@ fn append_serial(
             return Ok(());
         }
         Some(model) => model.word(),
+        None if serial.target.kind == Some(SerialType::SystemSerial) => {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Qemu,
+                "Invalid target model for serial device",
+            ));
+        }
         None => SerialModel::IsaSerial.word(),
     };
     let mut props = Props::device(driver)

@@ -68,7 +68,6 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> 
             }
         }
     }
-    floppies(b, domain, board);
     Ok(())
 }
 
@@ -276,7 +275,8 @@ fn with_virtio(name: &str, controller: &Controller) -> Props {
 }
 
 /// The floppy controller, which says from which drive is booted.
-fn floppies(b: &mut Builder, domain: &Domain, board: Board) {
+pub(super) fn floppies(b: &mut Builder, domain: &Domain) {
+    let board = Board::of(domain);
     let explicit = board.has_explicit_fdc();
     let mut fdc = Props::device("isa-fdc");
     let mut any = false;

@@ -6,7 +6,7 @@ use super::context::StartContext;
 use virt_domain::Domain;
 use virt_domain::devices::storage::{Location, StorageFormat, StorageSource};
 use virt_domain::os::{FlashFormat, LoaderType};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
 /// Name of the firmware's code.
@@ -46,6 +46,13 @@ pub(super) fn flash(b: &mut Builder, domain: &Domain, context: &mut StartContext
     if let Some(nvram) = domain.os.nvram.as_ref() {
         let short = nvram.path.as_deref().map(file);
         if let Some(source) = short.as_ref().or(nvram.source.as_ref()) {
+            if nvram.format.is_none() {
+                return Err(Error::new(
+                    ErrorCode::InternalError,
+                    ErrorDomain::Qemu,
+                    "mishandled storage format 'none'",
+                ));
+            }
             let variables = image(source, VARIABLES, nvram.format);
             flash.variables = Some(variables.append(&mut nodes, &Options::default(), needs)?);
         }

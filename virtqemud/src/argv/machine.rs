@@ -57,8 +57,8 @@ pub(super) fn append(
     }
     if let Some(ioapic) = features.ioapic {
         let word = match ioapic.driver {
-            IoapicDriver::Qemu => "split",
-            IoapicDriver::Kvm => "on",
+            Some(IoapicDriver::Qemu) => "split",
+            _ => "on",
         };
         list.put("kernel_irqchip", word);
     }
@@ -106,7 +106,8 @@ pub(super) fn append(
     if let Some(compat) = max_cpu_compat(domain, arch) {
         list.put("max-cpu-compat", compat);
     }
-    if let Some(hpet) = hpet(domain).filter(|_| caps.has(CapFlag::MachineHpet)) {
+    // Each of them is said; for QEMU the last one counts.
+    for hpet in hpets(domain).filter(|_| caps.has(CapFlag::MachineHpet)) {
         list.put("hpet", hpet);
     }
     if domain
@@ -136,14 +137,12 @@ pub(super) fn system_ram<'m>(domain: &Domain, machine: Option<&'m Machine>) -> O
         .and_then(|m| m.default_ram_id.as_deref())
 }
 
-/// Whether the guest has a HPET, where that was said.
-pub(super) fn hpet(domain: &Domain) -> Option<OnOff> {
-    domain
-        .clock
-        .timers
-        .iter()
-        .find(|t| t.name == TimerName::Hpet)?
-        .present
+/// Whether the guest has a HPET, wherever that was said.
+pub(super) fn hpets(domain: &Domain) -> impl Iterator<Item = OnOff> {
+    let timers = domain.clock.timers.iter();
+    timers
+        .filter(|timer| timer.name == TimerName::Hpet)
+        .filter_map(|timer| timer.present)
         .map(|present| OnOff::from(present.is_yes()))
 }
 
@@ -166,14 +165,14 @@ fn pseries(list: &mut OptionList, features: &Features) {
             list.put(key, state.state);
         }
     }
-    if let Some(cfpc) = features.cfpc {
-        list.put("cap-cfpc", cfpc.value);
+    if let Some(value) = features.cfpc.and_then(|state| state.value) {
+        list.put("cap-cfpc", value);
     }
-    if let Some(sbbc) = features.sbbc {
-        list.put("cap-sbbc", sbbc.value);
+    if let Some(value) = features.sbbc.and_then(|state| state.value) {
+        list.put("cap-sbbc", value);
     }
-    if let Some(ibs) = features.ibs {
-        list.put("cap-ibs", ibs.value);
+    if let Some(value) = features.ibs.and_then(|state| state.value) {
+        list.put("cap-ibs", value);
     }
 }
 

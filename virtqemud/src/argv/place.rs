@@ -53,7 +53,7 @@ impl Props {
             }
             Some(Address::SpaprVio(vio)) => {
                 if let Some(reg) = vio.reg {
-                    self.put("reg", format!("0x{reg:08x}"));
+                    self.put("reg", reg);
                 }
             }
             Some(Address::Ccw(ccw)) => {

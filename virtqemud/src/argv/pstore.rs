@@ -14,7 +14,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartConte
     let memory = format!("mem{alias}");
     let object = Props::of("qom-type", "memory-backend-file")
         .with("id", memory.clone())
-        .with("mem-path", pstore.path.clone())
+        .maybe("mem-path", pstore.path.clone())
         .with("size", pstore.size.saturating_mul(1024))
         .with("share", true);
     b.object(&object);

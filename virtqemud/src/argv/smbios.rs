@@ -12,7 +12,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 /// The options.
 pub(super) fn append(b: &mut Builder, domain: &Domain, host: Option<&SmbiosInfo>) -> Result<()> {
     b.option("-uuid", domain.uuid.hyphenated().to_string());
-    match domain.os.smbios.as_ref().map(|s| s.mode) {
+    match domain.os.smbios.as_ref().and_then(|s| s.mode) {
         None | Some(SmbiosMode::Emulate) => {}
         Some(SmbiosMode::Host) => match host {
             Some(info) => tables(b, info, true)?,

@@ -32,9 +32,13 @@ fn number_serials(domain: &mut Domain) {
     number(serials.iter_mut().map(|s| &mut s.target.port).collect());
 }
 
+/// A port without a number gets one more than the largest before it.
 fn number_parallels(domain: &mut Domain) {
-    let parallels = &mut domain.devices.parallels;
-    number(parallels.iter_mut().map(|p| &mut p.port).collect());
+    let mut next = 0;
+    for parallel in &mut domain.devices.parallels {
+        let port = *parallel.port.get_or_insert(next);
+        next = next.max(port.saturating_add(1));
+    }
 }
 
 /// Numbers count on from the largest that is given.
@@ -145,7 +149,10 @@ fn fill_serial(serial: &mut Serial, arch: Arch) {
         .target
         .kind
         .get_or_insert_with(|| by_address(info).unwrap_or_else(usual));
-    serial.target.model.get_or_insert(match kind {
+    if serial.target.model.is_some() {
+        return;
+    }
+    serial.target.model = Some(match kind {
         SerialType::IsaSerial => SerialModel::IsaSerial,
         SerialType::UsbSerial => SerialModel::UsbSerial,
         SerialType::PciSerial => SerialModel::PciSerial,
@@ -154,6 +161,8 @@ fn fill_serial(serial: &mut Serial, arch: Arch) {
         SerialType::IsaDebug => SerialModel::IsaDebugcon,
         SerialType::SystemSerial => match arch {
             Arch::Riscv64 | Arch::Riscv32 | Arch::Loongarch64 => SerialModel::Uart16550a,
+            // They have none, as is found out when the command line is built.
+            Arch::X86_64 | Arch::I686 => return,
             _ => SerialModel::Pl011,
         },
     });

@@ -16,19 +16,20 @@ use virt_xml::{OnOff, YesNo};
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let os = &domain.os;
-    if os.firmware.is_none() && os.loader.is_none() {
-        return Ok(());
-    }
     if os.firmware.is_none() {
         if os.firmware_features.is_some() && context.is_new() {
             return Err(plain(
                 "cannot use feature-based firmware autoselection when firmware autoselection is disabled",
             ));
         }
-        if os.loader.as_ref().is_some_and(|l| l.path.is_none()) {
+        let open = os.loader.as_ref().is_none_or(|l| l.path.is_none());
+        if open && (os.loader.is_some() || os.nvram.is_some()) {
             return Err(plain(
                 "no loader path specified and firmware auto selection disabled",
             ));
+        }
+        if open {
+            return Ok(());
         }
     }
     // What somebody calls a ROM himself is left as it was written.
@@ -299,13 +300,25 @@ fn variables(domain: &mut Domain, context: &Context) {
     let Some(loader) = &domain.os.loader else {
         return;
     };
-    if loader.kind != Some(LoaderType::Pflash) || loader.path.is_none() {
+    // What can be written to keeps its variables itself.
+    // Firmware that is still to be chosen says where they are once it is.
+    let chosen = domain.os.firmware.is_none() || domain.os.nvram.is_some();
+    let split =
+        chosen && loader.readonly == Some(YesNo::Yes) && loader.stateless != Some(YesNo::Yes);
+    if loader.kind != Some(LoaderType::Pflash) || loader.path.is_none() || !split {
+        let nvram = domain.os.nvram.take();
+        domain.os.nvram = nvram.filter(|nvram| *nvram != OsNvram::default());
         return;
     }
-    let Some(nvram) = &mut domain.os.nvram else {
-        return;
-    };
-    let format = *nvram.format.get_or_insert(FlashFormat::Raw);
+    let code = loader.format;
+    let nvram = domain.os.nvram.get_or_insert_default();
+    let said = nvram
+        .format
+        .filter(|_| nvram.path.is_some() || nvram.source.is_some());
+    let format = nvram.template_format.filter(|_| said.is_none());
+    let format = said.or(format).or(code);
+    let format = format.unwrap_or(FlashFormat::Raw);
+    nvram.format = Some(format);
     if nvram.path.is_none() && nvram.source.is_none() {
         let ending = match format {
             FlashFormat::Raw => "fd",

@@ -43,6 +43,6 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
 fn emulate_ioapic(domain: &mut Domain) {
     let features = domain.features.get_or_insert_default();
     features.ioapic.get_or_insert(Ioapic {
-        driver: IoapicDriver::Qemu,
+        driver: Some(IoapicDriver::Qemu),
     });
 }

@@ -385,7 +385,7 @@ fn monitor(path: &Path) -> io::Result<(std::os::fd::OwnedFd, UnixStream)> {
 
 /// The host's SMBIOS tables, for a guest that gets a copy.
 fn copied_smbios(driver: &Driver, domain: &Domain) -> Result<Option<Box<SmbiosInfo>>> {
-    if domain.os.smbios.as_ref().map(|smbios| smbios.mode) != Some(SmbiosMode::Host) {
+    if domain.os.smbios.as_ref().and_then(|smbios| smbios.mode) != Some(SmbiosMode::Host) {
         return Ok(None);
     }
     let unavailable = || {

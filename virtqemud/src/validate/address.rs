@@ -9,7 +9,6 @@ use crate::caps::CapFlag;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::chardev::SerialType;
-use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::disk::DiskBus;
 use virt_domain::devices::hostdev::HostdevKind;
 use virt_domain::devices::info::DeviceInfo;
@@ -44,6 +43,9 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
 
 /// What the machine and the emulator have.
 fn board(domain: &Domain, context: &Context, info: &DeviceInfo) -> Result<()> {
+    // Their buses are looked at by kind.
+    let mut disks = domain.devices.disks.iter();
+    let of_disk = disks.any(|disk| std::ptr::eq(&disk.info, info) && disk.bus() != DiskBus::Scsi);
     match &info.address {
         Some(Address::Ccw(_)) if Board::of(domain) != Board::S390Ccw => {
             let machine = domain.os.kind.machine.as_deref().unwrap_or_default();
@@ -54,16 +56,11 @@ fn board(domain: &Domain, context: &Context, info: &DeviceInfo) -> Result<()> {
         Some(Address::Pci(pci)) if pci.zpci.is_some() && !context.caps.has(CapFlag::Zpci) => {
             Err(unsupported("This QEMU binary doesn't support zPCI"))
         }
-        Some(Address::VirtioSerial(place)) => {
-            let mut controllers = domain.devices.controllers.iter();
-            match controllers.any(|c| c.is(ControllerKind::VirtioSerial, place.controller)) {
-                true => Ok(()),
-                false => Err(xml_error(format!(
-                    "virtio serial controller {} is missing",
-                    place.controller
-                ))),
-            }
-        }
+        Some(Address::Drive(drive)) if drive.bus != 0 && !of_disk => Err(Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Domain,
+            "SCSI controller only supports 1 bus",
+        )),
         _ => Ok(()),
     }
 }
@@ -101,6 +98,12 @@ fn chardevs(domain: &Domain) -> Result<()> {
             }
             Some(SerialType::PciSerial) => {
                 ("pci-serial", "pci", matches!(address, Address::Pci(_)))
+            }
+            Some(SerialType::IsaDebug) => ("isa-debug", "isa", matches!(address, Address::Isa(_))),
+            Some(kind @ (SerialType::SystemSerial | SerialType::SclpSerial)) => {
+                return Err(unsupported(format!(
+                    "Target type '{kind}' cannot have an associated address"
+                )));
             }
             _ => continue,
         };
@@ -154,6 +157,20 @@ fn others(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
     let on_pci = |info: &DeviceInfo| matches!(info.address, Some(Address::Pci(_)) | None);
     for watchdog in &devices.watchdogs {
+        let placed = watchdog.info.address.is_some();
+        match watchdog.model {
+            WatchdogModel::Ib700 if placed => {
+                return Err(unsupported(
+                    "ib700 model of watchdog does not support configuring the address",
+                ));
+            }
+            WatchdogModel::Itco if placed => {
+                return Err(unsupported(
+                    "itco model of watchdog is part of the machine and cannot have any address set.",
+                ));
+            }
+            _ => {}
+        }
         if watchdog.model == WatchdogModel::I6300esb && !on_pci(&watchdog.info) {
             return Err(unsupported(
                 "i6300esb model of watchdog can go only on PCI bus",
@@ -164,6 +181,20 @@ fn others(domain: &Domain) -> Result<()> {
         let on_isa = matches!(panic.info.address, Some(Address::Isa(_)) | None);
         if panic.model == Some(PanicModel::Isa) && !on_isa {
             return Err(unsupported("panic is supported only with ISA address type"));
+        }
+        if panic.model == Some(PanicModel::Pvpanic) && !on_pci(&panic.info) {
+            return Err(unsupported(
+                "pvpanic is supported only with PCI address type",
+            ));
+        }
+        let nowhere = matches!(
+            panic.model,
+            Some(PanicModel::Hyperv | PanicModel::Pseries | PanicModel::S390)
+        );
+        if let (true, Some(model), Some(_)) = (nowhere, panic.model, &panic.info.address) {
+            return Err(unsupported(format!(
+                "setting the panic device address is not supported for model '{model}'"
+            )));
         }
     }
     if devices.pstore.as_ref().is_some_and(|p| !on_pci(&p.info)) {

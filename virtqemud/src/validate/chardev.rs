@@ -3,11 +3,12 @@
 use super::Context;
 use super::graphics::has_spice;
 use super::refusal::unsupported;
+use crate::board::Board;
 use crate::caps::CapFlag;
 use virt_domain::Domain;
+use virt_domain::arch::Arch;
 use virt_domain::devices::chardev::{
-    ChannelTarget, CharBackend, CharSource, ConsoleType, SerialModel, SerialTarget, SerialType,
-    TcpProtocol,
+    CharBackend, CharSource, ConsoleType, SerialModel, SerialTarget, SerialType, TcpProtocol,
 };
 use virt_domain::devices::rng::RngBackend;
 use virt_domain::devices::smartcard::SmartcardMode;
@@ -23,13 +24,10 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         back_end(domain, source)?;
     }
     for serial in &devices.serials {
-        serial_target(&serial.target)?;
+        serial_target(domain, &serial.target)?;
     }
     for channel in &devices.channels {
         back_end(domain, &channel.source)?;
-        if matches!(channel.target, ChannelTarget::Xen { .. }) {
-            return Err(unsupported("QEMU has no channels of type 'xen'"));
-        }
     }
     for card in &devices.smartcards {
         if let SmartcardMode::Passthrough(source) = &card.kind {
@@ -62,26 +60,43 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// A device is of one kind of port.
-fn serial_target(target: &SerialTarget) -> Result<()> {
+/// A device is of one kind of port, which not every board has.
+fn serial_target(domain: &Domain, target: &SerialTarget) -> Result<()> {
     let (Some(kind), Some(model)) = (target.kind, target.model) else {
         return Ok(());
     };
-    let its = match model {
-        SerialModel::IsaSerial => SerialType::IsaSerial,
-        SerialModel::UsbSerial => SerialType::UsbSerial,
-        SerialModel::PciSerial => SerialType::PciSerial,
-        SerialModel::SpaprVty => SerialType::SpaprVioSerial,
-        SerialModel::Pl011 | SerialModel::Uart16550a => SerialType::SystemSerial,
-        SerialModel::Sclpconsole | SerialModel::Sclplmconsole => SerialType::SclpSerial,
-        SerialModel::IsaDebugcon => SerialType::IsaDebug,
+    let board = Board::of(domain);
+    let arm = matches!(
+        domain.os.kind.arch.unwrap_or_default(),
+        Arch::Aarch64 | Arch::Armv6l | Arch::Armv7l
+    );
+    let (its, there) = match model {
+        SerialModel::IsaSerial => (SerialType::IsaSerial, board.has_isa()),
+        SerialModel::UsbSerial => (SerialType::UsbSerial, true),
+        SerialModel::PciSerial => (SerialType::PciSerial, true),
+        SerialModel::SpaprVty => (SerialType::SpaprVioSerial, board == Board::Pseries),
+        SerialModel::Pl011 => (SerialType::SystemSerial, arm),
+        SerialModel::Uart16550a => (
+            SerialType::SystemSerial,
+            matches!(board, Board::RiscvVirt | Board::LoongarchVirt),
+        ),
+        SerialModel::Sclpconsole | SerialModel::Sclplmconsole => {
+            (SerialType::SclpSerial, board == Board::S390Ccw)
+        }
+        SerialModel::IsaDebugcon => (SerialType::IsaDebug, board.has_isa()),
     };
-    if kind == its {
-        return Ok(());
+    if kind != its {
+        return Err(unsupported(format!(
+            "Target model '{model}' requires target type '{its}'"
+        )));
     }
-    Err(unsupported(format!(
-        "Target model '{model}' requires target type '{its}'"
-    )))
+    if !there {
+        return Err(unsupported(format!(
+            "Serial device with target type '{kind}' and target model '{model}' not compatible with \
+             guest architecture or machine type"
+        )));
+    }
+    Ok(())
 }
 
 fn back_end(domain: &Domain, source: &CharSource) -> Result<()> {
@@ -91,7 +106,7 @@ fn back_end(domain: &Domain, source: &CharSource) -> Result<()> {
             reconnect,
             ..
         } => {
-            if reconnect.is_some_and(|again| again.enabled.is_yes()) {
+            if reconnect.is_some() {
                 return Err(internal(
                     "chardev reconnect is possible only for connect mode",
                 ));
@@ -111,9 +126,6 @@ fn back_end(domain: &Domain, source: &CharSource) -> Result<()> {
                 "chardev '{}' not supported without spice graphics",
                 source.kind()
             )))
-        }
-        CharBackend::Nmdm { .. } => {
-            Err(unsupported("QEMU has no character devices of type 'nmdm'"))
         }
         _ => Ok(()),
     }

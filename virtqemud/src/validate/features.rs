@@ -103,7 +103,7 @@ fn known(domain: &Domain, context: &Context, features: &Features) -> Result<()> 
     }
     if features.msrs.is_some() {
         return Err(unsupported(
-            "what happens with unknown MSRs can't be set yet; remove <msrs>",
+            "what happens with unknown MSRs is not supported yet; remove <msrs>",
         ));
     }
     if let Some(ring) = features.kvm.as_ref().and_then(|kvm| kvm.dirty_ring) {

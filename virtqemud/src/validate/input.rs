@@ -8,9 +8,14 @@ use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::{ControllerKind, ControllerModel};
 use virt_domain::devices::input::{InputBus, InputType};
 use virt_domain::devices::virtio::VirtioModel;
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
+    let off = domain
+        .features
+        .as_ref()
+        .and_then(|features| features.ps2)
+        .is_some_and(|ps2| !ps2.state.is_on());
     for input in &domain.devices.inputs {
         match input.bus {
             Some(InputBus::Usb) if !has_usb(domain) => {
@@ -21,8 +26,18 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
             Some(InputBus::Usb) if !input.info.address.as_ref().is_none_or(is_usb) => {
                 return Err(xml_error("Invalid address for a USB device"));
             }
-            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => {
-                return Err(unsupported(format!("unsupported input bus {bus}")));
+            // That of Parallels is nothing to QEMU.
+            Some(InputBus::Xen) => {
+                return Err(Error::new(
+                    ErrorCode::InternalError,
+                    ErrorDomain::Domain,
+                    "unsupported input bus xen",
+                ));
+            }
+            Some(InputBus::Ps2) if off => {
+                return Err(unsupported(
+                    "ps2 bus inputs require the ps2 feature not to be disabled",
+                ));
             }
             _ => {}
         }
@@ -33,13 +48,6 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         if transitional && input.kind != InputType::Passthrough {
             return Err(unsupported(format!(
                 "virtio (non-)transitional models are not supported for input type={}",
-                input.kind
-            )));
-        }
-        let evdev = matches!(input.kind, InputType::Evdev | InputType::Passthrough);
-        if evdev && input.source.is_none() {
-            return Err(unsupported(format!(
-                "input of type '{}' needs <source> with the device's path",
                 input.kind
             )));
         }

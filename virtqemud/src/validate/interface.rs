@@ -9,6 +9,7 @@ use virt_domain::devices::interface::{
     Family, Interface, InterfaceDriver, InterfaceSource, InterfaceType, VhostUserMode,
     VirtualPortType,
 };
+use virt_domain::devices::virtio::VirtioOptions;
 use virt_error::Result;
 use virt_xml::YesNo;
 
@@ -38,10 +39,29 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
             )));
         }
         if let Some(driver) = &interface.driver {
+            if !interface.is_virtio() {
+                transport(&driver.virtio)?;
+            }
             queues(interface, driver)?;
         }
     }
     Ok(())
+}
+
+/// Only virtio's transport has options.
+fn transport(options: &VirtioOptions) -> Result<()> {
+    let said = [
+        ("iommu driver", options.iommu.is_some()),
+        ("ats driver", options.ats.is_some()),
+        ("packed driver", options.packed.is_some()),
+        ("page_per_vq", options.page_per_vq.is_some()),
+    ];
+    match said.iter().find(|(_, said)| *said) {
+        Some((what, _)) => Err(unsupported(format!(
+            "{what} option is only supported for virtio devices"
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// What other drivers have, and what this one can't do yet.
@@ -52,7 +72,7 @@ fn not_ours(interface: &Interface) -> Result<()> {
     ];
     if let Some((what, _)) = foreign.iter().find(|(_, said)| *said) {
         return Err(unsupported(format!(
-            "{what} of interface {} is not QEMU's; remove it",
+            "{what} of interface {} has no meaning for QEMU guests; remove it",
             interface.mac_text()
         )));
     }
@@ -110,7 +130,7 @@ fn kind(interface: &Interface) -> Result<()> {
         InterfaceType::Internal | InterfaceType::Null | InterfaceType::Vds
     ) {
         return Err(unsupported(format!(
-            "QEMU has no network interface of type '{kind}'"
+            "network interfaces of type '{kind}' are not supported by this driver"
         )));
     }
     let many = |family: Family| {

@@ -2,8 +2,9 @@
 
 use super::Context;
 use super::refusal::{plain, unsupported, xml_error};
+use crate::board::Board;
 use crate::define::accel;
-use virt_domain::os::{AcpiTableType, FirmwareKind, LoaderType};
+use virt_domain::os::{AcpiTableType, FirmwareKind, Loader, LoaderType};
 use virt_domain::sysinfo::Sysinfo;
 use virt_domain::{Arch, Domain, VirtType};
 use virt_error::Result;
@@ -21,6 +22,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     }
     containers_only(domain)?;
     firmware(domain)?;
+    boot_order(domain)?;
     acpi(domain, context)?;
     acpi_tables(domain)?;
     firmware_blobs(domain)?;
@@ -73,13 +75,17 @@ fn firmware(domain: &Domain) -> Result<()> {
     if os.firmware == Some(FirmwareKind::Bios) && nvram.is_some() {
         return Err(plain("firmware type 'bios' does not support nvram"));
     }
+    if os.shim.is_some() && os.kernel.is_none() {
+        return Err(unsupported("shim only allowed with kernel option"));
+    }
     let Some(loader) = loader else {
         return Ok(());
     };
     let stateless = loader.stateless == Some(YesNo::Yes);
+    secure_boot(domain, loader)?;
     match loader.kind {
         Some(LoaderType::Rom) => {
-            if nvram.is_some() || loader.stateless == Some(YesNo::No) {
+            if loader.stateless == Some(YesNo::No) {
                 return Err(plain("Only pflash loader type permits NVRAM"));
             }
         }
@@ -93,6 +99,34 @@ fn firmware(domain: &Domain) -> Result<()> {
                 return Err(plain("NVRAM is not permitted when loader is stateless"));
             }
         }
+    }
+    Ok(())
+}
+
+/// Firmware that protects itself needs a board and the mode to do so.
+fn secure_boot(domain: &Domain, loader: &Loader) -> Result<()> {
+    let arch = domain.os.kind.arch.unwrap_or_default();
+    if loader.secure != Some(YesNo::Yes) || !arch.is_x86() {
+        return Ok(());
+    }
+    if Board::of(domain) != Board::Q35 {
+        return Err(unsupported(
+            "Secure boot is supported with q35 machine types only",
+        ));
+    }
+    let smm = domain.features.as_ref().and_then(|f| f.smm.as_ref());
+    if !smm.is_some_and(|smm| smm.state.is_on()) {
+        return Err(unsupported("Secure boot requires SMM feature enabled"));
+    }
+    Ok(())
+}
+
+/// Either the devices say in which order they are tried, or `<os>` does.
+fn boot_order(domain: &Domain) -> Result<()> {
+    if !domain.os.boot.is_empty() && domain.devices.is_bootable() {
+        return Err(unsupported(
+            "per-device boot elements cannot be used together with os/boot elements",
+        ));
     }
     Ok(())
 }

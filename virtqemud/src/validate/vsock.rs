@@ -10,17 +10,10 @@ use virt_error::Result;
 
 pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     let devices = &domain.devices;
-    if let Some(vsock) = &devices.vsock {
-        if !context.caps.has(CapFlag::VhostVsock) {
-            return Err(unsupported(
-                "vsock device is not supported with this QEMU binary",
-            ));
-        }
-        if !vsock.is_auto() && vsock.cid.is_none() {
-            return Err(unsupported(
-                "guest address is missing: give the address or auto='yes' in <cid>",
-            ));
-        }
+    if devices.vsock.is_some() && !context.caps.has(CapFlag::VhostVsock) {
+        return Err(unsupported(
+            "vsock device is not supported with this QEMU binary",
+        ));
     }
     for crypto in &devices.cryptos {
         let lkcf = crypto.backend.model == CryptoBackendModel::Lkcf;

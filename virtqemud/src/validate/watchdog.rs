@@ -10,8 +10,15 @@ use virt_error::Result;
 pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
     let watchdogs = &domain.devices.watchdogs;
     let board = Board::of(domain);
-    for watchdog in watchdogs {
+    for (at, watchdog) in watchdogs.iter().enumerate() {
         let model = watchdog.model;
+        // PCI cards alone can be had more than once.
+        let again = watchdogs[..at].iter().any(|other| other.model == model);
+        if again && model != WatchdogModel::I6300esb {
+            return Err(unsupported(format!(
+                "domain can only have one watchdog with model '{model}'"
+            )));
+        }
         let there = match model {
             WatchdogModel::Itco => board == Board::Q35,
             WatchdogModel::Diag288 => board == Board::S390Ccw,

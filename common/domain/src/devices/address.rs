@@ -268,27 +268,37 @@ impl fmt::Display for PciAddress {
     }
 }
 
-/// A number as addresses write them: decimal, or hexadecimal behind `0x`.
+/// A number as addresses write them: decimal, hexadecimal behind `0x`, octal behind another `0`
+/// (strtoul(3) with base 0).
 pub(crate) fn number(text: &str) -> Option<u64> {
-    let digits = text.trim();
-    match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
-        Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            u64::from_str_radix(hex, 16).ok()
-        }
-        Some(_) => None,
-        None => digits.parse().ok(),
+    let digits = unsigned(text);
+    match prefixed(digits) {
+        Some(hex) => in_base(hex, 16),
+        None if digits.starts_with('0') && digits.len() > 1 => in_base(digits, 8),
+        None => in_base(digits, 10),
     }
 }
 
 /// A number that is hexadecimal with and without `0x`.
 pub(crate) fn hexadecimal(text: &str) -> Option<u64> {
-    let digits = text.trim();
-    let digits = digits
-        .strip_prefix("0x")
-        .or_else(|| digits.strip_prefix("0X"))
-        .unwrap_or(digits);
-    let all = digits.bytes().all(|b| b.is_ascii_hexdigit());
-    all.then(|| u64::from_str_radix(digits, 16).ok()).flatten()
+    let digits = unsigned(text);
+    in_base(prefixed(digits).unwrap_or(digits), 16)
+}
+
+/// What strtoul(3) skips in front; it skips nothing behind.
+fn unsigned(text: &str) -> &str {
+    let digits = text.trim_ascii_start();
+    digits.strip_prefix('+').unwrap_or(digits)
+}
+
+fn prefixed(digits: &str) -> Option<&str> {
+    digits.strip_prefix("0x").or(digits.strip_prefix("0X"))
+}
+
+fn in_base(digits: &str, base: u32) -> Option<u64> {
+    let all = digits.chars().all(|digit| digit.is_digit(base));
+    all.then(|| u64::from_str_radix(digits, base).ok())
+        .flatten()
 }
 
 fn numeric(node: &mut Node<'_>, name: &str) -> Result<Option<u64>> {
@@ -300,13 +310,28 @@ fn numeric(node: &mut Node<'_>, name: &str) -> Result<Option<u64>> {
     }
 }
 
+/// A number that is decimal only.
 fn small(node: &mut Node<'_>, name: &str) -> Result<Option<u32>> {
-    match numeric(node, name)? {
-        None => Ok(None),
-        Some(n) => u32::try_from(n)
-            .map(Some)
-            .map_err(|_| node.bad_attr(name, &n.to_string(), "at most 4294967295")),
-    }
+    node.attr(name)
+}
+
+/// A number that is hexadecimal with and without `0x`.
+fn hexadecimal_of(node: &mut Node<'_>, name: &str) -> Result<Option<u64>> {
+    let Some(text) = node.attr::<String>(name)? else {
+        return Ok(None);
+    };
+    hexadecimal(&text)
+        .map(Some)
+        .ok_or_else(|| node.bad_attr(name, &text, "a hexadecimal number such as 0x3f8"))
+}
+
+fn small_hexadecimal(node: &mut Node<'_>, name: &str) -> Result<Option<u32>> {
+    let number = hexadecimal_of(node, name)?;
+    number
+        .map(|n| {
+            u32::try_from(n).map_err(|_| node.bad_attr(name, &n.to_string(), "at most 0xffffffff"))
+        })
+        .transpose()
 }
 
 fn refused(text: String) -> Error {
@@ -340,7 +365,10 @@ impl Element for PciAddress {
             slot: slot as u8,
             function: function as u8,
             multifunction: node.attr("multifunction")?,
-            zpci: node.child("zpci")?,
+            // One that says nothing is none.
+            zpci: node
+                .child("zpci")?
+                .filter(|zpci| *zpci != ZpciAddress::default()),
         })
     }
 
@@ -372,7 +400,13 @@ impl Element for ZpciAddress {
         };
         Ok(Self {
             uid,
-            fid: small(node, "fid")?,
+            fid: match numeric(node, "fid")? {
+                None => None,
+                Some(n) => Some(
+                    u32::try_from(n)
+                        .map_err(|_| node.bad_attr("fid", &n.to_string(), "at most 0xffffffff"))?,
+                ),
+            },
         })
     }
 
@@ -418,26 +452,21 @@ impl Element for Address {
                 },
             }),
             "spapr-vio" => Self::SpaprVio(SpaprVioAddress {
-                reg: numeric(node, "reg")?,
+                reg: hexadecimal_of(node, "reg")?,
             }),
             "ccw" => Self::Ccw(CcwAddress {
                 number: ccw_number(node)?,
             }),
             "isa" => Self::Isa(IsaAddress {
-                iobase: small(node, "iobase")?,
-                irq: small(node, "irq")?,
+                iobase: small_hexadecimal(node, "iobase")?,
+                irq: small_hexadecimal(node, "irq")?,
             }),
             "dimm" => Self::Dimm(DimmAddress {
                 slot: Some(match small(node, "slot")? {
                     Some(slot) => slot,
                     None => node.required("slot")?,
                 }),
-                base: match node.attr::<String>("base")? {
-                    None => None,
-                    Some(text) => Some(hexadecimal(&text).ok_or_else(|| {
-                        node.bad_attr("base", &text, "a number such as 0x100000000")
-                    })?),
-                },
+                base: hexadecimal_of(node, "base")?,
             }),
             "virtio-mmio" => Self::VirtioMmio,
             "unassigned" => Self::Unassigned,
@@ -466,7 +495,7 @@ impl Element for Address {
             Self::VirtioSerial(serial) => {
                 tag.attr("controller", &serial.controller);
                 tag.attr("bus", &serial.bus);
-                tag.maybe("port", &serial.port);
+                tag.attr("port", &serial.port.unwrap_or(0));
             }
             Self::Ccid(ccid) => {
                 tag.attr("controller", &ccid.controller);

@@ -389,7 +389,8 @@ fn wrong(text: impl Into<String>) -> Error {
 
 impl Element for Controller {
     fn read(node: &mut Node<'_>) -> Result<Self> {
-        let kind: ControllerKind = node.required("type")?;
+        // The oldest kind there is.
+        let kind: ControllerKind = node.attr("type")?.unwrap_or(ControllerKind::Ide);
         let index = match node.attr_text("index") {
             None => None,
             Some(text) => Some(text.trim().parse::<u32>().map_err(|_| {
@@ -419,20 +420,14 @@ impl Element for Controller {
             kind,
             index,
             model,
-            ports: node.attr("ports")?,
-            vectors: node.attr("vectors")?,
-            max_grant_frames: node.attr("maxGrantFrames")?,
-            max_event_channels: node.attr("maxEventChannels")?,
+            ports: None,
+            vectors: None,
+            max_grant_frames: None,
+            max_event_channels: None,
             driver: node.child("driver")?.map(ControllerDriver::settled),
-            model_name: node
-                .child_with("model", |node| node.attr("name"))?
-                .flatten()
-                .map(|name| ModelName { name }),
-            target: node.child("target")?,
-            pcihole64: node.child_with("pcihole64", |node| {
-                let unit = node.attr::<String>("unit")?;
-                crate::units::kib(node.text()?, unit.as_deref().unwrap_or("KiB"))
-            })?,
+            model_name: None,
+            target: None,
+            pcihole64: None,
             info: DeviceInfo::read(node)?,
         };
         // Companions share the ports of their master in pairs.
@@ -440,7 +435,7 @@ impl Element for Controller {
             let first = model.and_then(first_port);
             controller.info.master = first.map(|startport| UsbMaster { startport });
         }
-        controller.check()?;
+        controller.read_own(node)?;
         Ok(controller)
     }
 
@@ -455,6 +450,10 @@ impl Element for Controller {
     }
 
     fn content(&self, out: &mut Writer) {
+        // What is not there has nothing to be said about.
+        if self.kind == ControllerKind::Usb && self.has_model(ControllerModel::None) {
+            return;
+        }
         let nothing = ControllerDriver::default();
         out.maybe("driver", self.driver.as_ref().filter(|d| **d != nothing));
         out.maybe("model", self.model_name.as_ref());
@@ -537,60 +536,64 @@ impl Controller {
         self.info.inactive();
     }
 
-    fn check(&self) -> Result<()> {
-        use ControllerKind as K;
-        let only = |there: bool, what: &str, kinds: &[K]| {
-            if there && !kinds.contains(&self.kind) {
-                return Err(wrong(format!(
-                    "{what} is not supported for controller type '{}'; remove it",
-                    self.kind
-                )));
+    /// What only controllers of one kind have; elsewhere it is left unread, and reported as unknown.
+    fn read_own(&mut self, node: &mut Node<'_>) -> Result<()> {
+        match self.kind {
+            ControllerKind::Usb => self.ports = count(node, "ports")?,
+            ControllerKind::VirtioSerial => {
+                self.ports = count(node, "ports")?;
+                self.vectors = count(node, "vectors")?;
             }
-            Ok(())
-        };
-        only(
-            self.ports.is_some(),
-            "attribute 'ports'",
-            &[K::Usb, K::VirtioSerial],
-        )?;
-        only(
-            self.vectors.is_some(),
-            "attribute 'vectors'",
-            &[K::VirtioSerial],
-        )?;
-        only(
-            self.max_grant_frames.is_some(),
-            "attribute 'maxGrantFrames'",
-            &[K::Xenbus],
-        )?;
-        only(
-            self.max_event_channels.is_some(),
-            "attribute 'maxEventChannels'",
-            &[K::Xenbus],
-        )?;
-        only(self.model_name.is_some(), "element 'model'", &[K::Pci])?;
-        only(self.target.is_some(), "element 'target'", &[K::Pci])?;
-        only(self.pcihole64.is_some(), "element 'pcihole64'", &[K::Pci])?;
-        if self.kind == K::Pci
-            && matches!(
-                self.model,
-                Some(ControllerModel::PciRoot | ControllerModel::PcieRoot)
-            )
-        {
-            // pSeries has more than one pci-root, each of which is a device of its own.
-            if self.info.address.is_some() {
-                return Err(Error::new(
-                    ErrorCode::ConfigUnsupported,
-                    ErrorDomain::Domain,
-                    "pci-root and pcie-root controllers should not have an address",
-                ));
+            ControllerKind::Xenbus => {
+                self.max_grant_frames = count(node, "maxGrantFrames")?;
+                self.max_event_channels = count(node, "maxEventChannels")?;
             }
-        } else if self.pcihole64.is_some() && self.model.is_some() {
-            return Err(wrong(
-                "element 'pcihole64' is only supported for pci-root and pcie-root controllers",
+            ControllerKind::Pci => self.read_pci(node)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn read_pci(&mut self, node: &mut Node<'_>) -> Result<()> {
+        let name = node.child_with("model", |node| node.attr("name"))?;
+        self.model_name = name.flatten().map(|name| ModelName { name });
+        self.target = node.child("target")?;
+        let root = matches!(
+            self.model,
+            Some(ControllerModel::PciRoot | ControllerModel::PcieRoot)
+        );
+        if !root {
+            return Ok(());
+        }
+        let size = node.child_with("pcihole64", |node| {
+            let unit = node.attr::<String>("unit")?;
+            // One that says nothing is none.
+            match node.text::<String>()?.as_str() {
+                "" => Ok(None),
+                _ => crate::units::kib(node.text()?, unit.as_deref().unwrap_or("KiB")).map(Some),
+            }
+        })?;
+        self.pcihole64 = size.flatten();
+        // pSeries has more than one pci-root, each of which is a device of its own.
+        if self.info.address.is_some() {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "pci-root and pcie-root controllers should not have an address",
             ));
         }
         Ok(())
+    }
+}
+
+/// A number that the stock library keeps in an int.
+fn count(node: &mut Node<'_>, name: &str) -> Result<Option<u32>> {
+    let count = node.attr::<u32>(name)?;
+    match count {
+        Some(n) if i32::try_from(n).is_err() => {
+            Err(node.bad_attr(name, &n.to_string(), "a number from 0 to 2147483647"))
+        }
+        _ => Ok(count),
     }
 }
 

@@ -124,8 +124,9 @@ impl Input {
             }
             _ => {}
         }
+        // A bus chosen later comes too late for a model.
         if let Some(model) = self.model
-            && bus.is_some_and(|bus| bus != InputBus::Virtio)
+            && bus != Some(InputBus::Virtio)
         {
             return Err(unsupported(format!(
                 "only bus 'virtio' is supported for input model '{model}'"
@@ -133,6 +134,11 @@ impl Input {
         }
         Ok(())
     }
+}
+
+fn path(node: &mut Node<'_>, name: &str) -> Result<String> {
+    node.attr(name)?
+        .ok_or_else(|| xml("Missing evdev path for input device"))
 }
 
 impl Element for Input {
@@ -143,7 +149,7 @@ impl Element for Input {
         let kind = InputType::from_word(word)
             .ok_or_else(|| unsupported(format!("unknown input device type '{word}'")))?;
         let bus = match node.attr_text("bus") {
-            None => None,
+            None => (kind == InputType::Passthrough).then_some(InputBus::Virtio),
             Some(word) => Some(
                 InputBus::from_word(word)
                     .ok_or_else(|| unsupported(format!("unknown input bus type '{word}'")))?,
@@ -156,22 +162,26 @@ impl Element for Input {
                     .ok_or_else(|| unsupported(format!("unknown input model '{word}'")))?,
             ),
         };
-        let source = node.child_with("source", |node| {
-            let name = if kind == InputType::Evdev {
-                "dev"
-            } else {
-                "evdev"
-            };
-            let path = node
-                .attr::<String>(name)?
-                .ok_or_else(|| xml("Missing evdev path for input device"))?;
-            Ok(InputSource {
-                path,
-                grab: node.attr("grab")?,
-                grab_toggle: node.attr("grabToggle")?,
-                repeat: node.attr("repeat")?,
-            })
-        })?;
+        // What is left unread is reported as unknown.
+        let source = match kind {
+            InputType::Evdev => node.child_with("source", |node| {
+                Ok(InputSource {
+                    path: path(node, "dev")?,
+                    grab: node.attr("grab")?,
+                    grab_toggle: node.attr("grabToggle")?,
+                    repeat: node.attr("repeat")?,
+                })
+            })?,
+            InputType::Passthrough => node.child_with("source", |node| {
+                Ok(InputSource {
+                    path: path(node, "evdev")?,
+                    grab: None,
+                    grab_toggle: None,
+                    repeat: None,
+                })
+            })?,
+            InputType::Mouse | InputType::Tablet | InputType::Keyboard => None,
+        };
         let input = Self {
             kind,
             bus,

@@ -11,8 +11,8 @@ use virt_xml::{Element, Node, Tag, Words, Writer};
 pub struct Pstore {
     /// The device.
     pub backend: PstoreBackend,
-    /// The file.
-    pub path: String,
+    /// The file; chosen where absent.
+    pub path: Option<String>,
     /// KiB.
     pub size: u64,
     /// Alias and address.
@@ -41,14 +41,12 @@ impl Element for Pstore {
             units::bytes(node.text()?, unit.as_deref().unwrap_or("KiB"))
         })?;
         let bytes = size.ok_or_else(|| xml("missing element or attribute './size'"))?;
-        if bytes < 4096 || bytes % 1024 != 0 {
+        if bytes < 4096 || !bytes.is_power_of_two() {
             return Err(xml("invalid size of ACPI ERST pstore device"));
         }
         Ok(Self {
             backend,
-            path: node
-                .child_text("path")?
-                .ok_or_else(|| xml("missing path for ACPI ERST pstore device"))?,
+            path: node.child_text("path")?,
             size: bytes / 1024,
             info: DeviceInfo::read(node)?,
         })
@@ -59,7 +57,9 @@ impl Element for Pstore {
     }
 
     fn content(&self, out: &mut Writer) {
-        out.text_element("path", &self.path);
+        if let Some(path) = &self.path {
+            out.text_element("path", path);
+        }
         out.open(
             "size",
             |tag| tag.text("unit", "KiB"),

@@ -5,7 +5,7 @@
 use super::chardev::{read_switch, switch};
 use super::info::DeviceInfo;
 use super::virtio::VirtioOptions;
-use crate::refusal::unsupported;
+use crate::refusal::{unsupported, xml};
 use virt_error::Result;
 use virt_xml::{Element, Node, Tag, Words, Writer, YesNo};
 
@@ -79,15 +79,26 @@ impl Element for Sound {
         })?;
         let has_codecs = matches!(model, SoundModel::Ich6 | SoundModel::Ich9);
         let multichannel = node.attr("multichannel")?;
-        let streams = node.attr::<u32>("streams")?;
+        let mut streams = None;
+        let mut virtio = VirtioOptions::default();
+        // What is left unread is reported as unknown.
+        if model == SoundModel::Virtio {
+            let count = node.attr::<u32>("streams")?;
+            if count == Some(0) {
+                return Err(xml(
+                    "Invalid value for attribute 'streams' in element 'sound': Zero is not permitted",
+                ));
+            }
+            streams = Some(count.unwrap_or(2));
+            virtio = node.child("driver")?.unwrap_or_default();
+        }
         Ok(Self {
             model,
             multichannel: multichannel.filter(|_| model == SoundModel::Usb),
-            streams: (model == SoundModel::Virtio)
-                .then(|| streams.filter(|streams| *streams > 0).unwrap_or(2)),
+            streams,
             codecs: if has_codecs { codecs } else { Vec::new() },
             audio: read_switch(node, "audio", "id")?,
-            virtio: node.child("driver")?.unwrap_or_default(),
+            virtio,
             info: DeviceInfo::read(node)?,
         })
     }

@@ -32,9 +32,6 @@ impl Vsock {
 
     /// Takes away what only a running guest has.
     pub fn inactive(&mut self) {
-        if self.is_auto() {
-            self.cid = None;
-        }
         self.info.inactive();
     }
 }

@@ -57,7 +57,7 @@ fn read(spec: &Spec, field: &Field) -> TokenStream {
             quote!(node.child_text(#name)?.unwrap_or_default())
         }
         (Place::ChildText, Count::One) => quote!(node.required_child_text(#name)?),
-        (Place::ChildText, Count::Maybe) => quote!(node.child_text(#name)?),
+        (Place::ChildText, Count::Maybe) => quote!(node.maybe_child_text(#name)?),
         (Place::ChildText, Count::Many) => quote!(node.child_texts(#name)?),
         (Place::Flag, _) => quote!(node.flag(#name)),
         (Place::Text, Count::One) if default => quote!(node.maybe_text()?.unwrap_or_default()),

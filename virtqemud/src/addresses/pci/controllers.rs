@@ -36,9 +36,11 @@ pub(super) fn fill_gaps(domain: &mut Domain, board: Board) -> Result<()> {
     if pci().next().is_none() {
         return Ok(());
     }
-    let named = super::devices::list(domain, board)
-        .into_iter()
-        .filter_map(|wanted| super::place(domain, wanted))
+    let listed = super::devices::list(domain, board);
+    let named = listed
+        .iter()
+        .filter_map(|wanted| super::place(domain, *wanted))
+        .chain(super::devices::strays(domain, &listed))
         .filter(|address| address.domain == 0)
         .map(|address| u32::from(address.bus))
         .max();

@@ -6,7 +6,7 @@ use super::bus::Connect;
 use crate::board::Board;
 use crate::defaults::is_known_model;
 use virt_domain::Domain;
-use virt_domain::devices::address::Address;
+use virt_domain::devices::address::{Address, PciAddress};
 use virt_domain::devices::chardev::SerialType;
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::disk::DiskBus;
@@ -263,6 +263,23 @@ pub(super) fn list(domain: &Domain, board: Board) -> Vec<Wanted> {
         want(Device::Pstore, old);
     }
     all
+}
+
+/// Places that devices claim which are not on PCI: nobody else may have them.
+pub(super) fn strays(domain: &Domain, listed: &[Wanted]) -> Vec<PciAddress> {
+    let on_pci: Vec<&DeviceInfo> = listed
+        .iter()
+        .filter_map(|wanted| wanted.device.info(domain))
+        .collect();
+    let all = domain.devices.infos().into_iter();
+    // A console may be a serial port under its other name.
+    let consoles = || domain.devices.consoles.iter().map(|console| &console.info);
+    all.filter(|info| !on_pci.iter().any(|other| std::ptr::eq(*other, *info)))
+        .filter(|info| !consoles().any(|other| std::ptr::eq(other, *info)))
+        .filter_map(DeviceInfo::pci)
+        .filter(|address| !address.is_any())
+        .copied()
+        .collect()
 }
 
 fn controller_flags(

@@ -98,6 +98,9 @@ fn try_all(
             set.reserve(&address, wanted.flags)?;
         }
     }
+    for address in devices::strays(domain, &all) {
+        set.reserve(&address, Connect::PCI | Connect::HOTPLUG | Connect::AUTO)?;
+    }
     let full = set.is_full();
     fixed::prefer(domain, board, &mut set)?;
     for wanted in devices::list(domain, board) {
@@ -164,7 +167,7 @@ fn put(domain: &mut Domain, device: Device, address: PciAddress) {
         };
         info.address = Some(Address::Pci(PciAddress {
             zpci,
-            multifunction,
+            multifunction: multifunction.or(address.multifunction),
             ..address
         }));
     }
@@ -213,5 +216,9 @@ fn companion(domain: &Domain, device: Device, set: &mut PciSet) -> Result<Option
         return Ok(Some(address));
     }
     let flags = Connect::PCI | Connect::HOTPLUG | Connect::AUTO;
-    Ok(set.next_slot(flags, function))
+    let mut address = set.next_slot(flags, function);
+    if let Some(first) = address.as_mut().filter(|_| function == 0) {
+        first.multifunction = Some(OnOff::On);
+    }
+    Ok(address)
 }

@@ -174,6 +174,9 @@ pub enum ChannelState {
     Disconnected,
 }
 
+/// A target that is left open, in a word.
+const NOTHING: &str = "none";
+
 fn unknown_target(word: &str) -> virt_error::Error {
     unsupported(format!(
         "unknown target type '{word}' specified for character device"
@@ -233,12 +236,12 @@ impl Element for Serial {
 impl Element for SerialTarget {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         let kind = match node.attr_text("type") {
-            None => None,
+            None | Some(NOTHING) => None,
             Some(word) => Some(SerialType::from_word(word).ok_or_else(|| unknown_target(word))?),
         };
         let port = port(node)?;
         let model = node.child_with("model", |node| {
-            let Some(word) = node.attr_text("name") else {
+            let Some(word) = node.attr_text("name").filter(|word| *word != NOTHING) else {
                 return Ok(None);
             };
             SerialModel::from_word(word).map(Some).ok_or_else(|| {
@@ -292,7 +295,7 @@ impl Element for Console {
         take_tty(node, &mut source)?;
         let target = node.child_with("target", |node| {
             let kind = match node.attr_text("type") {
-                None => None,
+                None | Some(NOTHING) => None,
                 Some(word) => {
                     Some(ConsoleType::from_word(word).ok_or_else(|| unknown_target(word))?)
                 }

@@ -268,7 +268,7 @@ impl CharSource {
                 .unwrap_or_default(),
             _ => {
                 // virt-manager leaves it behind when the type changes; it says nothing then.
-                node.child_with("protocol", |node| node.attr::<TcpProtocol>("type"))?;
+                node.child_with("protocol", |node| Ok(node.attr_text("type").is_some()))?;
                 TcpProtocol::Raw
             }
         };
@@ -498,23 +498,39 @@ impl UdpEnd {
     }
 }
 
+impl Reconnect {
+    /// Takes `<reconnect>`; one that does not say whether says nothing.
+    fn read_of(node: &mut Node<'_>) -> Result<Option<Self>> {
+        let read = node.child_with("reconnect", |node| {
+            let enabled = node.attr::<YesNo>("enabled")?;
+            let timeout = Self::timeout(node, enabled)?;
+            Ok(enabled.map(|enabled| Self { enabled, timeout }))
+        })?;
+        Ok(read.flatten())
+    }
+
+    /// Seconds, which say nothing while it is off.
+    fn timeout(node: &mut Node<'_>, enabled: Option<YesNo>) -> Result<Option<u32>> {
+        if !enabled.is_some_and(YesNo::is_yes) {
+            node.attr_text("timeout");
+            return Ok(None);
+        }
+        match node.required("timeout")? {
+            0 => Err(invalid_argument(
+                "chardev reconnect source timeout cannot be '0'",
+            )),
+            seconds => Ok(Some(seconds)),
+        }
+    }
+}
+
 impl Element for Reconnect {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         let enabled: YesNo = node.required("enabled")?;
-        let timeout = if enabled.is_yes() {
-            let seconds: u32 = node.required("timeout")?;
-            if seconds == 0 {
-                return Err(invalid_argument(
-                    "chardev reconnect source timeout cannot be '0'",
-                ));
-            }
-            Some(seconds)
-        } else {
-            // Says nothing while it is off.
-            node.attr::<u32>("timeout")?;
-            None
-        };
-        Ok(Self { enabled, timeout })
+        Ok(Self {
+            enabled,
+            timeout: Self::timeout(node, Some(enabled))?,
+        })
     }
 
     fn attrs(&self, tag: &mut Tag<'_>) {
@@ -556,7 +572,7 @@ impl Part {
             CharType::Unix => {
                 part.mode = node.attr("mode")?;
                 part.path = node.attr::<String>("path")?.filter(|path| !path.is_empty());
-                part.reconnect = node.child("reconnect")?;
+                part.reconnect = Reconnect::read_of(node)?;
             }
             CharType::Tcp | CharType::Udp => {
                 part.mode = node.attr("mode")?;
@@ -565,7 +581,7 @@ impl Part {
                 if kind == CharType::Tcp {
                     part.tls = node.attr("tls")?;
                     part.tls_from_config = node.attr("tlsFromConfig")?;
-                    part.reconnect = node.child("reconnect")?;
+                    part.reconnect = Reconnect::read_of(node)?;
                 }
             }
             CharType::Spiceport | CharType::Dbus => part.channel = node.attr("channel")?,
@@ -592,7 +608,7 @@ fn backend(kind: CharType, parts: Vec<Part>, protocol: TcpProtocol) -> Result<Ch
         channel.ok_or_else(|| unsupported("Missing source channel attribute for char device"))
     };
     let mode = part.mode.unwrap_or_default();
-    if mode == SourceMode::Bind && part.reconnect.is_some_and(|r| r.enabled.is_yes()) {
+    if mode == SourceMode::Bind && part.reconnect.is_some() {
         return Err(internal(
             "chardev reconnect is possible only for connect mode",
         ));
