@@ -17,6 +17,27 @@ pub struct Blkiotune {
     pub devices: Vec<BlkioDevice>,
 }
 
+impl Blkiotune {
+    /// A number of 0 is none, and a device without limits is not written.
+    pub(crate) fn settle(&mut self) {
+        self.weight = self.weight.filter(|weight| *weight > 0);
+        for device in &mut self.devices {
+            device.weight = device.weight.filter(|weight| *weight > 0);
+            device.read_iops_sec = device.read_iops_sec.filter(|limit| *limit > 0);
+            device.write_iops_sec = device.write_iops_sec.filter(|limit| *limit > 0);
+            device.read_bytes_sec = device.read_bytes_sec.filter(|limit| *limit > 0);
+            device.write_bytes_sec = device.write_bytes_sec.filter(|limit| *limit > 0);
+        }
+        self.devices.retain(|device| {
+            let unlimited = BlkioDevice {
+                path: device.path.clone(),
+                ..BlkioDevice::default()
+            };
+            *device != unlimited
+        });
+    }
+}
+
 /// Limits on one host device.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
 pub struct BlkioDevice {

@@ -2,7 +2,8 @@
 
 use crate::number_set::NumberSet;
 use crate::resctrl::{Cachetune, Memorytune};
-use virt_xml::{Element, Words};
+use virt_error::Result;
+use virt_xml::{Element, Node, Tag, Words, Writer};
 
 /// `<cputune>`. Periods and quotas are microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
@@ -104,14 +105,37 @@ pub enum Scheduler {
 }
 
 /// How threads are scheduled.
-#[derive(Debug, Clone, PartialEq, Element)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Scheduling {
     /// By which scheduler.
-    #[xml(attr)]
     pub scheduler: Scheduler,
     /// With which priority, for those that have one.
-    #[xml(attr)]
     pub priority: Option<u16>,
+}
+
+impl Element for Scheduling {
+    fn read(node: &mut Node<'_>) -> Result<Self> {
+        let scheduler = node.required("scheduler")?;
+        let priority = match scheduler {
+            Scheduler::Fifo | Scheduler::Rr => Some(node.required("priority")?),
+            // It says nothing to the others.
+            Scheduler::Batch | Scheduler::Idle => {
+                node.attr_text("priority");
+                None
+            }
+        };
+        Ok(Self {
+            scheduler,
+            priority,
+        })
+    }
+
+    fn attrs(&self, tag: &mut Tag<'_>) {
+        tag.attr("scheduler", &self.scheduler);
+        tag.maybe("priority", &self.priority);
+    }
+
+    fn content(&self, _: &mut Writer) {}
 }
 
 /// `<vcpusched/>`.

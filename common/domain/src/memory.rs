@@ -2,7 +2,7 @@
 
 use crate::number_set::NumberSet;
 use crate::scaled::{KIB, KiB, amount_attr};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Words, Writer};
 
 /// `<memory>`: what the guest has when it starts, memory devices included.
@@ -53,6 +53,16 @@ pub struct MemoryBacking {
     pub discard: bool,
 }
 
+impl MemoryBacking {
+    /// What holds nothing says nothing.
+    pub(crate) fn forget_empty(&mut self) {
+        self.source = self.source.take().filter(|source| source.kind.is_some());
+        self.access = self.access.take().filter(|access| access.mode.is_some());
+        let allocation = self.allocation.take();
+        self.allocation = allocation.filter(|allocation| *allocation != Allocation::default());
+    }
+}
+
 /// `<hugepages>`; without a page size the host's default.
 #[derive(Debug, Clone, Default, PartialEq, Element)]
 pub struct Hugepages {
@@ -84,6 +94,13 @@ impl Element for HugePage {
             node.required::<u64>("size")?;
             return Ok(Self::default());
         };
+        if bytes == 0 {
+            return Err(Error::new(
+                ErrorCode::XmlDetail,
+                ErrorDomain::Domain,
+                "hugepage size can't be zero",
+            ));
+        }
         Ok(Self {
             size: KiB(bytes.div_ceil(KIB)),
             nodeset: node.attr("nodeset")?,
@@ -104,7 +121,7 @@ impl Element for HugePage {
 pub struct MemorySource {
     /// What backs the memory.
     #[xml(attr = "type")]
-    pub kind: MemorySourceType,
+    pub kind: Option<MemorySourceType>,
 }
 
 /// What backs a guest's memory.
@@ -123,7 +140,7 @@ pub enum MemorySourceType {
 pub struct MemoryAccess {
     /// Who sees it.
     #[xml(attr)]
-    pub mode: MemAccess,
+    pub mode: Option<MemAccess>,
 }
 
 /// Whether other processes see what a guest writes to its memory.

@@ -1,7 +1,7 @@
 //! What every driver fills in and checks when a definition was read.
 
 use crate::arch::OsKind;
-use crate::blkiotune::ThrottleGroups;
+use crate::blkiotune::{Blkiotune, ThrottleGroups};
 use crate::cpu::{Cpu, CpuMode};
 use crate::cputune::{Cputune, Iothreadsched, Vcpusched};
 use crate::domain::Domain;
@@ -81,6 +81,7 @@ impl Domain {
             .take()
             .filter(|m| m.elements().next().is_some());
         if let Some(cpu) = &mut self.cpu {
+            cpu.check_named()?;
             cpu.check_features()?;
             cpu.forget_unnamed();
         }
@@ -106,6 +107,14 @@ impl Domain {
 
     /// Elements that hold nothing say nothing.
     fn forget_empty(&mut self) {
+        if let Some(blkiotune) = &mut self.blkiotune {
+            blkiotune.settle();
+        }
+        self.blkiotune = self.blkiotune.take().filter(|b| *b != Blkiotune::default());
+        if let Some(backing) = &mut self.memory_backing {
+            backing.forget_empty();
+        }
+        self.forget_page_nodes();
         self.vcpus = self.vcpus.take().filter(|v| !v.list.is_empty());
         self.iothreadids = self.iothreadids.take().filter(|i| !i.list.is_empty());
         let default = DefaultIothread::default();
@@ -114,6 +123,22 @@ impl Domain {
         self.devices.redirfilter = filter.filter(|filter| !filter.rules.is_empty());
         let groups = self.throttlegroups.take();
         self.throttlegroups = groups.filter(|g| *g != ThrottleGroups::default());
+    }
+
+    /// A guest without nodes of its own has node 0, of which nothing is to be said.
+    fn forget_page_nodes(&mut self) {
+        let numa = self.cpu.as_ref().is_some_and(|cpu| cpu.numa.is_some());
+        let pages = self
+            .memory_backing
+            .as_mut()
+            .and_then(|b| b.hugepages.as_mut());
+        let Some(pages) = pages.filter(|_| !numa) else {
+            return;
+        };
+        for page in &mut pages.pages {
+            let only_first = |set: &NumberSet| set.to_text() == "0";
+            page.nodeset = page.nodeset.take().filter(|set| !only_first(set));
+        }
     }
 
     fn check_keywrap(&self) -> Result<()> {
@@ -233,7 +258,7 @@ impl Domain {
 
 impl Domain {
     /// What says who the guest is must agree.
-    fn check_identity(&self) -> Result<()> {
+    fn check_identity(&mut self) -> Result<()> {
         for info in &self.sysinfo {
             let Sysinfo::Smbios(info) = info else {
                 continue;
@@ -254,9 +279,9 @@ impl Domain {
                 }
             }
         }
+        settle_labels(&mut self.seclabels)?;
         let mut models = HashSet::new();
         for label in &self.seclabels {
-            label.check()?;
             if let Some(model) = label.model.as_deref()
                 && !models.insert(model)
             {
@@ -295,6 +320,23 @@ impl Domain {
         }
         tune.vcpupins.retain(|pin| pin.vcpu < max);
         crate::resctrl::settle(&mut tune.cachetunes, &mut tune.memorytunes, max)?;
+        // A number of 0 is none.
+        for period in [
+            &mut tune.period,
+            &mut tune.global_period,
+            &mut tune.emulator_period,
+            &mut tune.iothread_period,
+        ] {
+            *period = period.filter(|period| *period > 0);
+        }
+        for quota in [
+            &mut tune.quota,
+            &mut tune.global_quota,
+            &mut tune.emulator_quota,
+            &mut tune.iothread_quota,
+        ] {
+            *quota = quota.filter(|quota| *quota != 0);
+        }
         let out_of_range = |name: &str, range: &str| {
             Error::new(
                 ErrorCode::ConfigUnsupported,
@@ -429,6 +471,22 @@ fn check_iothreads(list: &[Iothread]) -> Result<()> {
 
 impl Cpu {
     /// Features are said of a model, each once.
+    /// What may only be said of a processor that is named, or of the host's.
+    fn check_named(&self) -> Result<()> {
+        if self.vendor.is_some() && self.model_name().is_none() {
+            return Err(xml_error("CPU vendor specified without CPU model"));
+        }
+        let hosts = matches!(self.mode, Some(CpuMode::HostPassthrough | CpuMode::Maximum));
+        if self.migratable.is_some() && !hosts {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "Attribute migratable is only allowed for 'host-passthrough' / 'maximum' CPU mode",
+            ));
+        }
+        Ok(())
+    }
+
     fn check_features(&self) -> Result<()> {
         let is_given = matches!(self.mode, None | Some(CpuMode::Custom));
         if !self.features.is_empty() && is_given && self.model_name().is_none() {
@@ -478,7 +536,46 @@ impl Memtune {
     }
 }
 
+/// The name of no security driver, which is the host's where there is no other.
+const NO_DRIVER: &str = "none";
+
+/// Fills in what labels leave open. One alone need not name its driver.
+fn settle_labels(labels: &mut Vec<Seclabel>) -> Result<()> {
+    let several = labels.len() > 1;
+    for label in labels.iter_mut() {
+        label.settle(several)?;
+    }
+    // What nobody chooses says nothing.
+    labels.retain(|label| label.kind.is_some());
+    Ok(())
+}
+
 impl Seclabel {
+    fn settle(&mut self, several: bool) -> Result<()> {
+        self.check()?;
+        if self.model.is_none() {
+            if several {
+                return Err(xml_error(
+                    "missing security model when using multiple labels",
+                ));
+            }
+            let own = self.baselabel.is_some() || self.label.is_some();
+            if self.kind.is_none() || self.kind == Some(SeclabelType::Static) || own {
+                return Err(xml_error("missing security model in domain seclabel"));
+            }
+            self.model = Some(NO_DRIVER.to_owned());
+        }
+        if self.model.as_deref() == Some(NO_DRIVER) {
+            self.kind = Some(SeclabelType::None);
+        }
+        self.relabel = match self.kind {
+            Some(SeclabelType::Dynamic) => Some(YesNo::Yes),
+            Some(SeclabelType::Static) => Some(self.relabel.unwrap_or(YesNo::No)),
+            Some(SeclabelType::None) | None => None,
+        };
+        Ok(())
+    }
+
     /// What one says must fit together.
     fn check(&self) -> Result<()> {
         let unsupported = |text: &str| {
@@ -488,6 +585,7 @@ impl Seclabel {
                 text,
             ))
         };
+        let none = self.model.as_deref() == Some(NO_DRIVER);
         match (self.kind, self.relabel) {
             (Some(SeclabelType::None), Some(YesNo::Yes)) => {
                 unsupported("resource relabeling is not compatible with 'none' label type")
@@ -495,7 +593,7 @@ impl Seclabel {
             (Some(SeclabelType::Dynamic), Some(YesNo::No)) => {
                 unsupported("dynamic label type must use resource relabeling")
             }
-            (Some(SeclabelType::Static), _) if self.label.is_none() => {
+            (Some(SeclabelType::Static), _) if self.label.is_none() && !none => {
                 Err(xml_error("security label is missing"))
             }
             _ => Ok(()),

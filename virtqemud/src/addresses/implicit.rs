@@ -15,10 +15,11 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// Adds them.
 pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
+    let scsi = default_scsi(Board::of(domain), context);
     for (bus, kind) in [
         (DiskBus::Scsi, ControllerKind::Scsi),
-        (DiskBus::Ide, ControllerKind::Ide),
         (DiskBus::Fdc, ControllerKind::Fdc),
+        (DiskBus::Ide, ControllerKind::Ide),
         (DiskBus::Sata, ControllerKind::Sata),
     ] {
         let highest = domain
@@ -29,7 +30,8 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
             .filter_map(|d| d.info.address.as_ref()?.drive())
             .map(|a| a.controller)
             .max();
-        up_to(domain, context, kind, highest);
+        let model = scsi.filter(|_| kind == ControllerKind::Scsi);
+        up_to(domain, kind, model, highest);
     }
     let devices = &domain.devices;
     let virtio_serial = |address: &Option<Address>| match address {
@@ -49,7 +51,7 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
     // Of these only the controllers that are named, and the first one for those that name none.
     let named: BTreeSet<u32> = channels.chain(consoles).collect();
     for index in named {
-        one(domain, context, ControllerKind::VirtioSerial, index);
+        one(domain, ControllerKind::VirtioSerial, None, index);
     }
 
     let highest = domain
@@ -61,7 +63,7 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
             _ => 0,
         })
         .max();
-    up_to(domain, context, ControllerKind::Ccid, highest);
+    up_to(domain, ControllerKind::Ccid, None, highest);
 
     let highest = domain
         .devices
@@ -73,38 +75,38 @@ pub(super) fn add(domain: &mut Domain, context: &Context) -> Result<()> {
             address.map_or(0, |a| a.controller)
         })
         .max();
-    up_to(domain, context, ControllerKind::Scsi, highest);
+    // Those of host devices are as the others of the guest.
+    let usual = domain.devices.controllers.iter().rev();
+    let usual = usual
+        .filter(|c| c.kind == ControllerKind::Scsi)
+        .find_map(|c| c.model)
+        .filter(|model| *model != ControllerModel::Auto);
+    let usual = usual.or(scsi);
+    up_to(domain, ControllerKind::Scsi, usual, highest);
     Ok(())
 }
 
-fn up_to(domain: &mut Domain, context: &Context, kind: ControllerKind, highest: Option<u32>) {
+fn up_to(
+    domain: &mut Domain,
+    kind: ControllerKind,
+    model: Option<ControllerModel>,
+    highest: Option<u32>,
+) {
     let Some(highest) = highest else { return };
     // No bus has more; they are refused when their places are looked for.
     for index in 0..=highest.min(255) {
-        one(domain, context, kind, index);
+        one(domain, kind, model, index);
     }
 }
 
 /// Adds that controller unless it is there.
-fn one(domain: &mut Domain, context: &Context, kind: ControllerKind, index: u32) {
-    let board = Board::of(domain);
+fn one(domain: &mut Domain, kind: ControllerKind, model: Option<ControllerModel>, index: u32) {
     let controllers = &mut domain.devices.controllers;
     if controllers.iter().any(|c| c.is(kind, index)) {
         return;
     }
     let mut new = Controller::new(kind, index);
-    if kind == ControllerKind::Scsi {
-        // As the others of the guest, so that disks keep their kind of address.
-        new.model = controllers
-            .iter()
-            .rev()
-            .find(|c| c.kind == kind)
-            .and_then(|c| c.model)
-            .or_else(|| default_scsi(board, context));
-        if new.model == Some(ControllerModel::Auto) {
-            new.model = default_scsi(board, context);
-        }
-    }
+    new.model = model;
     new.insert(controllers);
 }
 

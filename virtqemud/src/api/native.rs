@@ -228,7 +228,7 @@ mod tests {
 fn host_has(domain: &Domain) -> Result<()> {
     let memory = domain.numatune.as_ref().and_then(|n| n.memory.as_ref());
     let memory = memory.and_then(|memory| memory.placement);
-    if domain.vcpu.placement == Placement::Auto || memory == Some(Placement::Auto) {
+    if memory == Some(Placement::Auto) {
         return Err(Error::new(
             ErrorCode::InternalError,
             ErrorDomain::Qemu,

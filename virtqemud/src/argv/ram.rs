@@ -156,7 +156,7 @@ impl Backend {
                 MemoryAccess::Private => MemAccess::Private,
             })
             .or_else(|| cell?.mem_access)
-            .or_else(|| backing.access.as_ref().map(|access| access.mode));
+            .or_else(|| backing.access.as_ref().and_then(|access| access.mode));
         let discard = device
             .and_then(|device| device.discard)
             .or_else(|| cell?.discard)
@@ -166,7 +166,7 @@ impl Backend {
             Some(_) => None,
             None => page_size(context, backing, part)?,
         };
-        let kind = backing.source.as_ref().map(|source| source.kind);
+        let kind = backing.source.as_ref().and_then(|source| source.kind);
         let immediate = backing
             .allocation
             .as_ref()
@@ -226,10 +226,10 @@ impl Backend {
         }
         if prealloc {
             props.put("prealloc", true);
-            let threads = backing.allocation.as_ref().and_then(|a| a.threads);
-            is_plain &= threads.is_none();
-            props = props.maybe("prealloc-threads", threads);
         }
+        let threads = backing.allocation.as_ref().and_then(|a| a.threads);
+        is_plain &= threads.is_none();
+        props = props.maybe("prealloc-threads", threads);
         if part.is(MemoryModel::VirtioMem) && b.caps.has(CapFlag::MemoryBackendFileReserve) {
             props.put("reserve", false);
         }

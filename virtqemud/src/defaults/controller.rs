@@ -8,8 +8,11 @@ use crate::board::Board;
 use crate::caps::CapFlag;
 use std::collections::{HashMap, HashSet};
 use virt_domain::Domain;
+use virt_domain::devices::chardev::SerialType;
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
+use virt_domain::devices::disk::DiskBus;
 use virt_domain::devices::input::InputBus;
+use virt_domain::devices::sound::SoundModel;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
@@ -182,6 +185,21 @@ fn check(domain: &Domain, board: Board) -> Result<()> {
                 ErrorCode::ConfigUnsupported,
                 ErrorDomain::Domain,
                 "Can't add USB input device. USB bus is disabled",
+            ));
+        }
+        let devices = &domain.devices;
+        let sounds = || devices.sounds.iter().any(|s| s.model == SoundModel::Usb);
+        let disks = || devices.disks.iter().any(|disk| disk.bus() == DiskBus::Usb);
+        let serials = || {
+            let mut serials = devices.serials.iter();
+            serials.any(|serial| serial.target.kind == Some(SerialType::UsbSerial))
+        };
+        // Their readers are on USB.
+        if !devices.smartcards.is_empty() || sounds() || disks() || serials() {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "USB is disabled for this domain, but USB devices are present in the domain XML",
             ));
         }
     }

@@ -19,8 +19,9 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
             cpu.mode = Some(CpuMode::HostPassthrough);
         } else {
             cpu.mode = Some(CpuMode::Custom);
-            cpu.matching.get_or_insert(CpuMatch::Exact);
-            cpu.check.get_or_insert(CpuCheck::None);
+            // What was said of a model that was not named is not said of this one.
+            cpu.matching = Some(CpuMatch::Exact);
+            cpu.check = Some(CpuCheck::None);
             cpu.model = Some(CpuModel {
                 fallback: Some(Fallback::Forbid),
                 vendor_id: None,

@@ -312,11 +312,12 @@ fn variables(domain: &mut Domain, context: &Context) {
     }
     let code = loader.format;
     let nvram = domain.os.nvram.get_or_insert_default();
-    let said = nvram
-        .format
-        .filter(|_| nvram.path.is_some() || nvram.source.is_some());
-    let format = nvram.template_format.filter(|_| said.is_none());
-    let format = said.or(format).or(code);
+    let format = match nvram.path.is_some() || nvram.source.is_some() {
+        true => nvram.format,
+        // A file that is still to be made is what it is made from.
+        false => nvram.template_format,
+    };
+    let format = format.or(code);
     let format = format.unwrap_or(FlashFormat::Raw);
     nvram.format = Some(format);
     if nvram.path.is_none() && nvram.source.is_none() {

@@ -9,7 +9,7 @@ use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::disk::{
-    Disk, DiskBus, DiskCache, DiskDevice, DiskIo, DiskSnapshot, Sgio,
+    Disk, DiskBus, DiskCache, DiskDevice, DiskIo, DiskSnapshot, Sgio, index_of_name,
 };
 use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -23,6 +23,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         medium(disk, context)?;
         driver(domain, disk)?;
         identity(disk)?;
+        name(disk)?;
         place(domain, at, disk)?;
         image::check(disk, context)?;
         transient(disk)?;
@@ -35,6 +36,20 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
                 "This QEMU doesn't support '-device usb-storage'",
             ));
         }
+    }
+    Ok(())
+}
+
+/// A disk is called like a disk, and not like a part of one.
+fn name(disk: &Disk) -> Result<()> {
+    let name = disk.name();
+    if index_of_name(name).is_none() {
+        return Err(unsupported(format!("invalid disk target '{name}'")));
+    }
+    if name.ends_with(|c: char| c.is_ascii_digit()) {
+        return Err(unsupported(format!(
+            "invalid disk target '{name}', partitions can't appear in disk targets"
+        )));
     }
     Ok(())
 }

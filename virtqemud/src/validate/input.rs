@@ -45,7 +45,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
             input.model,
             Some(VirtioModel::VirtioTransitional | VirtioModel::VirtioNonTransitional)
         );
-        if transitional && input.kind != InputType::Passthrough {
+        if transitional {
             return Err(unsupported(format!(
                 "virtio (non-)transitional models are not supported for input type={}",
                 input.kind

@@ -75,7 +75,8 @@ fn firmware(domain: &Domain) -> Result<()> {
     if os.firmware == Some(FirmwareKind::Bios) && nvram.is_some() {
         return Err(plain("firmware type 'bios' does not support nvram"));
     }
-    if os.shim.is_some() && os.kernel.is_none() {
+    let looked_at = os.firmware.is_some() || loader.is_some();
+    if looked_at && os.shim.is_some() && os.kernel.is_none() {
         return Err(unsupported("shim only allowed with kernel option"));
     }
     let Some(loader) = loader else {

@@ -12,7 +12,7 @@ pub(super) fn required(domain: &Domain, what: &str) -> Result<()> {
         .memory_backing
         .as_ref()
         .and_then(|m| m.access.as_ref());
-    let usual = access.map(|access| access.mode);
+    let usual = access.and_then(|access| access.mode);
     let numa = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
     let shared = match numa {
         Some(numa) if !numa.cells.is_empty() => numa

@@ -25,7 +25,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         .memory_backing
         .as_ref()
         .and_then(|backing| backing.source.as_ref())
-        .is_some_and(|source| source.kind == MemorySourceType::Memfd);
+        .is_some_and(|source| source.kind == Some(MemorySourceType::Memfd));
     if videos.iter().any(shared) && !memfd {
         return Err(unsupported(
             "'blob' support for virtio-gpu devices requires a memfd memory backend",

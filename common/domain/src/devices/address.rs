@@ -315,6 +315,16 @@ fn small(node: &mut Node<'_>, name: &str) -> Result<Option<u32>> {
     node.attr(name)
 }
 
+/// A number in any of the bases of [`number`].
+fn small_of_any_base(node: &mut Node<'_>, name: &str) -> Result<Option<u32>> {
+    let number = numeric(node, name)?;
+    number
+        .map(|n| {
+            u32::try_from(n).map_err(|_| node.bad_attr(name, &n.to_string(), "at most 4294967295"))
+        })
+        .transpose()
+}
+
 /// A number that is hexadecimal with and without `0x`.
 fn hexadecimal_of(node: &mut Node<'_>, name: &str) -> Result<Option<u64>> {
     let Some(text) = node.attr::<String>(name)? else {
@@ -400,13 +410,7 @@ impl Element for ZpciAddress {
         };
         Ok(Self {
             uid,
-            fid: match numeric(node, "fid")? {
-                None => None,
-                Some(n) => Some(
-                    u32::try_from(n)
-                        .map_err(|_| node.bad_attr("fid", &n.to_string(), "at most 0xffffffff"))?,
-                ),
-            },
+            fid: small_of_any_base(node, "fid")?,
         })
     }
 
@@ -535,9 +539,9 @@ impl Element for Address {
 }
 
 fn ccw_number(node: &mut Node<'_>) -> Result<Option<CcwNumber>> {
-    let cssid = small(node, "cssid")?;
-    let ssid = small(node, "ssid")?;
-    let devno = small(node, "devno")?;
+    let cssid = small_of_any_base(node, "cssid")?;
+    let ssid = small_of_any_base(node, "ssid")?;
+    let devno = small_of_any_base(node, "devno")?;
     match (cssid, ssid, devno) {
         (None, None, None) => Ok(None),
         (Some(cssid), Some(ssid), Some(devno)) if cssid <= 0xfe && ssid <= 3 && devno <= 0xffff => {
@@ -564,12 +568,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_decimal_or_hexadecimal() {
-        assert_eq!(number("16"), Some(16));
-        assert_eq!(number("0x10"), Some(16));
-        for bad in ["", "0x", "-1", "0x-1", "1f", "0x1g", "+0x1"] {
+    fn numbers_are_as_strtoul_has_them() {
+        for (text, value) in [
+            ("16", 16),
+            ("0x10", 16),
+            ("020", 16),
+            (" +16", 16),
+            ("0", 0),
+        ] {
+            assert_eq!(number(text), Some(value), "{text}");
+        }
+        for bad in ["", "0x", "-1", "0x-1", "1f", "0x1g", "08", "16 "] {
             assert_eq!(number(bad), None, "{bad}");
         }
+        assert_eq!(hexadecimal("3f8"), Some(0x3f8));
+        assert_eq!(hexadecimal("10"), hexadecimal("0x10"));
     }
 
     #[test]

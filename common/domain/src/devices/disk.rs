@@ -242,7 +242,7 @@ pub struct Transient {
 }
 
 /// `<throttlefilters>`.
-#[derive(Debug, Clone, PartialEq, Eq, Element)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Element)]
 pub struct ThrottleFilters {
     /// From the disk to the guest.
     #[xml(child = "throttlefilter")]
@@ -283,12 +283,18 @@ impl Element for Disk {
             target: match node.child::<Target>("target")? {
                 Some(mut target) => {
                     target.rotation_rate = target.rotation_rate.filter(|rate| *rate > 0);
+                    // What Xen's own tools once wrote in front.
+                    if let Some(name) = target.dev.strip_prefix("ioemu:") {
+                        target.dev = name.to_owned();
+                    }
                     target
                 }
                 None => return Err(no_target(source.as_ref())),
             },
             iotune: node.child("iotune")?,
-            throttle_filters: node.child("throttlefilters")?,
+            throttle_filters: node
+                .child::<ThrottleFilters>("throttlefilters")?
+                .filter(|filters| *filters != ThrottleFilters::default()),
             readonly: node.flag("readonly"),
             shareable: node.flag("shareable"),
             transient: node.child("transient")?,

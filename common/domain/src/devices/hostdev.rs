@@ -265,11 +265,18 @@ fn wrong(text: impl Into<String>) -> Error {
 impl HostdevSource {
     fn read(node: &mut Node<'_>, kind: HostdevKind) -> Result<Self> {
         Ok(match kind {
-            HostdevKind::Pci => Self::Pci {
-                address: node.required_child("address")?,
-                write_filtering: node.attr("writeFiltering")?,
-                startup_policy: node.attr("startupPolicy")?,
-            },
+            HostdevKind::Pci => {
+                if node.attr_text("startupPolicy").is_some() {
+                    return Err(crate::refusal::unsupported(
+                        "Setting startupPolicy is only allowed for USB devices",
+                    ));
+                }
+                Self::Pci {
+                    address: node.required_child("address")?,
+                    write_filtering: node.attr("writeFiltering")?,
+                    startup_policy: None,
+                }
+            }
             HostdevKind::Usb => {
                 let vendor = node.child_with("vendor", usb_id)?;
                 let product = node.child_with("product", usb_id)?;
@@ -321,7 +328,7 @@ impl HostdevSource {
                 Some("iscsi") => Self::Iscsi {
                     name: node.required("name")?,
                     hosts: node.children("host")?,
-                    auth: node.child("auth")?,
+                    auth: Auth::read_checked(node)?,
                     initiator: node.child("initiator")?,
                 },
                 Some(other) => {

@@ -82,9 +82,9 @@ impl Element for Shmem {
         if name.contains('/') {
             return Err(unsupported("shmem name cannot include '/' character"));
         }
-        if name.is_empty() || name == "." || name == ".." {
+        if name == "." || name == ".." {
             return Err(unsupported(format!(
-                "shmem name must not be equal to '{name}'"
+                "shmem name cannot be equal to '{name}'"
             )));
         }
         let model = node.child_with("model", |node| node.attr("type"))?;

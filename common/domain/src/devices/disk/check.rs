@@ -21,6 +21,11 @@ impl Disk {
                 self.name()
             )));
         }
+        if self.driver.as_ref().and_then(|driver| driver.iothread) == Some(0) {
+            return Err(wrong(
+                "Invalid value for attribute 'iothread' in element 'driver': Zero is not permitted",
+            ));
+        }
         let bus = self.bus();
         if self.target.tray == Some(Tray::Open)
             && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)
@@ -38,7 +43,7 @@ impl Disk {
             )));
         }
         let by_name = self.target.bus.is_none();
-        if self.device == DiskDevice::Floppy && by_name && !self.target.dev.starts_with("fd") {
+        if self.device == DiskDevice::Floppy && !self.target.dev.starts_with("fd") {
             return Err(internal(format!(
                 "Invalid floppy device name: {}",
                 self.name()

@@ -391,14 +391,20 @@ impl Element for Graphics {
             GraphicsType::Sdl => GraphicsKind::Sdl {
                 display: node.attr("display")?,
                 xauth: node.attr("xauth")?,
-                fullscreen: node.attr("fullscreen")?,
+                // To fill no screen is what they do unless told.
+                fullscreen: node
+                    .attr::<YesNo>("fullscreen")?
+                    .filter(|full| full.is_yes()),
                 gl: read_switch(node, "gl", "enable")?,
             },
             GraphicsType::Vnc => GraphicsKind::Vnc(read_vnc(node)?),
             GraphicsType::Rdp => GraphicsKind::Rdp(read_rdp(node)?),
             GraphicsType::Desktop => GraphicsKind::Desktop {
                 display: node.attr("display")?,
-                fullscreen: node.attr("fullscreen")?,
+                // To fill no screen is what they do unless told.
+                fullscreen: node
+                    .attr::<YesNo>("fullscreen")?
+                    .filter(|full| full.is_yes()),
             },
             GraphicsType::Spice => {
                 let spice = read_spice(node)?;

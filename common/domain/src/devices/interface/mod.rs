@@ -241,7 +241,11 @@ impl Interface {
             .as_deref()
             .is_some_and(|model| model.to_ascii_lowercase().starts_with("virtio"));
         if !virtio {
-            self.driver = None;
+            // Options of a transport that isn't there are refused later.
+            self.driver = self.driver.take().map(|driver| InterfaceDriver {
+                virtio: driver.virtio,
+                ..InterfaceDriver::default()
+            });
             if let Some(backend) = &mut self.backend {
                 backend.vhost = None;
             }

@@ -267,8 +267,10 @@ impl DeviceSeclabel {
     /// two of one security driver.
     pub(crate) fn read_all(node: &mut Node<'_>) -> Result<Vec<Self>> {
         let mut labels: Vec<Self> = node.children("seclabel")?;
+        let live = node.is_of_driver();
         let mut models = HashSet::new();
         for own in &mut labels {
+            own.labelskip = own.labelskip.filter(|_| live);
             let model = own.model.as_deref().unwrap_or("<null>");
             match (own.relabel, &own.label) {
                 (Some(YesNo::No), Some(_)) => {
@@ -430,7 +432,9 @@ impl StorageSource {
             location,
             startup_policy: node.attr("startupPolicy")?,
             index: node.attr("index")?,
-            slices: node.child("slices")?,
+            slices: node
+                .child::<Slices>("slices")?
+                .filter(|slices| !slices.slices.is_empty()),
             data_store: node.child("dataStore")?,
             seclabels: DeviceSeclabel::read_all(node)?,
             auth: Auth::read_checked(node)?,

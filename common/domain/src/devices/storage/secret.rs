@@ -55,9 +55,10 @@ pub struct SecretRef {
 
 impl SecretRef {
     fn check(&self) -> Result<()> {
-        match self.uuid.is_none() && self.usage.is_none() {
-            true => Err(wrong("missing secret uuid or usage attribute")),
-            false => Ok(()),
+        match (self.uuid.is_some(), self.usage.is_some()) {
+            (false, false) => Err(wrong("missing secret uuid or usage attribute")),
+            (true, true) => Err(wrong("either secret uuid or usage expected")),
+            _ => Ok(()),
         }
     }
 }
