@@ -8,7 +8,7 @@ use virt_rpc::protocol::leases::{
     self, Break, BreakArgs, BreakRet, Check, HOLDERS_MAX, LEASES_MAX, List, ListRet,
 };
 use virt_rpc::protocol::lock::*;
-use virt_rpc::server::Router;
+use virt_rpc::server::{Call, Router};
 
 use crate::departure;
 use crate::guests::Guest;
@@ -106,37 +106,63 @@ fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
             all.delete(&name(&call.args.path, &call.args.name)).await
         }
     });
-    let all = Arc::clone(leases);
-    router.task::<AcquireResource, _, _>(move |call| {
-        let all = Arc::clone(&all);
-        let flags = call.args.flags;
-        let known = known_flags(flags, flag::SHARED | flag::AUTOCREATE, "AcquireResource");
-        let checked = known.and_then(|()| call.session().owner());
-        async move {
-            let owner = checked?;
-            let mode = match flags & flag::SHARED {
-                0 => Mode::Exclusive,
-                _ => Mode::Shared,
-            };
-            let kept = match flags & flag::AUTOCREATE {
-                0 => Kept::File,
-                _ => Kept::Lease,
-            };
-            let name = name(&call.args.path, &call.args.name);
-            all.acquire(&name, &owner, mode, kept).await
-        }
-    });
-    let all = Arc::clone(leases);
-    router.task::<ReleaseResource, _, _>(move |call| {
-        let all = Arc::clone(&all);
-        let flags = no_flags(call.args.flags, "ReleaseResource");
-        let checked = flags.and_then(|()| call.session().owner());
-        async move {
-            let owner = checked?;
-            let name = name(&call.args.path, &call.args.name);
-            all.release(&name, owner.pid).await
-        }
-    });
+    let (now, all) = (Arc::clone(leases), Arc::clone(leases));
+    router.call_or_task::<AcquireResource, _, _>(
+        move |call| match acquisition(call) {
+            Ok((name, owner, mode, kept)) => now.acquire_now(&name, &owner, mode, kept),
+            Err(refused) => Some(Err(refused)),
+        },
+        move |call| {
+            let all = Arc::clone(&all);
+            let wanted = acquisition(&call);
+            async move {
+                let (name, owner, mode, kept) = wanted?;
+                all.acquire(&name, &owner, mode, kept).await
+            }
+        },
+    );
+    let (now, all) = (Arc::clone(leases), Arc::clone(leases));
+    router.call_or_task::<ReleaseResource, _, _>(
+        move |call| match release(call) {
+            Ok((name, pid)) => now.release_now(&name, pid),
+            Err(refused) => Some(Err(refused)),
+        },
+        move |call| {
+            let all = Arc::clone(&all);
+            let wanted = release(&call);
+            async move {
+                let (name, pid) = wanted?;
+                all.release(&name, pid).await
+            }
+        },
+    );
+}
+
+/// What is to be taken, for whom, and how.
+fn acquisition(call: &Call<AcquireResource, Session>) -> Result<(Name, Owner, Mode, Kept)> {
+    let args = &call.args;
+    known_flags(
+        args.flags,
+        flag::SHARED | flag::AUTOCREATE,
+        "AcquireResource",
+    )?;
+    let mode = match args.flags & flag::SHARED {
+        0 => Mode::Exclusive,
+        _ => Mode::Shared,
+    };
+    let kept = match args.flags & flag::AUTOCREATE {
+        0 => Kept::File,
+        _ => Kept::Lease,
+    };
+    let owner = call.session().owner()?;
+    Ok((name(&args.path, &args.name), owner, mode, kept))
+}
+
+/// What is to be given back, and by which process.
+fn release(call: &Call<ReleaseResource, Session>) -> Result<(Name, u32)> {
+    no_flags(call.args.flags, "ReleaseResource")?;
+    let owner = call.session().owner()?;
+    Ok((name(&call.args.path, &call.args.name), owner.pid))
 }
 
 fn administration(router: &mut Router<Session>, leases: &Arc<Leases>) {

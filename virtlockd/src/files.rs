@@ -11,7 +11,6 @@ mod locker;
 mod lockers;
 mod mounts;
 
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -186,7 +185,7 @@ impl Files {
 
 impl Here {
     fn is_quick(&self, file: &LeaseFile) -> bool {
-        self.is_on_quick_mount(file.descriptor().as_fd())
+        file.is_at_hand() || self.is_on_quick_mount(file.descriptor())
     }
 }
 

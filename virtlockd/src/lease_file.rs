@@ -59,6 +59,7 @@ pub struct LeaseFile {
     file: OwnedFd,
     path: PathBuf,
     kept: Kept,
+    at_hand: bool,
 }
 
 /// Only a file system that is busy removing files makes more than a few attempts necessary.
@@ -82,16 +83,28 @@ impl LeaseFile {
     /// Locks a file that is open for reading and writing.
     pub fn lock_open(file: OwnedFd, path: &Path, mode: Mode, kept: Kept) -> Result<Self, Refusal> {
         set_lock(file.as_fd(), kind(mode)).map_err(|e| refused(file.as_fd(), mode, path, e))?;
-        Ok(Self {
-            file,
-            path: path.to_owned(),
-            kept,
-        })
+        Ok(Self::locked(file, path.to_owned(), kept))
     }
 
     /// A file that was locked before, by the descriptor that has the lock.
     pub fn locked(file: OwnedFd, path: PathBuf, kept: Kept) -> Self {
-        Self { file, path, kept }
+        Self {
+            file,
+            path,
+            kept,
+            at_hand: false,
+        }
+    }
+
+    /// The same, on a file system that asks nobody: an open file stays on the one it is on.
+    pub fn at_hand(mut self) -> Self {
+        self.at_hand = true;
+        self
+    }
+
+    /// Whether that is known of it.
+    pub fn is_at_hand(&self) -> bool {
+        self.at_hand
     }
 
     /// Gives the lock back, here and wherever else its descriptor is, and the file with it if it
@@ -126,6 +139,7 @@ impl LeaseFile {
             file: self.file.try_clone()?,
             path: self.path.clone(),
             kept: self.kept,
+            at_hand: self.at_hand,
         })
     }
 

@@ -132,7 +132,15 @@ impl Leases {
         let until = Instant::now() + PATIENCE;
         let holder = Holder::new(owner, SystemTime::now());
         let path = loop {
-            match self.acquire_step(name, &holder, mode, kept)? {
+            let step = {
+                let inner = &mut *self.lock();
+                let step = self.acquire_step(inner, name, &holder, mode, kept)?;
+                if let Step::Ours(_) = step {
+                    inner.turns.begin(name.clone());
+                }
+                step
+            };
+            match step {
                 Step::Done(_) => return Ok(()),
                 Step::Wait(wait) => self.wait(wait, name, until).await?,
                 Step::Ours(path) => break path,
@@ -159,14 +167,31 @@ impl Leases {
         Err(refused)
     }
 
+    /// The same, if nothing is to be waited for; otherwise nothing was done.
+    pub fn acquire_now(
+        &self,
+        name: &Name,
+        owner: &Owner,
+        mode: Mode,
+        kept: Kept,
+    ) -> Option<Result<()>> {
+        let holder = Holder::new(owner, SystemTime::now());
+        match self.acquire_step(&mut self.lock(), name, &holder, mode, kept) {
+            Ok(Step::Done(_)) => Some(Ok(())),
+            Ok(Step::Wait(_) | Step::Ours(_)) => None,
+            Err(refused) => Some(Err(refused)),
+        }
+    }
+
+    /// Takes the resource now, or says that its turn may begin.
     fn acquire_step(
         &self,
+        inner: &mut Inner,
         name: &Name,
         holder: &Holder,
         mode: Mode,
         kept: Kept,
     ) -> Result<Step<PathBuf>> {
-        let inner = &mut *self.lock();
         if let Some(wait) = inner.turns.wait(name) {
             return Ok(Step::Wait(wait));
         }
@@ -180,7 +205,6 @@ impl Leases {
         }
         let path = space.path(&name.resource)?;
         let Some(locked) = self.files.lock_now(&path, mode, kept) else {
-            inner.turns.begin(name.clone());
             return Ok(Step::Ours(path));
         };
         let file = locked.map_err(|refusal| lockspace::error(&name.resource, &refusal))?;
@@ -196,7 +220,8 @@ impl Leases {
     pub async fn release(self: &Arc<Self>, name: &Name, pid: u32) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.release_step(name, pid)? {
+            let step = self.release_step(&mut self.lock(), name, pid)?;
+            match step {
                 Step::Done(()) => return Ok(()),
                 Step::Wait(wait) => self.wait(wait, name, until).await?,
                 Step::Ours(()) => break,
@@ -205,9 +230,22 @@ impl Leases {
         self.unlock_within(name, until).await
     }
 
-    /// The same, if nothing is to be waited for.
-    fn release_step(&self, name: &Name, pid: u32) -> Result<Step<()>> {
+    /// The same, if nothing is to be waited for; otherwise nothing was done.
+    pub fn release_now(&self, name: &Name, pid: u32) -> Option<Result<()>> {
         let inner = &mut *self.lock();
+        let held = inner.spaces.resource(name);
+        if held.is_some_and(|held| !self.files.unlocks_now(&held.file)) {
+            return None;
+        }
+        match self.release_step(inner, name, pid) {
+            Ok(Step::Done(())) => Some(Ok(())),
+            Ok(Step::Wait(_) | Step::Ours(())) => None,
+            Err(refused) => Some(Err(refused)),
+        }
+    }
+
+    /// Gives the resource back now, or begins its turn.
+    fn release_step(&self, inner: &mut Inner, name: &Name, pid: u32) -> Result<Step<()>> {
         if let Some(wait) = inner.turns.wait(name) {
             return Ok(Step::Wait(wait));
         }
@@ -379,7 +417,8 @@ impl Leases {
         let held = self.lock().spaces.held_by(pid);
         let mut rest = Vec::new();
         for name in &held {
-            match self.release_step(name, pid) {
+            let step = self.release_step(&mut self.lock(), name, pid);
+            match step {
                 Ok(Step::Done(())) => {}
                 // Its turn has begun.
                 Ok(Step::Ours(())) => rest.push((name.clone(), true)),
@@ -406,7 +445,8 @@ impl Leases {
                 continue;
             }
             loop {
-                match self.release_step(&name, pid) {
+                let step = self.release_step(&mut self.lock(), &name, pid);
+                match step {
                     Ok(Step::Wait(wait)) => {
                         // The sender's end is the end of the turn, however it comes.
                         let _ = wait.await;

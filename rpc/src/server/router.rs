@@ -136,6 +136,24 @@ impl<S: Send + Sync + 'static> Router<S> {
         F: Fn(Call<P, S>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<P::Ret>> + Send + 'static,
     {
+        self.call_or_task(|_| None, handler);
+    }
+
+    /// Serves `P` as [`Self::call`] does where `at_once` has an answer, and otherwise as
+    /// [`Self::task`]: `at_once` has done nothing then, and does not want to be served anew
+    /// ([`Call::again_after`]). A task costs more than most calls whose answer is at hand.
+    ///
+    /// # Panics
+    /// As [`Self::call`].
+    pub fn call_or_task<P, F, Fut>(
+        &mut self,
+        at_once: impl Fn(&Call<P, S>) -> Option<Result<P::Ret>> + Send + Sync + 'static,
+        handler: F,
+    ) where
+        P: Procedure,
+        F: Fn(Call<P, S>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<P::Ret>> + Send + 'static,
+    {
         let handler = Arc::new(handler);
         self.set(
             P::ROW,
@@ -146,33 +164,10 @@ impl<S: Send + Sync + 'static> Router<S> {
                     Ok(call) => call,
                     Err(error) => return client.reply_error(header, &error),
                 };
-                let reply = call.context().reply();
-                let handler = Arc::clone(&handler);
-                // Kept only where it may be wanted: arguments can be long.
-                let again = may_come_again.then(|| call.clone());
-                // The first part of the handler, up to where it waits, runs at once.
-                match guarded(P::ROW, || Ok(handler(call))) {
-                    Ok(future) => {
-                        client.begin();
-                        tokio::spawn(async move {
-                            let mut result = finish::<P, _>(future).await;
-                            if let (Some(first), Some(call)) = (reply.take_first(), again) {
-                                let mut rounds = Rounds::new(first);
-                                loop {
-                                    rounds.prepare().await;
-                                    result = match guarded(P::ROW, || Ok(handler(call.clone()))) {
-                                        Ok(future) => finish::<P, _>(future).await,
-                                        Err(error) => Err(error),
-                                    };
-                                    if !rounds.another(reply.take_first()) {
-                                        break;
-                                    }
-                                }
-                            }
-                            reply.send_later(result);
-                        });
-                    }
-                    Err(error) => reply.send::<P::Ret>(Err(error)),
+                match guarded(P::ROW, || at_once(&call).transpose()) {
+                    Ok(None) => start_task(&handler, call, may_come_again),
+                    Ok(Some(answer)) => call.into_context().into_reply().send(Ok(answer)),
+                    Err(error) => call.into_context().into_reply().send::<P::Ret>(Err(error)),
                 }
             }),
         );
@@ -261,6 +256,44 @@ impl<S: Send + Sync + 'static> Router<S> {
             None => panic!("{} is of a program that is not served", row.name),
         }
     }
+}
+
+/// Runs the handler of a call in a task.
+fn start_task<P, S, F, Fut>(handler: &Arc<F>, call: Call<P, S>, may_come_again: bool)
+where
+    P: Procedure,
+    S: Send + Sync + 'static,
+    F: Fn(Call<P, S>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<P::Ret>> + Send + 'static,
+{
+    let reply = call.context().reply();
+    let handler = Arc::clone(handler);
+    let client = call.client().clone();
+    // Kept only where it may be wanted: arguments can be long.
+    let again = may_come_again.then(|| call.clone());
+    // The first part of the handler, up to where it waits, runs at once.
+    let future = match guarded(P::ROW, || Ok(handler(call))) {
+        Ok(future) => future,
+        Err(error) => return reply.send::<P::Ret>(Err(error)),
+    };
+    client.begin();
+    tokio::spawn(async move {
+        let mut result = finish::<P, _>(future).await;
+        if let (Some(first), Some(call)) = (reply.take_first(), again) {
+            let mut rounds = Rounds::new(first);
+            loop {
+                rounds.prepare().await;
+                result = match guarded(P::ROW, || Ok(handler(call.clone()))) {
+                    Ok(future) => finish::<P, _>(future).await,
+                    Err(error) => Err(error),
+                };
+                if !rounds.another(reply.take_first()) {
+                    break;
+                }
+            }
+        }
+        reply.send_later(result);
+    });
 }
 
 async fn finish<P: Procedure, T>(future: impl Future<Output = Result<T>>) -> Result<T> {

@@ -41,7 +41,8 @@ impl Here {
         let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
         // The errors of other files are told by those who may wait for them.
         let file = rustix::fs::open(found, flags, Bits::empty()).ok()?;
-        Some(LeaseFile::lock_open(file, path, mode, kept))
+        let locked = LeaseFile::lock_open(file, path, mode, kept);
+        Some(locked.map(LeaseFile::at_hand))
     }
 
     /// Whether the file is a plain one on a file system that asks nobody.

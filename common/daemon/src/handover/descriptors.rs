@@ -22,8 +22,6 @@ impl Descriptors {
             }
             let fd = own(number)
                 .ok_or_else(|| format!("descriptor {number}, which was left to us, is not open"))?;
-            set_close_on_exec(&fd, true)
-                .map_err(|e| format!("descriptor {number}, which was left to us: {e}"))?;
             owned.insert(number, fd);
         }
         Ok(Self(owned))
@@ -48,8 +46,10 @@ impl From<Vec<OwnedFd>> for Descriptors {
 
 #[allow(unsafe_code, reason = "what survives an exec are bare numbers")]
 fn own(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: asking for a descriptor's flags works for any number, open or not.
-    let open = unsafe { nix::libc::fcntl(number, nix::libc::F_GETFD) } >= 0;
+    // One call for each of what may be ten thousand, while clients wait.
+    // SAFETY: setting the flag of a number that isn't open fails and changes nothing; of an open one
+    // it changes only whether an exec closes it.
+    let open = unsafe { nix::libc::fcntl(number, nix::libc::F_SETFD, nix::libc::FD_CLOEXEC) } >= 0;
     // SAFETY: the number is open, and the program that ran in this process before wrote it down as
     // one that nobody but its successor takes; `Descriptors::own` takes each number once.
     open.then(|| unsafe { OwnedFd::from_raw_fd(number) })

@@ -1,19 +1,22 @@
 //! What a lease costs: virtlockd alone, client and daemon with a core each.
 
 use std::fs;
+use std::io;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use virt_rpc::protocol::lock::AcquireResource;
 use virt_tests::host::{Host, eventually, send};
 use virt_tests::keeper::sibling;
 use virt_tests::lock_client::{Client, Resource};
 use virt_tests::measure::{cpu_nanoseconds, resident};
 use virt_tests::target::Target;
+use virt_tests::wire::Failure;
 
 use crate::cores::{self, OnClientCore};
 use crate::table::{Better, Goal, Table};
@@ -21,6 +24,10 @@ use crate::{Plan, in_turn};
 
 /// Locks that are held for the measurements of memory and of the pause.
 const MANY: usize = 10_000;
+/// How often the program is replaced in a round.
+const REPLACEMENTS: usize = 5;
+/// What has not been answered by then never will be.
+const LOST_AFTER: Duration = Duration::from_secs(5);
 
 /// One of the daemons.
 struct Side {
@@ -122,10 +129,21 @@ pub fn measure(plan: &Plan, targets: &[Target], table: &mut Table) {
             client.acquire(image).expect("acquire");
         }
         memory(side, index, table, &format!("{many} locks held"), 2.0);
-        let pause = pause(side, Path::new(&images[0].name));
-        let name = format!("Longest call while the program is replaced, {many} locks held");
-        let goal = Goal::AtMost(50.0);
-        table.add(index, &name, "ms", Better::Lower, goal, pause);
+        let mut lost = 0;
+        for _ in 0..REPLACEMENTS {
+            match replace(side, &images[0]) {
+                Some(longest) => {
+                    let name =
+                        format!("Longest call while the program is replaced, {many} locks held");
+                    let goal = Goal::AtMost(50.0);
+                    table.add(index, &name, "ms", Better::Lower, goal, longest);
+                }
+                None => lost += 1,
+            }
+        }
+        let name = format!("Calls never answered, in {REPLACEMENTS} replacements of the program");
+        let goal = Goal::AtMost(0.0);
+        table.add(index, &name, "calls", Better::Lower, goal, f64::from(lost));
         for image in &images {
             client.release(image).expect("release");
         }
@@ -164,10 +182,15 @@ fn pairs(side: &Side, resources: &[Resource], time: Duration) -> (f64, f64) {
     (done / taken.as_secs_f64(), used as f64 / 1e3 / done)
 }
 
-/// The longest call of a client in milliseconds while the program replaces itself.
-fn pause(side: &Side, held: &Path) -> f64 {
-    let resource = Resource::image(held);
+/// The longest call of a client in milliseconds while the program replaces itself. Nothing when it
+/// lost one: libvirt's own daemon was seen to forget a call that it had read and not yet answered, and
+/// its client waits for ever.
+fn replace(side: &Side, held: &Resource) -> Option<f64> {
     let mut client = side.client();
+    let socket = client.0.socket();
+    socket
+        .set_read_timeout(Some(LOST_AFTER))
+        .expect("a socket takes a timeout");
     let auxv = || fs::read(format!("/proc/{}/auxv", side.pid)).unwrap_or_default();
     let before = auxv();
     send(side.pid, Signal::SIGUSR1);
@@ -177,12 +200,16 @@ fn pause(side: &Side, held: &Path) -> f64 {
     let mut after = 0;
     while after < 100 {
         let started = Instant::now();
-        client.acquire(&resource).expect_err("it is held");
+        match client.0.call::<AcquireResource>(&held.acquire()) {
+            Err(Failure::Refused(_)) => {}
+            Err(Failure::Io(e)) if e.kind() == io::ErrorKind::WouldBlock => return None,
+            other => panic!("it is held, and not {other:?}"),
+        }
         longest = longest.max(started.elapsed());
         replaced = replaced || auxv() != before;
         after += u32::from(replaced);
     }
-    longest.as_secs_f64() * 1e3
+    Some(longest.as_secs_f64() * 1e3)
 }
 
 fn memory(side: &Side, index: usize, table: &mut Table, what: &str, times: f64) {
