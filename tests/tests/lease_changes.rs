@@ -252,3 +252,36 @@ fn leases_that_guests_name_come_and_go() {
         ""
     );
 }
+
+/// virtlockd has no word for a lock that is lost: libvirt's plugin takes every action of
+/// `<on_lockfailure>` and does nothing with it, whatever becomes of its virtlockd. The difference is
+/// that here the lock stays.
+#[test]
+fn an_action_for_lost_leases_is_taken_and_never_needed() {
+    let Some(mut lockd) = start() else { return };
+    let actions = ["pause", "poweroff", "restart", "ignore"];
+    let images: Vec<_> = actions
+        .iter()
+        .map(|action| image(&lockd.host, action))
+        .collect();
+    for (action, image) in actions.iter().zip(&images) {
+        let element = format!("<on_lockfailure>{action}</on_lockfailure><devices>");
+        let guest = guest_with(action, image).replace("<devices>", &element);
+        lockd.host.define(&guest);
+        lockd.host.virsh(&["start", action]).ok();
+    }
+    lockd.end(Signal::SIGKILL);
+    for (action, image) in actions.iter().zip(&images) {
+        assert_eq!(lockd.host.state(action), "running");
+        assert!(is_locked(image));
+    }
+    lockd.spawn();
+    for (action, image) in actions.iter().zip(&images) {
+        assert!(lockd.holds(action));
+        let xml = lockd.host.virsh(&["dumpxml", action]).ok();
+        let element = format!("<on_lockfailure>{action}</on_lockfailure>");
+        assert!(xml.contains(&element), "{xml}");
+        lockd.host.virsh(&["destroy", action]).ok();
+        eventually("the lock's end", || !is_locked(image));
+    }
+}

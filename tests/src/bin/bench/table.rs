@@ -112,10 +112,12 @@ impl Table {
 /// How many times better the first side is.
 fn ratio(row: &Row, values: &[Option<f64>]) -> Option<f64> {
     let (first, second) = (*values.first()?.as_ref()?, *values.get(1)?.as_ref()?);
-    Some(match row.better {
+    let times = match row.better {
         Better::Lower => second / first,
         Better::Higher => first / second,
-    })
+    };
+    // Nothing is no number of times less than something.
+    times.is_finite().then_some(times)
 }
 
 fn goal(row: &Row, values: &[Option<f64>]) -> String {
