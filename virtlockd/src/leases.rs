@@ -233,11 +233,10 @@ impl Leases {
     /// The same, if nothing is to be waited for; otherwise nothing was done.
     pub fn release_now(&self, name: &Name, pid: u32) -> Option<Result<()>> {
         let inner = &mut *self.lock();
-        let held = inner.spaces.resource(name);
-        if held.is_some_and(|held| !self.files.unlocks_now(&held.file)) {
+        if !self.unlocks_now(inner, name) {
             return None;
         }
-        match self.release_step(inner, name, pid) {
+        match self.release_quickly(inner, name, pid, true) {
             Ok(Step::Done(())) => Some(Ok(())),
             Ok(Step::Wait(_) | Step::Ours(())) => None,
             Err(refused) => Some(Err(refused)),
@@ -246,6 +245,18 @@ impl Leases {
 
     /// Gives the resource back now, or begins its turn.
     fn release_step(&self, inner: &mut Inner, name: &Name, pid: u32) -> Result<Step<()>> {
+        let quick = self.unlocks_now(inner, name);
+        self.release_quickly(inner, name, pid, quick)
+    }
+
+    /// The same, when it is known whether its file is unlocked `quick`ly.
+    fn release_quickly(
+        &self,
+        inner: &mut Inner,
+        name: &Name,
+        pid: u32,
+        quick: bool,
+    ) -> Result<Step<()>> {
         if let Some(wait) = inner.turns.wait(name) {
             return Ok(Step::Wait(wait));
         }
@@ -255,18 +266,21 @@ impl Leases {
         inner.guests.given(name, pid);
         match space.give_share(&name.resource, pid)? {
             Released::Shared => Ok(Step::Done(())),
-            Released::Last => Ok(self.unlock_step(inner, name)),
+            Released::Last => Ok(Self::unlock_step(inner, name, quick)),
         }
     }
 
+    /// Whether the resource's file, if there is one, is unlocked without waiting.
+    fn unlocks_now(&self, inner: &Inner, name: &Name) -> bool {
+        let held = inner.spaces.resource(name);
+        held.is_none_or(|held| self.files.unlocks_now(&held.file))
+    }
+
     /// Unlocks what nobody is to have any more, or says that it takes time.
-    fn unlock_step(&self, inner: &mut Inner, name: &Name) -> Step<()> {
+    fn unlock_step(inner: &mut Inner, name: &Name, quick: bool) -> Step<()> {
         let Ok(space) = inner.spaces.space(&name.space) else {
             return Step::Done(());
         };
-        let quick = space
-            .resource(&name.resource)
-            .is_none_or(|held| self.files.unlocks_now(&held.file));
         if !quick {
             inner.turns.begin(name.clone());
             return Step::Ours(());
@@ -351,7 +365,8 @@ impl Leases {
         for holder in &what.2 {
             inner.guests.given(name, holder.pid);
         }
-        Ok(match self.unlock_step(inner, name) {
+        let quick = self.unlocks_now(inner, name);
+        Ok(match Self::unlock_step(inner, name, quick) {
             Step::Ours(()) => Step::Ours(what),
             _ => Step::Done(what),
         })

@@ -1,5 +1,5 @@
 //! Tasks that want the same few resources, in hundreds of different orders: each time a file is
-//! locked or unlocked, others may go on in between. The daemon has one thread, so its tasks meet
+//! locked or unlocked, others may go on in between, if that isn't done at once. The daemon has one thread, so its tasks meet
 //! nowhere else; the orders follow from a number, and one that fails can be had again.
 
 use std::cell::RefCell;
@@ -70,11 +70,11 @@ async fn drive(leases: Arc<Leases>, space: String, moments: Rc<Moments>, seen: B
             _ => Mode::Exclusive,
         };
         moments.pass().await;
-        if leases
-            .acquire(&name, &owner, mode, Kept::Lease)
-            .await
-            .is_err()
-        {
+        let taken = match leases.acquire_now(&name, &owner, mode, Kept::Lease) {
+            Some(taken) => taken,
+            None => leases.acquire(&name, &owner, mode, Kept::Lease).await,
+        };
+        if taken.is_err() {
             continue;
         }
         takes(&seen, resource, mode, pid);
@@ -84,7 +84,10 @@ async fn drive(leases: Arc<Leases>, space: String, moments: Rc<Moments>, seen: B
             0 => {
                 leases.guest_left(pid);
             }
-            _ => leases.release(&name, pid).await.unwrap(),
+            _ => match leases.release_now(&name, pid) {
+                Some(given) => given.unwrap(),
+                None => leases.release(&name, pid).await.unwrap(),
+            },
         }
     }
     leases.guest_left(pid);
