@@ -9,11 +9,12 @@ tools=$(cd "$(dirname "$0")" && pwd)
 fail() { echo "FAILED: $*"; tail -n 30 /one/*.log /two/*.log /stock-*.log 2>/dev/null || true; exit 1; }
 step() { echo "- $*"; }
 
-# wait_for COMMAND: until it succeeds, two minutes at most; a machine without KVM is slow
+# wait_for COMMAND: until it succeeds, but for no more than so many times; a machine without KVM is slow
+patience=600
 wait_for() {
     n=0
     until "$@" >/dev/null 2>&1; do
-        n=$((n + 1)); [ $n -lt 600 ] || fail "in vain: $*"
+        n=$((n + 1)); [ $n -lt $patience ] || fail "in vain: $*"
         sleep 0.2
     done
 }

@@ -253,6 +253,28 @@ fn leases_that_guests_name_come_and_go() {
     );
 }
 
+/// What could not be given back is the guest's own: it is not in its way.
+#[test]
+fn a_guest_paused_while_virtlockd_was_away_resumes_when_it_is_back() {
+    let Some(mut lockd) = start() else { return };
+    let image = image(&lockd.host, "disk.raw");
+    lockd.host.define(&guest_with("web", &image));
+    lockd.host.define(&guest_with("db", &image));
+    lockd.host.virsh(&["start", "web"]).ok();
+    lockd.end(Signal::SIGKILL);
+    lockd.host.virsh(&["suspend", "web"]).ok();
+    let error = lockd.host.virsh(&["resume", "web"]).failed();
+    assert!(error.contains("virtlockd"), "{error}");
+    assert!(is_locked(&image), "nobody could take it back");
+    lockd.spawn();
+    lockd.host.virsh(&["resume", "web"]).ok();
+    assert_eq!(lockd.host.state("web"), "running");
+    lockd.host.virsh(&["start", "db"]).failed();
+    // And it holds it once: a pause gives it back.
+    lockd.host.virsh(&["suspend", "web"]).ok();
+    eventually("the lock's end", || !is_locked(&image));
+}
+
 /// virtlockd has no word for a lock that is lost: libvirt's plugin takes every action of
 /// `<on_lockfailure>` and does nothing with it, whatever becomes of its virtlockd. The difference is
 /// that here the lock stays.

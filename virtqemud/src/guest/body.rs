@@ -49,6 +49,8 @@ pub(crate) struct Running {
     pub(crate) dumped: Option<std::result::Result<(), String>>,
     /// The device that the guest was asked to let go of and refused.
     pub(crate) kept_device: Option<String>,
+    /// It stood, and its leases could not be given back.
+    pub(crate) owes_leases: bool,
     /// It was asked to come up; before that its end is a failed start.
     pub(crate) is_up: bool,
 }

@@ -34,11 +34,17 @@ impl Body {
     /// # Errors
     /// RESOURCE_BUSY naming who holds it; see [`virt_driver::leases::Leases::acquire`].
     pub(super) async fn take_leases(&mut self) -> Result<()> {
+        let owes = self.running.as_ref();
+        if owes.is_some_and(|running| running.owes_leases) {
+            // Else it would be in its own way.
+            self.give_leases_back_quietly().await;
+        }
         let (owner, domain) = self.owner_and_domain()?;
         let leases = &self.driver().leases;
         let resources = leases.of(&domain).await?;
         let state = self.kept()?.lock_state.clone();
         leases.acquire(&owner, &resources, state.as_deref()).await?;
+        self.owe_leases(false);
         if state.is_some() {
             self.kept_mut()?.lock_state = None;
         }
@@ -46,9 +52,10 @@ impl Body {
     }
 
     /// Gives it back once they stand. A failure is no one's who waits: another guest is refused the
-    /// disk, which is safe.
+    /// disk, which is safe, and this one gives back what it has before it takes it again.
     pub(super) async fn give_leases_back(&mut self) {
         if let Err(error) = self.release_leases().await {
+            self.owe_leases(true);
             tracing::warn!(guest = %self.name(), %error, "the guest's leases are not given back");
         }
     }
@@ -109,6 +116,13 @@ impl Body {
     pub(super) async fn give_leases_back_quietly(&mut self) {
         if let Err(error) = self.release_leases().await {
             tracing::debug!(guest = %self.name(), %error, "no leases to give back");
+        }
+    }
+
+    /// Whether the guest has leases that it could not give back.
+    fn owe_leases(&mut self, owes: bool) {
+        if let Some(running) = &mut self.running {
+            running.owes_leases = owes;
         }
     }
 

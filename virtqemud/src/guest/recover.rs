@@ -286,6 +286,7 @@ async fn take_over(
         migration: None,
         dumped: None,
         kept_device: None,
+        owes_leases: false,
         is_up: true,
     });
     actor::adopt(&guest, body);

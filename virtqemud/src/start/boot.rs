@@ -139,6 +139,7 @@ impl Body {
             migration: None,
             dumped: None,
             kept_device: None,
+            owes_leases: false,
             is_up: false,
         });
         self.change(|snapshot| {
