@@ -250,19 +250,25 @@ fn lists(side: &Side, guests: usize, table: &mut Table) {
         let stats = wire.call::<ConnectGetAllDomainStats>(&args);
         assert_eq!(stats.expect("statistics").retStats.len(), guests);
     };
-    let kinds: [(&str, &dyn Fn(&mut Wire)); 2] = [("list", &listed), ("domstats", &told)];
-    for (what, work) in kinds {
-        side.forget();
-        for known in ["nothing known", "asked before"] {
-            let before = side.cpu();
-            let taken = milliseconds(|| work(&mut wire));
-            let cpu = (side.cpu() - before) as f64 / 1e6;
-            let name = |by: &str| format!("{what} of {guests}, {by}, {known}");
-            add(side, table, name, ("ms", Better::Lower), true, taken);
-            let name =
-                |by: &str| format!("CPU of all processes for {what} of {guests}, {by}, {known}");
-            add(side, table, name, ("ms", Better::Lower), true, cpu);
-        }
+    twice(side, table, &format!("list of {guests}"), || {
+        listed(&mut wire)
+    });
+    twice(side, table, &format!("domstats of {guests}"), || {
+        told(&mut wire)
+    });
+}
+
+/// What a call costs with nothing known, and what it costs then.
+fn twice(side: &Side, table: &mut Table, what: &str, mut work: impl FnMut()) {
+    side.forget();
+    for known in ["nothing known", "asked before"] {
+        let before = side.cpu();
+        let taken = milliseconds(&mut work);
+        let cpu = (side.cpu() - before) as f64 / 1e6;
+        let name = |by: &str| format!("{what}, {by}, {known}");
+        add(side, table, name, ("ms", Better::Lower), true, taken);
+        let name = |by: &str| format!("CPU of all processes for {what}, {by}, {known}");
+        add(side, table, name, ("ms", Better::Lower), true, cpu);
     }
 }
 
