@@ -41,6 +41,12 @@ impl Logd {
         eventually("virtlogd's socket", || answers(&socket));
     }
 
+    /// Ends it.
+    pub fn stop(&self) {
+        send(self.pid, Signal::SIGTERM);
+        self.host.keeper().wait(self.pid);
+    }
+
     /// Its socket.
     pub fn socket(&self) -> PathBuf {
         self.host.path("run/libvirt/virtlogd-sock")

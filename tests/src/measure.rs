@@ -46,6 +46,23 @@ pub fn cpu_nanoseconds(pid: u32) -> u64 {
         .sum()
 }
 
+/// Processor time of a process in seconds, threads that have ended included, in steps of 10 ms.
+///
+/// # Panics
+/// When there is no such process.
+pub fn cpu_seconds(pid: u32) -> f64 {
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    // After the name in parentheses, from the third field on (proc_pid_stat(5)).
+    let fields = text.rsplit(") ").next().unwrap_or_default().split(' ');
+    let ticks: f64 = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<f64>().ok())
+        .sum();
+    ticks / 100.0
+}
+
 /// Makes the kernel forget the largest size that this process had; see [`peak_kib`].
 ///
 /// # Panics

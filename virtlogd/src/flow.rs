@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -12,6 +13,12 @@ use virt_rpc::protocol::log::LogFilePosition;
 use crate::pipes::Pipes;
 use crate::pump::Pumped;
 use crate::writer::{AGAIN, Writer};
+
+/// How long output is gathered before it is written, while there is little of it: a guest that writes line
+/// by line costs a turn of a thread for many lines, not for each.
+const GATHER: Duration = Duration::from_millis(2);
+/// How much in one turn is not little, in bytes.
+const PLENTY: u64 = 256 << 10;
 
 /// What is asked of a log that is being written.
 #[derive(Debug)]
@@ -53,14 +60,17 @@ impl Flow {
     pub async fn run(&mut self) {
         // What an earlier program has left.
         let mut pumped = self.writer.pump().await;
+        let mut gather = false;
         while pumped != Pumped::Ended {
+            let troubled = self.writer.is_in_trouble();
             tokio::select! {
-                () = something(&self.guest), if !self.writer.is_in_trouble() => {
+                () = something(&self.guest), if !troubled && !gather => {
+                    let before = self.writer.written();
                     pumped = self.writer.pump().await;
+                    gather = self.writer.written() - before < PLENTY;
                 }
-                () = sleep(AGAIN), if self.writer.is_in_trouble() => {
-                    pumped = self.writer.pump().await;
-                }
+                () = sleep(GATHER), if !troubled && gather => gather = false,
+                () = sleep(AGAIN), if troubled => pumped = self.writer.pump().await,
                 Some(ask) = self.asks.recv() => pumped = self.answer(ask).await,
             }
         }

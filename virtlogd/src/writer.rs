@@ -64,6 +64,11 @@ impl Writer {
         self.trouble.is_some()
     }
 
+    /// Bytes that reached the file so far.
+    pub fn written(&self) -> u64 {
+        self.tally.written()
+    }
+
     /// Where the next byte goes. No thread is writing.
     pub fn position(&self) -> LogFilePosition {
         lock(&self.file).position()

@@ -11,6 +11,14 @@ pub fn pair() -> Option<(usize, usize)> {
     Some((cores.next()?, cores.next()?))
 }
 
+/// Keeps a process that has one thread on a core, with the threads it makes from now on.
+pub fn pin(pid: u32, core: usize) {
+    let mut only = CpuSet::new();
+    only.set(core).expect("a core number");
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a process id"));
+    sched_setaffinity(pid, &only).expect("stay on a core");
+}
+
 /// Keeps this process (and threads it makes from now on) on the client's core while it lives.
 pub struct OnClientCore(CpuSet);
 

@@ -16,6 +16,7 @@ mod cores;
 mod defined;
 mod definitions;
 mod leases;
+mod logs;
 mod running;
 mod side;
 mod table;
@@ -27,7 +28,7 @@ use table::Table;
 
 const HELP: &str = "Usage: bench [OPTION]... [GROUP]...
 
-Groups: access calls defined definitions leases running (all of them when none is given)
+Groups: access calls defined definitions leases logs running (all of them when none is given)
 
   --sides A,B    what to compare, each ours or stock (default: ours,stock; ours alone where
                  there is no stock daemon or you are not root)
@@ -82,6 +83,8 @@ fn main() {
     }
     if wanted("access") {
         access::measure(&plan, &targets, &mut table);
+        if wanted("logs") {}
+        logs::measure(&plan, &targets, &mut table);
     }
     table.print();
 }
