@@ -122,7 +122,7 @@ fn lines(question: &'static str, stock: &str, ours: &str) -> Difference {
     let head = pairs.take_while(|(one, other)| one == other).count();
     let pairs = stock[head..].iter().rev().zip(ours[head..].iter().rev());
     let tail = pairs.take_while(|(one, other)| one == other).count();
-    let within = |of: &[String]| of[head..of.len() - tail].iter().cloned().collect();
+    let within = |of: &[String]| of[head..of.len() - tail].to_vec();
     let (stock, ours): (Vec<String>, Vec<String>) = (within(&stock), within(&ours));
     changed(question, &stock, &ours)
 }

@@ -83,7 +83,8 @@ fn main() {
     }
     if wanted("access") {
         access::measure(&plan, &targets, &mut table);
-        if wanted("logs") {}
+    }
+    if wanted("logs") {
         logs::measure(&plan, &targets, &mut table);
     }
     table.print();
