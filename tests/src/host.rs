@@ -73,13 +73,27 @@ impl Host {
         Self::prepared(target, |_| Vec::new())
     }
 
+    /// The same with its folder in `parent`, whose file system is then the daemon's.
+    pub fn below(target: Target, parent: &Path) -> Self {
+        Self::prepared_below(target, parent, |_| Vec::new())
+    }
+
     /// The same, after `prepare` has written what it likes into the folder; what it returns are files
     /// and folders that are laid over others of the machine for the host's daemons (as root only).
     pub fn prepared(
         target: Target,
         prepare: impl FnOnce(&Path) -> Vec<(PathBuf, PathBuf)>,
     ) -> Self {
-        let mut folder = TempDir::with_prefix("virt-test-").expect("a folder for the test");
+        Self::prepared_below(target, &std::env::temp_dir(), prepare)
+    }
+
+    fn prepared_below(
+        target: Target,
+        parent: &Path,
+        prepare: impl FnOnce(&Path) -> Vec<(PathBuf, PathBuf)>,
+    ) -> Self {
+        let folder = TempDir::with_prefix_in("virt-test-", parent);
+        let mut folder = folder.expect("a folder for the test");
         folder.disable_cleanup(std::env::var_os("VIRT_TEST_KEEP").is_some());
         let root = folder.path();
         // Guests may run as a user of their own, who must get to their files.

@@ -24,10 +24,12 @@ pub struct Side {
 impl Side {
     /// Starts it; with `pinned` it has the daemon's core and no other.
     pub fn start(target: Target, pinned: bool) -> Self {
-        let mut side = Side {
-            host: Host::of(target),
-            pinned,
-        };
+        Self::start_on(Host::of(target), pinned)
+    }
+
+    /// The same on a host that is there.
+    pub fn start_on(host: Host, pinned: bool) -> Self {
+        let mut side = Side { host, pinned };
         side.spawn();
         // QEMU has been asked what it can do, whatever comes first afterwards.
         side.open()
