@@ -201,29 +201,6 @@ impl Descriptors for Numbered {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_monitor_is_named_by_its_path() {
-        let mut line = CommandLine {
-            args: vec![
-                "-chardev".into(),
-                "socket,id=charmonitor,fd=3,server=on,wait=off".into(),
-                "socket,id=other,fd=3".into(),
-            ],
-            ..CommandLine::default()
-        };
-        name_monitor(&mut line, Path::new("/d/monitor.sock"));
-        assert_eq!(
-            line.args[1],
-            "socket,id=charmonitor,path=/d/monitor.sock,server=on,wait=off"
-        );
-        assert_eq!(line.args[2], "socket,id=other,fd=3");
-    }
-}
-
 /// What the host has to have for a command line to be of use.
 fn host_has(domain: &Domain) -> Result<()> {
     let memory = domain.numatune.as_ref().and_then(|n| n.memory.as_ref());
@@ -248,4 +225,27 @@ fn host_has(domain: &Domain) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monitor_is_named_by_its_path() {
+        let mut line = CommandLine {
+            args: vec![
+                "-chardev".into(),
+                "socket,id=charmonitor,fd=3,server=on,wait=off".into(),
+                "socket,id=other,fd=3".into(),
+            ],
+            ..CommandLine::default()
+        };
+        name_monitor(&mut line, Path::new("/d/monitor.sock"));
+        assert_eq!(
+            line.args[1],
+            "socket,id=charmonitor,path=/d/monitor.sock,server=on,wait=off"
+        );
+        assert_eq!(line.args[2], "socket,id=other,fd=3");
+    }
 }
