@@ -22,7 +22,7 @@ wait_for() {
 virsh() {
     root=$1; shift
     socket=virtqemud-sock
-    [ -n "$root" ] || socket=libvirt-sock
+    [ -n "$root" ] || socket=${main_socket:-libvirt-sock}
     "$tools/lib/ld-linux-x86-64.so.2" --library-path "$tools/lib" "$tools/virsh" \
         -c "qemu:///system?socket=$root/run/libvirt/$socket" "$@"
 }

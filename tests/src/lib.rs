@@ -22,6 +22,7 @@ pub mod lock_client;
 pub mod lockd;
 pub mod log_client;
 pub mod logd;
+pub mod machines;
 pub mod measure;
 pub mod polkit;
 pub mod ran;

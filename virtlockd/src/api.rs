@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::Result;
 use virt_rpc::protocol::Program;
 use virt_rpc::protocol::leases::{
     self, Break, BreakArgs, BreakRet, Check, HOLDERS_MAX, LEASES_MAX, List, ListRet,
@@ -45,12 +45,12 @@ pub fn router(leases: &Arc<Leases>) -> Router<Session> {
 
 fn who(router: &mut Router<Session>, leases: &Arc<Leases>) {
     router.call::<Register>(|call| {
-        no_flags(call.args.flags, "Register")?;
+        call.only_flags(0)?;
         call.session().register(&call.args.owner)
     });
     let all = Arc::clone(leases);
     router.call::<Restrict>(move |call| {
-        no_flags(call.args.flags, "Restrict")?;
+        call.only_flags(0)?;
         let session = call.session();
         session.restrict()?;
         if let (Some(process), Some(socket)) = (session.own_process(), session.socket()) {
@@ -71,7 +71,7 @@ fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
     let all = Arc::clone(leases);
     router.task::<New, _, _>(move |call| {
         let all = Arc::clone(&all);
-        let checked = no_flags(call.args.flags, "New").and_then(|()| call.session().owner());
+        let checked = call.only_flags(0).and_then(|()| call.session().owner());
         async move {
             checked?;
             all.add_space(&call.args.path, false).await
@@ -89,7 +89,7 @@ fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
     let all = Arc::clone(leases);
     router.task::<CreateResource, _, _>(move |call| {
         let all = Arc::clone(&all);
-        let flags = no_flags(call.args.flags, "CreateResource");
+        let flags = call.only_flags(0);
         let checked = flags.and_then(|()| call.session().owner());
         async move {
             checked?;
@@ -99,7 +99,7 @@ fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
     let all = Arc::clone(leases);
     router.task::<DeleteResource, _, _>(move |call| {
         let all = Arc::clone(&all);
-        let flags = no_flags(call.args.flags, "DeleteResource");
+        let flags = call.only_flags(0);
         let checked = flags.and_then(|()| call.session().owner());
         async move {
             checked?;
@@ -141,11 +141,7 @@ fn resources(router: &mut Router<Session>, leases: &Arc<Leases>) {
 /// What is to be taken, for whom, and how.
 fn acquisition(call: &Call<AcquireResource, Session>) -> Result<(Name, Owner, Mode, Kept)> {
     let args = &call.args;
-    known_flags(
-        args.flags,
-        flag::SHARED | flag::AUTOCREATE,
-        "AcquireResource",
-    )?;
+    call.only_flags(flag::SHARED | flag::AUTOCREATE)?;
     let mode = match args.flags & flag::SHARED {
         0 => Mode::Exclusive,
         _ => Mode::Shared,
@@ -160,7 +156,7 @@ fn acquisition(call: &Call<AcquireResource, Session>) -> Result<(Name, Owner, Mo
 
 /// What is to be given back, and by which process.
 fn release(call: &Call<ReleaseResource, Session>) -> Result<(Name, u32)> {
-    no_flags(call.args.flags, "ReleaseResource")?;
+    call.only_flags(0)?;
     let owner = call.session().owner()?;
     Ok((name(&call.args.path, &call.args.name), owner.pid))
 }
@@ -248,20 +244,5 @@ fn name(space: &str, resource: &str) -> Name {
     Name {
         space: space.to_owned(),
         resource: resource.to_owned(),
-    }
-}
-
-fn no_flags(flags: u32, call: &str) -> Result<()> {
-    known_flags(flags, 0, call)
-}
-
-fn known_flags(flags: u32, known: u32, call: &str) -> Result<()> {
-    match flags & !known {
-        0 => Ok(()),
-        unknown => Err(Error::new(
-            ErrorCode::InvalidArg,
-            ErrorDomain::Rpc,
-            format!("unsupported flags (0x{unknown:x}) in {call}"),
-        )),
     }
 }

@@ -4,8 +4,7 @@
 use std::os::fd::AsRawFd;
 
 use serde::{Deserialize, Serialize};
-use virt_daemon::{Descriptors, Saved};
-use virt_rpc::codec;
+use virt_daemon::{Descriptors, Saved, versioned};
 
 use crate::guests::{self, Guest};
 use crate::keepsake::{Keepsake, Taken};
@@ -63,7 +62,7 @@ pub fn save(inner: &Inner) -> Saved {
     };
     Saved {
         // A state that can't be written is refused by `check` before anything depends on it.
-        state: codec::to_bytes(&(VERSION, state)).unwrap_or_default(),
+        state: versioned::write(VERSION, &state),
         descriptors,
     }
 }
@@ -110,16 +109,7 @@ pub fn restore(saved: &[u8], descriptors: &mut Descriptors) -> Result<Inner, Str
 }
 
 fn read(saved: &[u8]) -> Result<StateV1, String> {
-    let version: u32 =
-        codec::from_bytes(saved).map_err(|e| format!("the leases' state has no version: {e}"))?;
-    match version {
-        VERSION => codec::from_bytes::<(u32, StateV1)>(saved)
-            .map(|(_, state)| state)
-            .map_err(|e| format!("the leases' state can't be read: {e}")),
-        version => Err(format!(
-            "the leases' state is of version {version}, this program knows version {VERSION}"
-        )),
-    }
+    versioned::read(VERSION, saved, "the leases' state")
 }
 
 #[cfg(test)]
@@ -128,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_state_of_a_later_version_is_refused() {
-        let later = codec::to_bytes(&(2_u32, "anything")).unwrap();
+        let later = versioned::write(2, &"anything");
         let text = check(&later).unwrap_err();
         assert!(text.contains("version 2"), "{text}");
         assert!(check(b"").is_err());

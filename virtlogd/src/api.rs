@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::{Error, ErrorCode, ErrorDomain};
 use virt_rpc::protocol::Program;
 use virt_rpc::protocol::log::*;
 use virt_rpc::server::Router;
@@ -19,7 +19,7 @@ pub fn router(logs: &Arc<Logs>) -> Router<()> {
         let all = Arc::clone(&all);
         async move {
             let args = &call.args;
-            known_flags(args.flags, open_flag::TRUNCATE, "DomainOpenLogFile")?;
+            call.only_flags(open_flag::TRUNCATE)?;
             let owner = Owner {
                 driver: args.driver.clone(),
                 uuid: args.dom.uuid,
@@ -35,7 +35,7 @@ pub fn router(logs: &Arc<Logs>) -> Router<()> {
     router.task::<DomainGetLogFilePosition, _, _>(move |call| {
         let all = Arc::clone(&all);
         async move {
-            known_flags(call.args.flags, 0, "DomainGetLogFilePosition")?;
+            call.only_flags(0)?;
             let pos = all.position(&call.args.path).await?;
             Ok(DomainGetLogFilePositionRet { pos })
         }
@@ -45,7 +45,7 @@ pub fn router(logs: &Arc<Logs>) -> Router<()> {
         let all = Arc::clone(&all);
         async move {
             let args = call.args.clone();
-            known_flags(args.flags, 0, "DomainReadLogFile")?;
+            call.only_flags(0)?;
             if args.maxlen > TEXT_MAX {
                 return Err(Error::new(
                     ErrorCode::InvalidArg,
@@ -67,21 +67,10 @@ pub fn router(logs: &Arc<Logs>) -> Router<()> {
         let all = Arc::clone(&all);
         async move {
             let args = call.args.clone();
-            known_flags(args.flags, 0, "DomainAppendLogFile")?;
+            call.only_flags(0)?;
             all.append(&args.path, args.message.0).await?;
             Ok(DomainAppendLogFileRet { ret: 0 })
         }
     });
     router
-}
-
-fn known_flags(flags: u32, known: u32, call: &str) -> Result<()> {
-    match flags & !known {
-        0 => Ok(()),
-        unknown => Err(Error::new(
-            ErrorCode::InvalidArg,
-            ErrorDomain::Rpc,
-            format!("unsupported flags (0x{unknown:x}) in {call}"),
-        )),
-    }
 }

@@ -9,8 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
-use virt_daemon::notify;
-use virt_rpc::codec;
+use virt_daemon::{notify, versioned};
 
 use crate::logs::Logs;
 use crate::owner::Owner;
@@ -38,8 +37,7 @@ pub fn keep(path: &Path, owner: &Owner, pipes: &Pipes) -> io::Result<()> {
     let Some(name) = name(pipes) else {
         return Ok(());
     };
-    let about = (VERSION, AboutV1::new(path, owner));
-    let about = codec::to_bytes(&about).map_err(io::Error::other)?;
+    let about = versioned::write(VERSION, &AboutV1::new(path, owner));
     let mut file = File::from(memfd_create(name.as_str(), MemfdFlags::CLOEXEC)?);
     file.write_all(&about)?;
     let [guest, read, write] = pipes.ends();
@@ -92,14 +90,6 @@ fn go_on(logs: &Arc<Logs>, parts: [Option<OwnedFd>; 4]) -> Result<(), String> {
         .rewind()
         .and_then(|()| about.take(ABOUT_MAX).read_to_end(&mut bytes))
         .map_err(|e| format!("its description can't be read: {e}"))?;
-    let version: u32 =
-        codec::from_bytes(&bytes).map_err(|e| format!("its description has no version: {e}"))?;
-    if version != VERSION {
-        return Err(format!(
-            "its description is of version {version}, this program knows version {VERSION}"
-        ));
-    }
-    let (_, about): (u32, AboutV1) =
-        codec::from_bytes(&bytes).map_err(|e| format!("its description: {e}"))?;
+    let about: AboutV1 = versioned::read(VERSION, &bytes, "its description")?;
     about.go_on(logs, Pipes::again([guest, read, write]))
 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use virt_daemon::{Descriptors, Saved};
-use virt_rpc::codec;
+use virt_daemon::{Descriptors, Saved, versioned};
 
 use crate::logs::Logs;
 use crate::owner::Owner;
@@ -73,7 +72,7 @@ pub fn save(logs: &Logs) -> Saved {
     let descriptors = state.logs.iter().flat_map(|log| log.pipes).collect();
     Saved {
         // A state that can't be written is refused by `check` before anything depends on it.
-        state: codec::to_bytes(&(VERSION, state)).unwrap_or_default(),
+        state: versioned::write(VERSION, &state),
         descriptors,
     }
 }
@@ -102,16 +101,7 @@ pub fn restore(
 }
 
 fn read(saved: &[u8]) -> Result<StateV1, String> {
-    let version: u32 =
-        codec::from_bytes(saved).map_err(|e| format!("the logs' state has no version: {e}"))?;
-    match version {
-        VERSION => codec::from_bytes::<(u32, StateV1)>(saved)
-            .map(|(_, state)| state)
-            .map_err(|e| format!("the logs' state can't be read: {e}")),
-        version => Err(format!(
-            "the logs' state is of version {version}, this program knows version {VERSION}"
-        )),
-    }
+    versioned::read(VERSION, saved, "the logs' state")
 }
 
 #[cfg(test)]
@@ -120,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_state_of_a_later_version_is_refused() {
-        let later = codec::to_bytes(&(2_u32, "anything")).unwrap();
+        let later = versioned::write(2, &"anything");
         let text = check(&later).unwrap_err();
         assert!(text.contains("version 2"), "{text}");
         assert!(check(b"").is_err());

@@ -22,6 +22,7 @@ pub mod privileges;
 pub mod sandbox;
 mod service_conf;
 mod signals;
+pub mod versioned;
 mod watch;
 
 pub use arguments::{Arguments, Invocation};

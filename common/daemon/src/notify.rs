@@ -10,7 +10,7 @@ pub fn ready() {
     send(&[NotifyState::Ready]);
 }
 
-/// The configuration is being read again; [`ready`] ends it (Type=notify-reload).
+/// The configuration is being read again; [`ready`] ends it.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => send(&[NotifyState::Reloading, now]),

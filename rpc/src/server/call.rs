@@ -90,6 +90,21 @@ impl<P: Procedure, S> Call<P, S> {
         P::flags(&self.args).unwrap_or(0)
     }
 
+    /// Refuses flags of the call beside the `known` ones.
+    ///
+    /// # Errors
+    /// INVALID_ARG with the unknown ones.
+    pub fn only_flags(&self, known: u32) -> Result<()> {
+        match self.flags() & !u64::from(known) {
+            0 => Ok(()),
+            unknown => Err(Error::new(
+                ErrorCode::InvalidArg,
+                ErrorDomain::Rpc,
+                format!("unsupported flags (0x{unknown:x}) in {}", P::ROW.name),
+            )),
+        }
+    }
+
     /// Has the call served anew once `first` is done, such as when a decision must be asked for: what
     /// the handler then returns is not the answer. It must not have done anything yet. A handler that
     /// wants this again and again is run eight times in all; what it returned last is the answer then.

@@ -1,0 +1,13 @@
+//! Our units under a real systemd, in a machine of their own:
+//!
+//!     VIRT_TEST_VM=.../testvm cargo test -p virt-tests --test units
+
+use virt_tests::machines::{Machines, passed};
+
+#[test]
+fn daemons_are_started_by_sockets_confined_and_survive_being_killed() {
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    passed(&machines.run(&[], &["./units"]), &["units"]);
+}
