@@ -10,7 +10,7 @@ fail() { echo "FAILED: $*"; tail -n 30 /one/*.log /two/*.log /stock-*.log 2>/dev
 step() { echo "- $*"; }
 
 # wait_for COMMAND: until it succeeds, but for no more than so many times; a machine without KVM is slow
-patience=600
+patience=${patience:-600}
 wait_for() {
     n=0
     until "$@" >/dev/null 2>&1; do
