@@ -450,9 +450,9 @@ impl Element for Controller {
     }
 
     fn content(&self, out: &mut Writer) {
-        // What is not there has nothing to be said about.
+        // What is not there has nothing to be said about but how it is called.
         if self.kind == ControllerKind::Usb && self.has_model(ControllerModel::None) {
-            return;
+            return self.info.only_alias(out);
         }
         let nothing = ControllerDriver::default();
         out.maybe("driver", self.driver.as_ref().filter(|d| **d != nothing));

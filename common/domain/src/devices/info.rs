@@ -206,6 +206,11 @@ impl Element for Acpi {
 }
 
 impl DeviceInfo {
+    /// Writes what the device is called, and nothing else.
+    pub fn only_alias(&self, out: &mut Writer) {
+        out.maybe("alias", self.alias.as_ref());
+    }
+
     /// The alias, if it has one yet.
     pub fn alias(&self) -> Option<&str> {
         self.alias.as_ref().map(|a| a.name.as_str())
