@@ -13,6 +13,10 @@ use crate::source::Text;
 /// How much is moved in one go before others have their turn, in bytes.
 const TURN: u64 = 16 << 20;
 
+/// A guest that has written less meanwhile is given time to write more, in bytes: following it in small
+/// steps would cost more than it is worth.
+const LITTLE: usize = 32 << 10;
+
 /// How a turn ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pumped {
@@ -63,17 +67,20 @@ impl Tally {
 /// # Errors
 /// What the system refused; nothing is lost.
 pub fn pump(pipes: &Pipes, file: &mut LogFile, tally: &Tally) -> io::Result<Pumped> {
-    let mut turn = 0;
+    let (mut turn, mut little) = (0, false);
     loop {
         let written = file.append(&mut pipes.staged())?;
         tally.written.fetch_add(written, Ordering::Relaxed);
         own_up(file, tally)?;
         turn += written;
+        if little {
+            return Ok(Pumped::Empty);
+        }
         if turn >= TURN {
             return Ok(Pumped::More);
         }
         match pipes.advance() {
-            Ok(Some(_)) => {}
+            Ok(Some(moved)) => little = moved < LITTLE,
             Ok(None) => return Ok(Pumped::Ended),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(Pumped::Empty),
             Err(e) => return Err(e),
