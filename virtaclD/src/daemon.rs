@@ -1,6 +1,6 @@
 //! The daemon around the decisions.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use virt_daemon::conf::{ConfError, Document};
 use virt_daemon::privileges::Kept;
@@ -18,27 +18,22 @@ pub struct Virtacld {
     decisions: Arc<Decisions>,
 }
 
-/// What the file says, between its reading and the start.
-static CONF: OnceLock<Conf> = OnceLock::new();
-
 impl Service for Virtacld {
     type Session = Session;
+    type Conf = Conf;
 
     const NAME: &'static str = "virtacld";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const CAPABILITIES: &'static [Kept] = own_user::TO_BECOME_IT;
     const HAS_OWN_USER: bool = true;
 
-    fn configuration(file: Document, paths: &Paths) -> Result<DaemonConf, ConfError> {
+    fn configuration(file: Document, paths: &Paths) -> Result<(DaemonConf, Conf), ConfError> {
         let (conf, daemon) = Conf::read(file, paths)?;
-        // It is read once.
-        let _ = CONF.set(conf);
-        Ok(daemon)
+        Ok((daemon, conf))
     }
 
-    async fn start(base: Foundation) -> Result<Self, String> {
-        let conf = CONF.get().cloned();
-        let conf = conf.ok_or("the configuration was not read")?;
+    async fn start(base: Foundation<Conf>) -> Result<Self, String> {
+        let conf = base.own;
         own_user::become_it(&conf.user)?;
         sandbox::enter(&conf.cedar_policies, &base.paths.run)?;
         let decisions = Arc::new(Decisions::new(conf));

@@ -36,15 +36,16 @@ pub struct Virtlockd {
 
 impl Service for Virtlockd {
     type Session = Session;
+    type Conf = ();
 
     const NAME: &'static str = "virtlockd";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const CAPABILITIES: &'static [Kept] = crate::privileges::STARTING;
 
-    fn configuration(mut file: Document, paths: &Paths) -> Result<DaemonConf, ConfError> {
+    fn configuration(mut file: Document, paths: &Paths) -> Result<(DaemonConf, ()), ConfError> {
         let conf = DaemonConf::read_service(&mut file, paths)?;
         file.finish()?;
-        Ok(conf)
+        Ok((conf, ()))
     }
 
     async fn start(base: Foundation) -> Result<Self, String> {

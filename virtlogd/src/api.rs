@@ -44,8 +44,8 @@ pub fn router(logs: &Arc<Logs>) -> Router<()> {
     router.task::<DomainReadLogFile, _, _>(move |call| {
         let all = Arc::clone(&all);
         async move {
-            let args = call.args.clone();
             call.only_flags(0)?;
+            let args = call.args;
             if args.maxlen > TEXT_MAX {
                 return Err(Error::new(
                     ErrorCode::InvalidArg,
@@ -66,8 +66,8 @@ pub fn router(logs: &Arc<Logs>) -> Router<()> {
     router.task::<DomainAppendLogFile, _, _>(move |call| {
         let all = Arc::clone(&all);
         async move {
-            let args = call.args.clone();
             call.only_flags(0)?;
+            let args = call.args;
             all.append(&args.path, args.message.0).await?;
             Ok(DomainAppendLogFileRet { ret: 0 })
         }

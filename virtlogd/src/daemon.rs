@@ -1,6 +1,6 @@
 //! The daemon around the logs.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::task::spawn_blocking;
@@ -19,34 +19,30 @@ pub struct Virtlogd {
     logs: Arc<Logs>,
 }
 
-/// What the file says, between its reading and the start.
-static LIMITS: OnceLock<Limits> = OnceLock::new();
-
 impl Service for Virtlogd {
     type Session = ();
+    type Conf = Limits;
 
     const NAME: &'static str = "virtlogd";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const CAPABILITIES: &'static [Kept] = privileges::SERVING;
 
-    fn configuration(mut file: Document, paths: &Paths) -> Result<DaemonConf, ConfError> {
+    fn configuration(mut file: Document, paths: &Paths) -> Result<(DaemonConf, Limits), ConfError> {
         let conf = DaemonConf::read_service(&mut file, paths)?;
         let limits = Limits::read(&mut file, paths)?;
         file.finish()?;
-        // It is read once.
-        let _ = LIMITS.set(limits);
-        Ok(conf)
+        Ok((conf, limits))
     }
 
-    async fn start(base: Foundation) -> Result<Self, String> {
-        let this = Self::new()?;
+    async fn start(base: Foundation<Limits>) -> Result<Self, String> {
+        let this = Self::new(base.own);
         kept::restore(&this.logs, base.kept);
         sandbox::enter()?;
         Ok(this)
     }
 
-    async fn take_over(_: Foundation, left: &mut Inherited) -> Result<Self, String> {
-        let this = Self::new()?;
+    async fn take_over(base: Foundation<Limits>, left: &mut Inherited) -> Result<Self, String> {
+        let this = Self::new(base.own);
         state::restore(&this.logs, &left.state, &mut left.descriptors)?;
         Ok(this)
     }
@@ -81,12 +77,10 @@ impl Service for Virtlogd {
 }
 
 impl Virtlogd {
-    fn new() -> Result<Self, String> {
-        let limits = LIMITS.get().cloned();
-        let limits = limits.ok_or("the configuration was not read")?;
-        Ok(Self {
+    fn new(limits: Limits) -> Self {
+        Self {
             logs: Arc::new(Logs::new(limits)),
-        })
+        }
     }
 }
 

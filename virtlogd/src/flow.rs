@@ -26,7 +26,7 @@ pub enum Ask {
     /// Where the next byte goes, once all that the guest wrote before is in the file.
     Position(oneshot::Sender<LogFilePosition>),
     /// To append a text to what the guest wrote before.
-    Append(Vec<u8>, oneshot::Sender<io::Result<()>>),
+    Append(Arc<[u8]>, oneshot::Sender<io::Result<()>>),
     /// Whether someone may still write. Not answered when nobody can: the log ends then.
     Used(oneshot::Sender<()>),
 }

@@ -193,15 +193,16 @@ impl Logs {
     /// What the system refused.
     pub async fn append(&self, path: &str, text: Vec<u8>) -> Result<()> {
         let path = plain(path)?;
-        let kept = text.clone();
-        let appended = match self.ask(&path, |reply| Ask::Append(text, reply)).await {
+        let text: Arc<[u8]> = text.into();
+        let asked = self.ask(&path, |reply| Ask::Append(Arc::clone(&text), reply));
+        let appended = match asked.await {
             Some(appended) => appended,
-            None => self.append_closed(&path, kept).await,
+            None => self.append_closed(&path, text).await,
         };
         appended.map_err(|e| refused(format_args!("Unable to write to {}", path.display()), &e))
     }
 
-    async fn append_closed(&self, path: &Path, text: Vec<u8>) -> io::Result<()> {
+    async fn append_closed(&self, path: &Path, text: Arc<[u8]>) -> io::Result<()> {
         let mut file = self.file(path, false).await?;
         blocking(move || file.append(&mut Text::new(&text)).map(drop)).await
     }

@@ -95,7 +95,7 @@ impl Writer {
     ///
     /// # Errors
     /// What the system refused.
-    pub async fn append(&self, text: Vec<u8>) -> io::Result<()> {
+    pub async fn append(&self, text: Arc<[u8]>) -> io::Result<()> {
         self.on_a_thread(move |file| file.append(&mut Text::new(&text)).map(drop))
             .await
     }

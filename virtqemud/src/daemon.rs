@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use virt_daemon::conf::Document;
+use virt_daemon::conf::{ConfError, Document};
 use virt_daemon::privileges::Kept;
-use virt_daemon::{Foundation, Service};
+use virt_daemon::{DaemonConf, Foundation, Paths, Service};
 use virt_driver::access::{Access, Decider, Door};
 use virt_rpc::server::Router;
 
@@ -24,10 +24,15 @@ pub struct Virtqemud {
 
 impl Service for Virtqemud {
     type Session = Session;
+    type Conf = ();
 
     const NAME: &'static str = "virtqemud";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const CAPABILITIES: &'static [Kept] = crate::privileges::KEPT;
+
+    fn configuration(file: Document, paths: &Paths) -> Result<(DaemonConf, ()), ConfError> {
+        Ok((DaemonConf::read(file, paths)?, ()))
+    }
 
     async fn start(base: Foundation) -> Result<Self, String> {
         let file = base.paths.config.join("qemu.conf");

@@ -34,6 +34,9 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// What is kept for each client.
     type Session: Send + Sync + 'static;
 
+    /// What its own file says beside what every daemon's does.
+    type Conf;
+
     /// The daemon's name: of its binary, its configuration, its sockets.
     const NAME: &'static str;
 
@@ -50,15 +53,13 @@ pub trait Service: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A key that does not exist or whose value is wrong, with file and line.
-    fn configuration(file: Document, paths: &Paths) -> Result<DaemonConf, ConfError> {
-        DaemonConf::read(file, paths)
-    }
+    fn configuration(file: Document, paths: &Paths) -> Result<(DaemonConf, Self::Conf), ConfError>;
 
     /// Reads the daemon's own configuration and state; clients wait in the socket's queue.
     ///
     /// # Errors
     /// A sentence for the operator; the daemon does not start.
-    fn start(base: Foundation) -> impl Future<Output = Result<Self, String>>;
+    fn start(base: Foundation<Self::Conf>) -> impl Future<Output = Result<Self, String>>;
 
     /// Goes on from what the program that ran before in this process [saved](Self::save).
     ///
@@ -66,7 +67,7 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// A sentence for the operator; the daemon does not start. [`Self::check`] has read the same
     /// state before, so only a failing system comes here.
     fn take_over(
-        base: Foundation,
+        base: Foundation<Self::Conf>,
         left: &mut Inherited,
     ) -> impl Future<Output = Result<Self, String>> {
         let _ = (base, left);
@@ -153,11 +154,13 @@ pub trait Service: Sized + Send + Sync + 'static {
 
 /// What every daemon has before it looks at anything of its own.
 #[derive(Debug)]
-pub struct Foundation {
+pub struct Foundation<C = ()> {
     /// Where its files are.
     pub paths: Paths,
-    /// Its own configuration file's content.
+    /// What its configuration file says that every daemon's does.
     pub conf: DaemonConf,
+    /// What else it says.
+    pub own: C,
     /// What systemd kept for it ([`notify::keep`]), by name, in no order.
     pub kept: Vec<(String, OwnedFd)>,
 }
@@ -209,7 +212,7 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .clone()
         .unwrap_or_else(|| paths.config.join(format!("{}.conf", D::NAME)));
     let document = Document::read(&file, arguments.config.is_some()).map_err(|e| e.to_string())?;
-    let conf = D::configuration(document, &paths).map_err(|e| e.to_string())?;
+    let (conf, own) = D::configuration(document, &paths).map_err(|e| e.to_string())?;
     let logging = Logging::start(D::NAME, &conf, arguments.verbose, |name| {
         std::env::var(name).ok()
     })?;
@@ -234,7 +237,12 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .build()
         .map_err(|e| format!("{}: the event loop can't be made: {e}", D::NAME))?;
     let ended = runtime.block_on(serve::<D>(
-        Foundation { paths, conf, kept },
+        Foundation {
+            paths,
+            conf,
+            own,
+            kept,
+        },
         sockets,
         &program,
         &logging,
@@ -286,7 +294,7 @@ fn raise_descriptor_limit() {
 }
 
 async fn serve<D: Service>(
-    base: Foundation,
+    base: Foundation<D::Conf>,
     sockets: Sockets,
     program: &Program,
     logging: &Logging,

@@ -93,15 +93,21 @@ fn decided(names: &[&str], folder: &std::path::Path) -> (Guests<Plain>, Server<(
         let answer = Internal(policy(&call.args.question.0));
         Ok(DecideRet { answer })
     });
+    let server = served(router, &socket);
+    (asking(names, socket, false), server)
+}
+
+/// A server at that socket, which stops when it is dropped.
+fn served(router: Router<()>, socket: &std::path::Path) -> Server<()> {
     let options = BindOptions {
         mode: 0o700,
         group: None,
         backlog: 8,
     };
     let server = Server::new(router, virt_rpc::server::Settings::default());
-    let listener = Listener::bind(&socket, Role::Main, options).unwrap();
+    let listener = Listener::bind(socket, Role::Main, options).unwrap();
     server.listen(listener).unwrap();
-    (asking(names, socket, false), server)
+    server
 }
 
 fn asking(names: &[&str], socket: std::path::PathBuf, root_in_emergency: bool) -> Guests<Plain> {

@@ -84,15 +84,7 @@ fn serve(policy: &Arc<Policy>, socket: &std::path::Path) -> Server<()> {
             Ok(DecideRet { answer })
         }
     });
-    let options = BindOptions {
-        mode: 0o700,
-        group: None,
-        backlog: 8,
-    };
-    let server = Server::new(router, virt_rpc::server::Settings::default());
-    let listener = Listener::bind(socket, Role::Main, options).unwrap();
-    server.listen(listener).unwrap();
-    server
+    served(router, socket)
 }
 
 async fn listed(guests: &Guests<Plain>) -> Vec<String> {
