@@ -9,7 +9,7 @@ use virt_domain::{Domain, View};
 use virt_rpc::framing::{BODY_MAX, PacketReader, append};
 use virt_rpc::protocol::{
     EventMessage, Procedure, Program, Visitor, Wire, admin, decisions, keepalive, leases, lock,
-    log, lxc, lxc_monitor, qemu, remote,
+    log, lxc, lxc_monitor, qemu, records, remote,
 };
 use virt_rpc::xdr;
 
@@ -68,6 +68,7 @@ pub fn xdr_arguments(data: &[u8]) {
         Program::LxcMonitor => lxc_monitor::visit_all(&mut decode),
         Program::Leases => leases::visit_all(&mut decode),
         Program::Decisions => decisions::visit_all(&mut decode),
+        Program::Records => records::visit_all(&mut decode),
     }
 }
 

@@ -5,46 +5,61 @@ use std::time::SystemTime;
 
 use tokio::task::spawn_blocking;
 use virt_daemon::conf::{ConfError, Document};
+use virt_daemon::logging::{self, Logging, Outgoing};
 use virt_daemon::privileges::Kept;
-use virt_daemon::{DaemonConf, Foundation, Inherited, Paths, Saved, Service};
+use virt_daemon::{DaemonConf, Foundation, Inherited, Paths, RecordsService, Saved, Service};
 use virt_rpc::server::Router;
 
 use crate::limits::Limits;
 use crate::logs::Logs;
+use crate::records::{self, RecordsLimits, Store};
 use crate::{api, cleaning, kept, privileges, sandbox, state};
 
 /// The daemon of guests' logs.
 #[derive(Debug)]
 pub struct Virtlogd {
     logs: Arc<Logs>,
+    records: records::Writer,
+    limits: RecordsLimits,
+    outgoing: Arc<Outgoing>,
+}
+
+/// What its own file says beside what every daemon's does.
+#[derive(Debug)]
+pub struct Conf {
+    logs: Limits,
+    records: RecordsLimits,
 }
 
 impl Service for Virtlogd {
     type Session = ();
-    type Conf = Limits;
+    type Conf = Conf;
 
     const NAME: &'static str = "virtlogd";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const CAPABILITIES: &'static [Kept] = privileges::SERVING;
+    const TAKES_RECORDS: bool = true;
 
-    fn configuration(mut file: Document, paths: &Paths) -> Result<(DaemonConf, Limits), ConfError> {
+    fn configuration(mut file: Document, paths: &Paths) -> Result<(DaemonConf, Conf), ConfError> {
         let conf = DaemonConf::read_service(&mut file, paths)?;
-        let limits = Limits::read(&mut file, paths)?;
+        let logs = Limits::read(&mut file, paths)?;
+        let records = RecordsLimits::read(&mut file)?;
         file.finish()?;
-        Ok((conf, limits))
+        Ok((conf, Conf { logs, records }))
     }
 
-    async fn start(base: Foundation<Limits>) -> Result<Self, String> {
-        let this = Self::new(base.own);
-        kept::restore(&this.logs, base.kept);
+    async fn start(base: Foundation<Conf>) -> Result<Self, String> {
+        let logs = Arc::new(Logs::new(base.own.logs));
+        kept::restore(&logs, base.kept);
         sandbox::enter()?;
-        Ok(this)
+        // Its thread comes after that, to be as confined.
+        Self::new(logs, base.own.records, base.logging)
     }
 
-    async fn take_over(base: Foundation<Limits>, left: &mut Inherited) -> Result<Self, String> {
-        let this = Self::new(base.own);
-        state::restore(&this.logs, &left.state, &mut left.descriptors)?;
-        Ok(this)
+    async fn take_over(base: Foundation<Conf>, left: &mut Inherited) -> Result<Self, String> {
+        let logs = Arc::new(Logs::new(base.own.logs));
+        state::restore(&logs, &left.state, &mut left.descriptors)?;
+        Self::new(logs, base.own.records, base.logging)
     }
 
     fn save(&self) -> Option<Saved> {
@@ -67,7 +82,15 @@ impl Service for Virtlogd {
         api::router(&self.logs)
     }
 
+    fn records(self: &Arc<Self>) -> Option<RecordsService> {
+        Some(RecordsService {
+            router: records::router(&self.records, &self.logs),
+            senders: self.limits.sender_numbers(),
+        })
+    }
+
     fn serving(self: &Arc<Self>) {
+        tokio::spawn(keep_own(self.outgoing.clone(), self.records.clone()));
         tokio::spawn(keep_clean(Arc::clone(&self.logs)));
     }
 
@@ -77,9 +100,26 @@ impl Service for Virtlogd {
 }
 
 impl Virtlogd {
-    fn new(limits: Limits) -> Self {
-        Self {
-            logs: Arc::new(Logs::new(limits)),
+    fn new(logs: Arc<Logs>, limits: RecordsLimits, logging: Logging) -> Result<Self, String> {
+        let store = Store::new(&logs.limits().root, limits.size, limits.backups);
+        let outgoing = Arc::clone(logging.outgoing());
+        Ok(Self {
+            logs,
+            records: records::Writer::start(store, logging)?,
+            limits,
+            outgoing,
+        })
+    }
+}
+
+/// Keeps what this daemon tells itself with all others' records.
+async fn keep_own(outgoing: Arc<Outgoing>, records: records::Writer) {
+    loop {
+        let batch = logging::gather(&outgoing).await;
+        match records.write(batch, true).await {
+            Ok(()) => outgoing.arrived(),
+            // It is in the outputs.
+            Err(_) => outgoing.given_up(),
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::chain;
 use crate::cut::{WINDOW, cut};
 use crate::limits::Limits;
 use crate::source::Source;
+use crate::totals::TOTALS;
 
 /// A file that is being written, by us alone.
 #[derive(Debug)]
@@ -82,6 +83,7 @@ impl LogFile {
             written += copy(open, part.bytes, source)?;
             if part.fills {
                 chain::shift(&self.path, self.backups)?;
+                TOTALS.rotated();
                 self.open = None;
             }
         }

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::log::LogFilePosition;
+use virt_rpc::protocol::records::PipesFigures;
 
 use crate::flow::{Ask, Flow};
 use crate::kept;
@@ -21,6 +22,7 @@ use crate::pipes::Pipes;
 use crate::pump::Tally;
 use crate::reading;
 use crate::source::Text;
+use crate::totals::TOTALS;
 use crate::writer::Writer;
 
 /// What is known of all of them.
@@ -73,6 +75,17 @@ impl Logs {
     /// Whether the log at that path is being written.
     pub fn has(&self, path: &Path) -> bool {
         self.lock().contains_key(path)
+    }
+
+    /// How many there are, and what became of all output.
+    pub fn figures(&self) -> PipesFigures {
+        let (moved, rotated, dropped) = TOTALS.now();
+        PipesFigures {
+            open: self.lock().len() as u64,
+            moved,
+            rotated,
+            dropped,
+        }
     }
 
     /// Shows each that is being written.

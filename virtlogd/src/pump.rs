@@ -9,6 +9,7 @@ use virt_daemon::logging::timestamp;
 use crate::log_file::LogFile;
 use crate::pipes::Pipes;
 use crate::source::Text;
+use crate::totals::TOTALS;
 
 /// How much is moved in one go before others have their turn, in bytes.
 const TURN: u64 = 16 << 20;
@@ -59,6 +60,7 @@ impl Tally {
     /// Some more were lost.
     pub fn lose(&self, bytes: u64) {
         self.lost.fetch_add(bytes, Ordering::Relaxed);
+        TOTALS.dropped(bytes);
     }
 }
 
@@ -71,6 +73,7 @@ pub fn pump(pipes: &Pipes, file: &mut LogFile, tally: &Tally) -> io::Result<Pump
     loop {
         let written = file.append(&mut pipes.staged())?;
         tally.written.fetch_add(written, Ordering::Relaxed);
+        TOTALS.moved(written);
         own_up(file, tally)?;
         turn += written;
         if little {
@@ -100,7 +103,7 @@ fn own_up(file: &mut LogFile, tally: &Tally) -> io::Result<()> {
     );
     let told = file.append(&mut Text::new(text.as_bytes()));
     if told.is_err() {
-        tally.lose(lost);
+        tally.lost.fetch_add(lost, Ordering::Relaxed);
     }
     told.map(drop)
 }

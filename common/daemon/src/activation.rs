@@ -31,8 +31,8 @@ pub fn handed(daemon: &str) -> Result<Handed, String> {
             handed.kept.push((name.to_owned(), own(fd)));
         } else {
             return Err(format!(
-                "socket activation: unknown socket name '{name}'; known are {daemon}.socket, \
-                 {daemon}-ro.socket and {daemon}-admin.socket (FileDescriptorName= of the unit)"
+                "socket activation: unknown socket name '{name}'; known are {daemon}.socket \
+                 and {daemon}-ro, -admin, -records and -metrics.socket (FileDescriptorName= of the unit)"
             ));
         }
     }
@@ -44,6 +44,8 @@ fn role(daemon: &str, name: &str) -> Option<Role> {
         ".socket" => Some(Role::Main),
         "-ro.socket" => Some(Role::ReadOnly),
         "-admin.socket" => Some(Role::Admin),
+        "-records.socket" => Some(Role::Records),
+        "-metrics.socket" => Some(Role::Metrics),
         _ => None,
     }
 }

@@ -108,6 +108,11 @@ impl Inherited {
         }))
     }
 
+    /// Whether there is a server of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.servers.iter().any(|server| server.name == name)
+    }
+
     /// Makes `server` go on where the one of that name stopped. `session` reads what was kept for
     /// a client.
     pub(crate) fn resume<S: Send + Sync + 'static>(

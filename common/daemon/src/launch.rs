@@ -20,11 +20,16 @@ use crate::admin::{self, Order};
 use crate::conf::{ConfError, Document};
 use crate::drivers_conf::{DaemonConf, Pool, SocketAuth};
 use crate::handover::{self, Inherited, Paused, Program, Saved, State, StateV1};
-use crate::logging::Logging;
+use crate::logging::{Logging, Place};
 use crate::privileges::{self, Kept};
 use crate::{
     Arguments, Invocation, Paths, PidFile, Signal, Signals, activation, listeners, memory, notify,
 };
+
+/// virtlogd's socket for records, in the folder of sockets.
+pub const RECORDS_SOCKET: &str = "virtlogd-records-sock";
+/// The server for records, as virt-admin and a hand-over name it.
+const RECORDS: &str = "records";
 
 /// How long calls under way may take once the daemon was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -48,6 +53,9 @@ pub trait Service: Sized + Send + Sync + 'static {
 
     /// Whether the daemon is the system's whoever it runs as: it has a user of its own.
     const HAS_OWN_USER: bool = false;
+
+    /// Whether the daemon is the one that takes all others' records ([`Self::records`]).
+    const TAKES_RECORDS: bool = false;
 
     /// Takes every key of the daemon's own file.
     ///
@@ -139,6 +147,11 @@ pub trait Service: Sized + Send + Sync + 'static {
     /// The handlers of everyday clients.
     fn router(self: &Arc<Self>) -> Router<Self::Session>;
 
+    /// What serves those who send records, of the daemon that takes them.
+    fn records(self: &Arc<Self>) -> Option<RecordsService> {
+        None
+    }
+
     /// Called once clients are served.
     fn serving(self: &Arc<Self>) {}
 
@@ -152,6 +165,15 @@ pub trait Service: Sized + Send + Sync + 'static {
     fn is_busy(&self) -> bool;
 }
 
+/// How a daemon takes records.
+#[derive(Debug)]
+pub struct RecordsService {
+    /// The handlers.
+    pub router: Router<()>,
+    /// Users who may send, beside root and the daemon's own.
+    pub senders: Vec<u32>,
+}
+
 /// What every daemon has before it looks at anything of its own.
 #[derive(Debug)]
 pub struct Foundation<C = ()> {
@@ -163,6 +185,8 @@ pub struct Foundation<C = ()> {
     pub own: C,
     /// What systemd kept for it ([`notify::keep`]), by name, in no order.
     pub kept: Vec<(String, OwnedFd)>,
+    /// Where it logs.
+    pub logging: Logging,
 }
 
 /// Runs the daemon until it is told to stop. The exit status is 0 after a clean end and 1 when
@@ -213,7 +237,12 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
         .unwrap_or_else(|| paths.config.join(format!("{}.conf", D::NAME)));
     let document = Document::read(&file, arguments.config.is_some()).map_err(|e| e.to_string())?;
     let (conf, own) = D::configuration(document, &paths).map_err(|e| e.to_string())?;
-    let logging = Logging::start(D::NAME, &conf, arguments.verbose, |name| {
+    let place = Place {
+        daemon: D::NAME,
+        virtlogd: paths.run.join(RECORDS_SOCKET),
+        is_virtlogd: D::TAKES_RECORDS,
+    };
+    let logging = Logging::start(place, &conf, arguments.verbose, |name| {
         std::env::var(name).ok()
     })?;
     let pid_path = arguments
@@ -228,7 +257,12 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
             let handed = activation::handed(D::NAME)?;
             kept = handed.kept;
             let system = paths.is_system();
-            Sockets::New(listeners::open(D::NAME, &conf, system, handed.sockets)?)
+            let also: &[_] = match D::TAKES_RECORDS {
+                true => &[Role::Records],
+                false => &[],
+            };
+            let sockets = listeners::open(D::NAME, &conf, system, handed.sockets, also)?;
+            Sockets::New(sockets)
         }
     };
     privileges::keep_only(D::CAPABILITIES)?;
@@ -242,6 +276,7 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
             conf,
             own,
             kept,
+            logging: logging.clone(),
         },
         sockets,
         &program,
@@ -311,6 +346,8 @@ async fn serve<D: Service>(
         }
     };
     let service = Arc::new(service);
+    // Not before: the daemon has given up by now what it does not need.
+    tokio::spawn(logging.clone().carry());
     let main = Server::new(service.router(), settings(&conf, &conf.server));
     let (orders, mut ordered) = mpsc::unbounded_channel();
     let (admin, administration) = admin::server(
@@ -321,10 +358,17 @@ async fn serve<D: Service>(
         logging.clone(),
         orders,
     );
+    let records = service.records().map(|records| {
+        let mut settings = settings(&conf, &conf.server);
+        // Once for the life of the program.
+        settings.records = Authentication::Also(records.senders.leak());
+        Server::new(records.router, settings)
+    });
     let servers = Servers {
         main: main.clone(),
         admin: admin.clone(),
         administration,
+        records,
     };
     match sockets {
         Sockets::New(listeners) => servers.listen(listeners),
@@ -350,6 +394,7 @@ async fn serve<D: Service>(
                     notify::ready();
                 }
                 Signal::ReExec => {
+                    logging.last_words().await;
                     if replace(&service, &servers, program, &mut signals).await == Next::Stop {
                         break;
                     }
@@ -375,6 +420,10 @@ async fn serve<D: Service>(
     notify::stopping();
     admin.stop_listening();
     main.drain(DRAIN).await;
+    if let Some(records) = &servers.records {
+        records.drain(DRAIN).await;
+    }
+    logging.last_words().await;
     Ok(())
 }
 
@@ -384,6 +433,8 @@ struct Servers<S> {
     admin: Server<admin::Session>,
     /// What every client of the admin server has.
     administration: admin::Session,
+    /// For records, in the daemon that takes them.
+    records: Option<Server<()>>,
 }
 
 impl<S: Send + Sync + 'static> Servers<S> {
@@ -392,6 +443,11 @@ impl<S: Send + Sync + 'static> Servers<S> {
             match listener.role() {
                 Role::Admin => self.admin.listen(listener),
                 Role::Main | Role::ReadOnly => self.main.listen(listener),
+                Role::Records => match &self.records {
+                    Some(records) => records.listen(listener),
+                    None => Ok(()),
+                },
+                Role::Metrics => Ok(()),
             }
             .map_err(|e| format!("a socket can't be served: {e}"))?;
         }
@@ -407,7 +463,15 @@ impl<S: Send + Sync + 'static> Servers<S> {
         })?;
         left.resume("admin", &self.admin, |_, _| {
             Ok(Arc::clone(&self.administration))
-        })
+        })?;
+        match &self.records {
+            Some(records) if left.has(RECORDS) => left.resume(RECORDS, records, |_, _| Ok(())),
+            Some(_) => {
+                tracing::warn!("the program before took no records: restart to have them taken");
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -447,7 +511,11 @@ async fn replace<D: Service>(
                 never = service.hurry() => match never {},
             };
             let admin = Paused::new(&servers.admin).await;
-            let (problem, left) = hand_over(service, servers, program, main, admin);
+            let records = match &servers.records {
+                Some(records) => Some(Paused::new(records).await),
+                None => None,
+            };
+            let (problem, left) = hand_over(service, servers, program, main, (admin, records));
             tracing::error!("the program is not replaced and goes on: {problem}");
             let resumed = match left {
                 Some(left) => servers.take_up(service, left),
@@ -474,7 +542,7 @@ fn hand_over<D: Service>(
     servers: &Servers<D::Session>,
     program: &Program,
     main: Paused<D::Session>,
-    admin: Paused<admin::Session>,
+    (admin, records): (Paused<admin::Session>, Option<Paused<()>>),
 ) -> (String, Option<Inherited>) {
     let saved = service.save().unwrap_or_default();
     let main = main.state(&servers.main, D::NAME, D::save_session);
@@ -484,7 +552,17 @@ fn hand_over<D: Service>(
         (Err(text), _) | (_, Err(text)) => return (text, None),
     };
     open.extend(more);
-    let mut state = StateV1::new(D::NAME, vec![main, admin], saved.state);
+    let mut all = vec![main, admin];
+    if let (Some(paused), Some(server)) = (records, &servers.records) {
+        match paused.state(server, RECORDS, |()| Vec::new()) {
+            Ok((records, more)) => {
+                all.push(records);
+                open.extend(more);
+            }
+            Err(text) => return (text, None),
+        }
+    }
+    let mut state = StateV1::new(D::NAME, all, saved.state);
     state.descriptors = handover::numbers(&open);
     let own = state.descriptors.len();
     state.descriptors.extend(&saved.descriptors);
@@ -526,6 +604,7 @@ fn settings(conf: &DaemonConf, pool: &Pool) -> Settings {
             SocketAuth::RootAndOwnUser => Authentication::RootAndOwnUser,
             _ => Authentication::OwnUser,
         },
+        records: Authentication::RootAndOwnUser,
     }
 }
 

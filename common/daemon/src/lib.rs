@@ -29,7 +29,7 @@ pub use arguments::{Arguments, Invocation};
 pub use drivers_conf::{DaemonConf, Pool, SocketAuth};
 pub use folder::make_folder;
 pub use handover::{Descriptors, Inherited, Saved};
-pub use launch::{Foundation, Service, launch};
+pub use launch::{Foundation, RECORDS_SOCKET, RecordsService, Service, launch};
 pub use paths::{Instance, Paths};
 pub use pid_file::PidFile;
 pub use signals::{Signal, Signals};

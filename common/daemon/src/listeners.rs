@@ -8,7 +8,7 @@ use crate::drivers_conf::DaemonConf;
 use crate::make_folder;
 
 /// All sockets of `daemon`: those that systemd has `handed` over if any, else as its configuration
-/// says.
+/// says, and those `also` that not every daemon has.
 ///
 /// # Errors
 /// A sentence that names the socket and what to do.
@@ -17,6 +17,7 @@ pub fn open(
     conf: &DaemonConf,
     system: bool,
     handed: Vec<(Role, OwnedFd)>,
+    also: &[Role],
 ) -> Result<Vec<Listener>, String> {
     if !handed.is_empty() {
         let own = |(role, fd)| {
@@ -40,6 +41,13 @@ pub fn open(
         conf.admin_perms,
         conf.admin.max_queued_clients,
     ));
+    for role in also {
+        match role {
+            // Who may send is looked at when they connect: daemons have users of their own.
+            Role::Records => wanted.push((*role, "-records-sock", 0o666, 0)),
+            Role::Main | Role::ReadOnly | Role::Admin | Role::Metrics => {}
+        }
+    }
     let group = match &conf.socket_group {
         Some(name) if system => Some(group_id(name)?),
         _ => None,
@@ -54,7 +62,7 @@ pub fn open(
             let options = BindOptions {
                 mode: perms,
                 // The admin socket is its owner's alone.
-                group: group.filter(|_| role != Role::Admin),
+                group: group.filter(|_| matches!(role, Role::Main | Role::ReadOnly)),
                 // As the stock daemon, 0 is the C library's customary queue.
                 backlog: if queue == 0 { 30 } else { queue },
             };
@@ -99,7 +107,7 @@ mod tests {
         std::fs::create_dir_all(root.path().join("run/libvirt")).unwrap();
         let main = root.path().join("run/libvirt/virtd-sock");
         drop(std::os::unix::net::UnixListener::bind(&main).unwrap());
-        let listeners = open("virtd", &conf, true, Vec::new()).unwrap();
+        let listeners = open("virtd", &conf, true, Vec::new(), &[]).unwrap();
         assert_eq!(listeners.len(), 3);
         UnixStream::connect(&main).unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -113,7 +121,7 @@ mod tests {
     fn a_group_that_is_not_there_is_named() {
         let root = tempfile::tempdir().unwrap();
         let conf = conf(root.path(), "unix_sock_group = \"no-such-group\"\n");
-        let text = open("virtd", &conf, true, Vec::new()).unwrap_err();
+        let text = open("virtd", &conf, true, Vec::new(), &[]).unwrap_err();
         assert!(text.contains("no-such-group"), "{text}");
     }
 
@@ -122,7 +130,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let mut conf = conf(root.path(), "");
         conf.socket_dir = root.path().join("x".repeat(120));
-        let text = open("virtd", &conf, false, Vec::new()).unwrap_err();
+        let text = open("virtd", &conf, false, Vec::new(), &[]).unwrap_err();
         assert!(text.contains("xxx/virtd-sock"), "{text}");
     }
 }

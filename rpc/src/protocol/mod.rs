@@ -23,6 +23,7 @@ pub mod log;
 pub mod lxc;
 pub mod lxc_monitor;
 pub mod qemu;
+pub mod records;
 pub mod remote;
 
 pub use access::{AclRule, Condition, Object, Permission, ReadOnlyRule};

@@ -1,7 +1,8 @@
 //! The programs by number.
 
 use super::{
-    Row, RowKind, admin, decisions, keepalive, leases, lock, log, lxc, lxc_monitor, qemu, remote,
+    Row, RowKind, admin, decisions, keepalive, leases, lock, log, lxc, lxc_monitor, qemu, records,
+    remote,
 };
 
 macro_rules! programs {
@@ -13,7 +14,7 @@ macro_rules! programs {
 
         impl Program {
             /// All of them.
-            pub const ALL: [Self; 10] = [$(Self::$name),*];
+            pub const ALL: [Self; 11] = [$(Self::$name),*];
 
             /// The program with that number.
             pub const fn from_number(number: u32) -> Option<Self> {
@@ -49,6 +50,8 @@ programs! {
     Leases = 0x7669_6c73, leases;
     /// Our own: may this person do this to that.
     Decisions = 0x7669_6163, decisions;
+    /// Our own: what happens in the daemons.
+    Records = 0x7669_7263, records;
 }
 
 impl Program {

@@ -144,6 +144,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
                 | Program::Decisions
                 | Program::Log
                 | Program::LxcMonitor
+                | Program::Records
         );
         if unasked && self.session.is_none() {
             self.open_session(None, false)?;

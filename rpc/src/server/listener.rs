@@ -16,6 +16,10 @@ pub enum Role {
     ReadOnly,
     /// The daemon's own administration.
     Admin,
+    /// Other daemons that send records.
+    Records,
+    /// Readers of figures, which speak HTTP: nothing for a [`Server`](super::Server).
+    Metrics,
 }
 
 /// How a socket is made.

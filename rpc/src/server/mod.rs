@@ -44,6 +44,10 @@ mod serve;
 mod settings;
 mod stream;
 
+/// The target of the span that each call is. Its fields: `connection`, the client's number; `program` and
+/// `procedure`, the row's; `guest.name` and `guest.uuid`, a `u128`, once the guest is known.
+pub const CALL: &str = "virt_rpc::call";
+
 pub use call::Call;
 pub use client::Client;
 pub use door::{Asking, Doorkeeper};

@@ -243,14 +243,20 @@ impl<S: Send + Sync + 'static> Shared<S> {
         let authentication = match role {
             Role::Main => self.settings.main,
             Role::ReadOnly => self.settings.readonly,
-            Role::Admin => self.settings.admin,
+            Role::Admin | Role::Metrics => self.settings.admin,
+            Role::Records => self.settings.records,
         };
         let authenticated = match authentication {
             Authentication::None => true,
             Authentication::Polkit => self.trusts(identity.uid),
             Authentication::OwnUser if identity.uid == self.uid => true,
             Authentication::RootAndOwnUser if self.trusts(identity.uid) => true,
-            Authentication::OwnUser | Authentication::RootAndOwnUser => {
+            Authentication::Also(users)
+                if self.trusts(identity.uid) || users.contains(&identity.uid) =>
+            {
+                true
+            }
+            Authentication::OwnUser | Authentication::RootAndOwnUser | Authentication::Also(_) => {
                 tracing::warn!(
                     "a client of user {} is refused: this socket is not for it",
                     identity.uid

@@ -54,6 +54,8 @@ pub enum Authentication {
     OwnUser,
     /// Root and the daemon's own user; others are closed without a word.
     RootAndOwnUser,
+    /// As [`Self::RootAndOwnUser`], and the users of these numbers.
+    Also(&'static [u32]),
 }
 
 /// Everything a server is told.
@@ -69,6 +71,8 @@ pub struct Settings {
     pub readonly: Authentication,
     /// For the admin socket.
     pub admin: Authentication,
+    /// For the socket of records.
+    pub records: Authentication,
 }
 
 impl Default for Settings {
@@ -79,6 +83,7 @@ impl Default for Settings {
             main: Authentication::Polkit,
             readonly: Authentication::Polkit,
             admin: Authentication::OwnUser,
+            records: Authentication::RootAndOwnUser,
         }
     }
 }

@@ -186,6 +186,8 @@ fn role_number(role: Role) -> u8 {
         Role::Main => 0,
         Role::ReadOnly => 1,
         Role::Admin => 2,
+        Role::Records => 3,
+        Role::Metrics => 4,
     }
 }
 
@@ -194,6 +196,8 @@ fn role(number: u8) -> Result<Role, String> {
         0 => Ok(Role::Main),
         1 => Ok(Role::ReadOnly),
         2 => Ok(Role::Admin),
+        3 => Ok(Role::Records),
+        4 => Ok(Role::Metrics),
         number => Err(format!("a socket of unknown kind {number}")),
     }
 }

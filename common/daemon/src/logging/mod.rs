@@ -1,30 +1,62 @@
 //! libvirt's log settings (WIRE.md section 21) over `tracing`: `log_level`, `log_filters` and
 //! `log_outputs`, changeable while the daemon runs.
 //!
-//! A log category is the `tracing` target, that is the module's path.
+//! A log category is the `tracing` target, that is the module's path. Each event becomes a
+//! [`Record`](virt_rpc::protocol::records::Record) once ([`event`]); outputs write that, as a line of
+//! text or as the journal's fields, or have it sent to virtlogd ([`outgoing`]). What happened to guests
+//! and what was refused ([`event::FACTS`]) is sent there whatever the settings are.
 
+mod carrier;
+mod event;
+mod journal;
 mod layer;
+mod line;
+mod outgoing;
 mod settings;
 mod sink;
+mod syslog;
 mod timestamp;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use virt_rpc::protocol::records::Batch;
+pub use virt_rpc::protocol::records::Priority;
 
 use crate::DaemonConf;
+pub use carrier::gather;
+pub use event::FACTS;
 use layer::Setup;
-pub use settings::{Filter, Output, Priority, Target};
+use line::Told;
+pub use line::hyphenated;
+pub use outgoing::{BYTES_MAX, Outgoing, OutgoingFigures, RECORDS_MAX};
+pub use settings::{Filter, Output, Target};
 pub use timestamp::timestamp;
 
+/// How long what waits for virtlogd may hold up the daemon's end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// The handle with which the running daemon's log settings are read and changed.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Logging {
     setup: Arc<ArcSwap<Setup>>,
-    daemon: &'static str,
+    outgoing: Arc<Outgoing>,
+    place: Place,
+}
+
+/// Where this daemon stands.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its name.
+    pub daemon: &'static str,
+    /// Where virtlogd takes records.
+    pub virtlogd: PathBuf,
+    /// Whether it is virtlogd itself: what it tells stays here.
+    pub is_virtlogd: bool,
 }
 
 impl Logging {
@@ -34,7 +66,7 @@ impl Logging {
     /// # Errors
     /// A setting is not in the format or an output can't be opened: a sentence naming it.
     pub fn start(
-        daemon: &'static str,
+        place: Place,
         conf: &DaemonConf,
         verbose: bool,
         variable: impl Fn(&str) -> Option<String>,
@@ -49,27 +81,21 @@ impl Logging {
         };
         let filters = variable("LIBVIRT_LOG_FILTERS").or_else(|| conf.log_filters.clone());
         let outputs = variable("LIBVIRT_LOG_OUTPUTS").or_else(|| conf.log_outputs.clone());
-        let outputs = match outputs
-            .as_deref()
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-        {
-            Some(text) => settings::outputs(text)?,
-            None => vec![default_output(level)],
-        };
         let setup = Setup::open(
-            daemon,
+            place.daemon,
             level,
             settings::filters(filters.as_deref())?,
-            outputs,
+            place.outputs(outputs.as_deref(), level)?,
         )?;
         let setup = Arc::new(ArcSwap::from_pointee(setup));
+        let outgoing = Arc::new(Outgoing::new(place.daemon));
         let logging = Self {
             setup: setup.clone(),
-            daemon,
+            outgoing: outgoing.clone(),
+            place,
         };
         tracing_subscriber::registry()
-            .with(layer::LibvirtLayer::new(setup))
+            .with(layer::LibvirtLayer::new(setup, outgoing))
             .try_init()
             .map_err(|e| format!("logging was started twice: {e}"))?;
         Ok(logging)
@@ -95,7 +121,7 @@ impl Logging {
         let filters = settings::filters(text)?;
         let old = self.setup.load();
         let outputs = old.outputs().cloned().collect();
-        self.replace(Setup::open(self.daemon, old.level, filters, outputs)?);
+        self.replace(Setup::open(self.place.daemon, old.level, filters, outputs)?);
         Ok(())
     }
 
@@ -105,12 +131,9 @@ impl Logging {
     /// The text is not in the format or an output can't be opened; the old ones stay.
     pub fn set_outputs(&self, text: Option<&str>) -> Result<(), String> {
         let old = self.setup.load();
-        let outputs = match text.map(str::trim).filter(|text| !text.is_empty()) {
-            Some(text) => settings::outputs(text)?,
-            None => vec![default_output(old.level)],
-        };
+        let outputs = self.place.outputs(text, old.level)?;
         self.replace(Setup::open(
-            self.daemon,
+            self.place.daemon,
             old.level,
             old.filters.clone(),
             outputs,
@@ -118,21 +141,79 @@ impl Logging {
         Ok(())
     }
 
+    /// The records of this program that wait to be sent.
+    pub fn outgoing(&self) -> &Arc<Outgoing> {
+        &self.outgoing
+    }
+
+    /// Writes another daemon's records into the outputs, as far as the filters let them through, from
+    /// the place `start` in the batch on.
+    pub fn write(&self, batch: &Batch, start: usize) {
+        let setup = self.setup.load();
+        let source = Some(&batch.source);
+        let wanted = batch.records.iter().skip(start);
+        let wanted = wanted.filter(|record| setup.wants(&record.category, record.priority));
+        let told: Vec<_> = wanted.map(|record| Told { record, source }).collect();
+        setup.write(&told);
+    }
+
+    /// How many records an output did not take so far: a full disk, a journal that does not read.
+    pub fn lost(&self) -> u64 {
+        self.setup.load().lost()
+    }
+
+    /// Sends to virtlogd what is for it, for ever; in a task of its own, once the daemon has given up
+    /// what it does not need.
+    pub(crate) async fn carry(self) {
+        if !self.place.is_virtlogd {
+            carrier::carry(self.outgoing, &self.place.virtlogd).await;
+        }
+    }
+
+    /// Waits until everything that was told is where it belongs, for half a second at most.
+    pub(crate) async fn last_words(&self) {
+        if self.place.is_virtlogd || self.place.virtlogd.exists() {
+            // What is left then is lost with the program.
+            let _ = tokio::time::timeout(LAST_WORDS, self.outgoing.emptied()).await;
+        }
+    }
+
     fn replace(&self, setup: Setup) {
+        setup.count_on(&self.setup.load());
         self.setup.store(Arc::new(setup));
         // `enabled` answers are cached per call site; the new settings give other answers.
         tracing::callsite::rebuild_interest_cache();
     }
 }
 
-/// journald when it listens and no person watches, standard error otherwise.
-fn default_output(priority: Priority) -> Output {
-    let journal = Path::new("/run/systemd/journal/socket");
-    let watched = rustix::termios::isatty(std::io::stdin());
-    let target = if journal.exists() && !watched {
-        Target::Journald
-    } else {
-        Target::Stderr
-    };
-    Output { priority, target }
+impl Place {
+    /// The outputs that a text says; without one, standard error when a person watches, virtlogd where
+    /// it takes records, else the journal when it listens, and standard error after all.
+    fn outputs(&self, text: Option<&str>, priority: Priority) -> Result<Vec<Output>, String> {
+        let said = text.map(str::trim).filter(|text| !text.is_empty());
+        let outputs = match said {
+            Some(text) => settings::outputs(text)?,
+            None => vec![Output {
+                priority,
+                target: self.default_target(),
+            }],
+        };
+        if self.is_virtlogd && outputs.iter().any(|one| one.target == Target::Virtlogd) {
+            return Err("log output 'virtlogd' is this daemon itself; it is for others".to_owned());
+        }
+        Ok(outputs)
+    }
+
+    fn default_target(&self) -> Target {
+        if rustix::termios::isatty(std::io::stdin()) {
+            return Target::Stderr;
+        }
+        if !self.is_virtlogd && self.virtlogd.exists() {
+            return Target::Virtlogd;
+        }
+        match Path::new(journal::SOCKET).exists() {
+            true => Target::Journald,
+            false => Target::Stderr,
+        }
+    }
 }

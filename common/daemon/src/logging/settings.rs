@@ -3,59 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use tracing::Level;
-
-/// How important a message is; the numbers are libvirt's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
-    /// 1
-    Debug = 1,
-    /// 2
-    Info = 2,
-    /// 3
-    Warning = 3,
-    /// 4
-    Error = 4,
-}
-
-impl Priority {
-    /// Reads `1` to `4`, or the words LIBVIRT_DEBUG also takes.
-    ///
-    /// # Errors
-    /// Anything else, named.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        match text {
-            "1" | "debug" => Ok(Self::Debug),
-            "2" | "info" => Ok(Self::Info),
-            "3" | "warning" => Ok(Self::Warning),
-            "4" | "error" => Ok(Self::Error),
-            _ => Err(format!(
-                "'{text}' is no log level; 1 (debug), 2 (info), 3 (warning) and 4 (error) are"
-            )),
-        }
-    }
-
-    /// libvirt's word, as it stands in a log line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Debug => "debug",
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
-
-impl From<&Level> for Priority {
-    fn from(level: &Level) -> Self {
-        match *level {
-            Level::ERROR => Self::Error,
-            Level::WARN => Self::Warning,
-            Level::INFO => Self::Info,
-            _ => Self::Debug,
-        }
-    }
-}
+use virt_rpc::protocol::records::Priority;
 
 /// `N:pattern`: messages of matching categories are kept from level N on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +48,10 @@ pub enum Target {
     File(PathBuf),
     /// The journal, by its native protocol.
     Journald,
+    /// The local syslog daemon, under a name.
+    Syslog(String),
+    /// virtlogd, which has outputs of its own and keeps what it gets.
+    Virtlogd,
 }
 
 /// `N:target`: messages from level N on go there.
@@ -118,6 +70,8 @@ impl fmt::Display for Output {
             Target::Stderr => f.write_str("stderr"),
             Target::File(path) => write!(f, "file:{}", path.display()),
             Target::Journald => f.write_str("journald"),
+            Target::Syslog(ident) => write!(f, "syslog:{ident}"),
+            Target::Virtlogd => f.write_str("virtlogd"),
         }
     }
 }
@@ -157,16 +111,15 @@ pub(super) fn outputs(text: &str) -> Result<Vec<Output>, String> {
                 Some(("file", path)) => {
                     return Err(format!("log output 'file:{path}' needs an absolute path"));
                 }
+                None if target == "virtlogd" => Target::Virtlogd,
+                Some(("syslog", ident)) if !ident.is_empty() => Target::Syslog(ident.to_owned()),
                 Some(("syslog", _)) => {
-                    return Err(
-                        "log output 'syslog' is not supported yet; use journald, stderr \
-                                or file:/path"
-                            .to_owned(),
-                    );
+                    return Err("log output 'syslog:' needs a name behind the colon".to_owned());
                 }
                 _ => {
                     return Err(format!(
-                        "'{target}' is no log output; stderr, journald and file:/path are"
+                        "'{target}' is no log output; stderr, journald, syslog:name, \
+                         file:/path and virtlogd are"
                     ));
                 }
             };
@@ -204,7 +157,7 @@ mod tests {
     fn both_notations_round_trip() {
         let text = "1:qmp 3:rpc*server";
         assert_eq!(join(filters(Some(text)).unwrap()), text);
-        let text = "3:stderr 1:file:/var/log/x.log 2:journald";
+        let text = "3:stderr 1:file:/var/log/x.log 2:journald 3:syslog:virtd 3:virtlogd";
         assert_eq!(join(outputs(text).unwrap()), text);
     }
 

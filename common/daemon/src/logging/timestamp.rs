@@ -1,11 +1,21 @@
 //! The time as libvirt's logs write it.
 
+use std::fmt::Write;
 use std::time::SystemTime;
 
 /// `2026-01-31 09:05:00.042+0000` (WIRE.md section 21).
 pub fn timestamp(time: SystemTime) -> String {
+    let mut out = String::with_capacity(28);
+    push_timestamp(&mut out, time);
+    out
+}
+
+/// Appends the same.
+pub(super) fn push_timestamp(out: &mut String, time: SystemTime) {
     let time = time::OffsetDateTime::from(time);
-    format!(
+    // Writing to a String can't fail.
+    let _ = write!(
+        out,
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}+0000",
         time.year(),
         u8::from(time.month()),
@@ -14,7 +24,7 @@ pub fn timestamp(time: SystemTime) -> String {
         time.minute(),
         time.second(),
         time.millisecond()
-    )
+    );
 }
 
 #[cfg(test)]
