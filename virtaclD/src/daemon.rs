@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use virt_daemon::conf::{ConfError, Document};
+use virt_daemon::metrics::{Figure, FigureKind};
 use virt_daemon::privileges::Kept;
 use virt_daemon::{DaemonConf, Foundation, Paths, Service};
 use virt_rpc::server::Router;
@@ -51,6 +52,25 @@ impl Service for Virtacld {
     async fn reload(self: &Arc<Self>) {
         // What becomes of it is in the log.
         let _ = self.decisions.reload().await;
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let (allowed, refused) = self.decisions.count();
+        let result = |word: &str| vec![("result", word.to_owned())];
+        vec![
+            Figure {
+                name: "decisions",
+                help: "Objects that were decided about",
+                kind: FigureKind::Counter,
+                samples: vec![(result("allowed"), allowed), (result("refused"), refused)],
+            },
+            Figure::one(
+                FigureKind::Gauge,
+                "policy_generation",
+                "Number of the policy in force",
+                self.decisions.policy().now().generation,
+            ),
+        ]
     }
 
     fn is_busy(&self) -> bool {

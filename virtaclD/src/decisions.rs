@@ -1,6 +1,7 @@
 //! From a question to its answer: who asks is made sure of, then every back end has to allow.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -36,6 +37,8 @@ pub struct Decisions {
     people: People,
     processes: Processes,
     polkit: Arc<Polkit>,
+    /// Targets that were allowed, and refused.
+    counts: [AtomicU64; 2],
 }
 
 /// An answer as it grows.
@@ -57,7 +60,17 @@ impl Decisions {
             people: People::default(),
             processes: Processes::default(),
             polkit,
+            counts: Default::default(),
         }
+    }
+
+    /// How many targets were allowed and how many refused so far.
+    pub fn count(&self) -> (u64, u64) {
+        let [allowed, refused] = &self.counts;
+        (
+            allowed.load(Ordering::Relaxed),
+            refused.load(Ordering::Relaxed),
+        )
     }
 
     /// The policy in force.
@@ -102,6 +115,11 @@ impl Decisions {
     pub async fn answer(&self, question: &Question) -> Result<Answer, String> {
         let began = Instant::now();
         let answer = self.decide(question).await?;
+        let allowed = answer.allowed.iter().filter(|allowed| **allowed).count();
+        let refused = answer.allowed.len() - allowed;
+        for (count, more) in self.counts.iter().zip([allowed, refused]) {
+            count.fetch_add(more as u64, Ordering::Relaxed);
+        }
         tell_refusal(question, &answer);
         self.listeners().decided(|| {
             let mut shown = question.clone();

@@ -41,7 +41,7 @@ impl<'a> Denial<'a> {
     }
 }
 
-/// Tells the log.
+/// Tells the log, under a category that reaches virtlogd whatever the log level is.
 pub fn tell(denial: &Denial<'_>) {
     let Denial {
         subject,
@@ -51,7 +51,13 @@ pub fn tell(denial: &Denial<'_>) {
         back_end,
         rule,
     } = denial;
-    let object = object.map_or(String::new(), |(driver, target)| {
+    let detail = |key: &str| {
+        let details = object.iter().flat_map(|(_, target)| &target.details);
+        let mut values = details.filter(|(known, _)| known == key);
+        values.next().map(|(_, value)| value.as_str())
+    };
+    let number = |text: &str| u128::from_str_radix(&text.replace('-', ""), 16).ok();
+    let named = object.map_or(String::new(), |(driver, target)| {
         let details = target.details.iter();
         let details: String = details
             .map(|(key, value)| format!(" {key}={value:?}"))
@@ -59,11 +65,16 @@ pub fn tell(denial: &Denial<'_>) {
         format!(" on {DRIVER_KEY}={driver:?}{details}")
     });
     tracing::warn!(
+        target: "access",
         uid = subject.uid,
-        pid = subject.pid,
-        permission,
-        back_end,
-        "refused: user {}, process {}, {permission}{object} for {call}: {back_end}: {rule}",
+        guest.name = detail("domain_name"),
+        guest.uuid = detail("domain_uuid").and_then(number),
+        client_pid = subject.pid,
+        permission = permission,
+        back_end = back_end,
+        refused_call = call,
+        rule = rule,
+        "refused: user {}, process {}, {permission}{named} for {call}: {back_end}: {rule}",
         subject.uid,
         subject.pid.unwrap_or_default(),
     );

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use virt_daemon::conf::{ConfError, Document};
+use virt_daemon::metrics::{Figure, FigureKind};
 use virt_daemon::privileges::{self, Kept};
 use virt_daemon::{DaemonConf, Foundation, Inherited, Paths, Saved, Service};
 use virt_rpc::server::Router;
@@ -111,6 +112,24 @@ impl Service for Virtlockd {
 
     fn check(saved: &[u8]) -> Result<(), String> {
         state::check(saved)
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let inner = self.leases.lock();
+        vec![
+            Figure::one(
+                FigureKind::Gauge,
+                "leases",
+                "Leases that are held",
+                inner.spaces.held().count() as u64,
+            ),
+            Figure::one(
+                FigureKind::Gauge,
+                "lease_guests",
+                "Guests that may hold leases",
+                inner.guests.iter().count() as u64,
+            ),
+        ]
     }
 
     fn router(self: &Arc<Self>) -> Router<Session> {

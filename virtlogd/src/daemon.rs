@@ -13,7 +13,9 @@ use virt_rpc::server::Router;
 use crate::limits::Limits;
 use crate::logs::Logs;
 use crate::records::{self, RecordsLimits, Store};
-use crate::{api, cleaning, kept, privileges, sandbox, state};
+use virt_daemon::metrics::Figure;
+
+use crate::{api, cleaning, figures, kept, privileges, sandbox, state};
 
 /// The daemon of guests' logs.
 #[derive(Debug)]
@@ -80,6 +82,10 @@ impl Service for Virtlogd {
 
     fn router(self: &Arc<Self>) -> Router<()> {
         api::router(&self.logs)
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        figures::of(&self.logs.figures(), &self.records.figures())
     }
 
     fn records(self: &Arc<Self>) -> Option<RecordsService> {

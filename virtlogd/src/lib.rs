@@ -7,8 +7,10 @@
 mod api;
 mod chain;
 mod cleaning;
+pub mod command;
 mod cut;
 pub mod daemon;
+mod figures;
 mod flow;
 mod kept;
 mod lanes;

@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
-use virtlogd::daemon::Virtlogd;
+use virtlogd::{command, daemon::Virtlogd};
 
 fn main() -> ExitCode {
-    virt_daemon::launch::<Virtlogd>(std::env::args_os().skip(1))
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    match arguments.next_if(|first| command::is_one(first)) {
+        Some(name) => command::run(&name, arguments),
+        None => virt_daemon::launch::<Virtlogd>(arguments),
+    }
 }

@@ -84,6 +84,8 @@ pub struct DaemonConf {
     pub audit_logging: bool,
     /// Seconds to wait for Open vSwitch.
     pub ovs_timeout: u32,
+    /// A port of the loopback interface on which figures are told, beside the socket; a key of our own.
+    pub metrics_port: Option<u16>,
 }
 
 /// Names in `access_drivers`.
@@ -154,6 +156,7 @@ impl DaemonConf {
             audit_level: file.number("audit_level")?.unwrap_or(1),
             audit_logging: file.switch("audit_logging")?.unwrap_or(false),
             ovs_timeout: file.number("ovs_timeout")?.unwrap_or(5),
+            metrics_port: file.number("metrics_port")?,
         };
         // SASL is for the access issue; a list of allowed names without it would promise a check
         // that nobody makes.

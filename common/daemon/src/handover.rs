@@ -52,6 +52,12 @@ pub(crate) struct Paused<S> {
 }
 
 impl<S: Send + Sync + 'static> Paused<S> {
+    /// Sockets of what has no clients to keep.
+    pub(crate) fn listening(listeners: Vec<Listener>) -> Self {
+        let clients = Vec::new();
+        Self { listeners, clients }
+    }
+
     pub(crate) async fn new(server: &Server<S>) -> Self {
         let (listeners, clients) = server.suspend(PATIENCE).await;
         Self { listeners, clients }
@@ -61,7 +67,7 @@ impl<S: Send + Sync + 'static> Paused<S> {
     /// is returned.
     pub(crate) fn state(
         self,
-        server: &Server<S>,
+        next_id: u64,
         name: &str,
         session: impl Fn(&S) -> Vec<u8>,
     ) -> Result<(ServerV1, Vec<OwnedFd>), String> {
@@ -71,7 +77,7 @@ impl<S: Send + Sync + 'static> Paused<S> {
             open.push(fd);
             number
         };
-        let mut state = ServerV1::new(name, server.next_client_id());
+        let mut state = ServerV1::new(name, next_id);
         for listener in self.listeners {
             let parts = listener.into_parts();
             let (fd, role, file) =
@@ -140,6 +146,19 @@ impl Inherited {
                 .map_err(|e| format!("a socket can't be served: {e}"))?;
         }
         Ok(())
+    }
+
+    /// The sockets of what has no clients, of that name; none where there was nothing such.
+    ///
+    /// # Errors
+    /// One is missing: a sentence.
+    pub(crate) fn listeners(&mut self, name: &str) -> Result<Vec<Listener>, String> {
+        let Some(place) = self.servers.iter().position(|server| server.name == name) else {
+            return Ok(Vec::new());
+        };
+        let state = self.servers.swap_remove(place);
+        let listeners = state.listeners.into_iter();
+        listeners.map(|listener| self.listener(listener)).collect()
     }
 
     /// What was to be left and stays here, for nobody took it.

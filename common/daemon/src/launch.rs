@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::future::Future;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::conf::{ConfError, Document};
 use crate::drivers_conf::{DaemonConf, Pool, SocketAuth};
 use crate::handover::{self, Inherited, Paused, Program, Saved, State, StateV1};
 use crate::logging::{Logging, Place};
+use crate::metrics::{self, Figure, Metrics, Report, Served};
 use crate::privileges::{self, Kept};
 use crate::{
     Arguments, Invocation, Paths, PidFile, Signal, Signals, activation, listeners, memory, notify,
@@ -30,6 +32,8 @@ use crate::{
 pub const RECORDS_SOCKET: &str = "virtlogd-records-sock";
 /// The server for records, as virt-admin and a hand-over name it.
 const RECORDS: &str = "records";
+/// What serves figures, as a hand-over names it.
+const METRICS: &str = "metrics";
 
 /// How long calls under way may take once the daemon was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -152,6 +156,11 @@ pub trait Service: Sized + Send + Sync + 'static {
         None
     }
 
+    /// What the daemon knows numbers of, beside what every daemon does.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+
     /// Called once clients are served.
     fn serving(self: &Arc<Self>) {}
 
@@ -258,13 +267,15 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
             kept = handed.kept;
             let system = paths.is_system();
             let also: &[_] = match D::TAKES_RECORDS {
-                true => &[Role::Records],
-                false => &[],
+                true => &[Role::Metrics, Role::Records],
+                false => &[Role::Metrics],
             };
             let sockets = listeners::open(D::NAME, &conf, system, handed.sockets, also)?;
             Sockets::New(sockets)
         }
     };
+    // Before the daemon gives up what it does not need later.
+    let metrics_port = conf.metrics_port.map(metrics::bind).transpose()?;
     privileges::keep_only(D::CAPABILITIES)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -278,7 +289,7 @@ fn run<D: Service>(arguments: Arguments) -> Result<(), String> {
             kept,
             logging: logging.clone(),
         },
-        sockets,
+        (sockets, metrics_port),
         &program,
         &logging,
         arguments.timeout,
@@ -330,7 +341,7 @@ fn raise_descriptor_limit() {
 
 async fn serve<D: Service>(
     base: Foundation<D::Conf>,
-    sockets: Sockets,
+    (sockets, metrics_port): (Sockets, Option<TcpListener>),
     program: &Program,
     logging: &Logging,
     timeout: Option<Duration>,
@@ -368,8 +379,13 @@ async fn serve<D: Service>(
         main: main.clone(),
         admin: admin.clone(),
         administration,
+        metrics: Metrics::new(report(&service, &main, records.as_ref(), logging)),
         records,
     };
+    if let Some(port) = metrics_port {
+        let listened = servers.metrics.listen_on_port(port);
+        listened.map_err(|e| format!("{}: 'metrics_port': {e}", D::NAME))?;
+    }
     match sockets {
         Sockets::New(listeners) => servers.listen(listeners),
         Sockets::Left(left) => servers.take_up(&service, left),
@@ -419,6 +435,7 @@ async fn serve<D: Service>(
     }
     notify::stopping();
     admin.stop_listening();
+    drop(servers.metrics.pause().await);
     main.drain(DRAIN).await;
     if let Some(records) = &servers.records {
         records.drain(DRAIN).await;
@@ -435,6 +452,7 @@ struct Servers<S> {
     administration: admin::Session,
     /// For records, in the daemon that takes them.
     records: Option<Server<()>>,
+    metrics: Metrics,
 }
 
 impl<S: Send + Sync + 'static> Servers<S> {
@@ -447,7 +465,7 @@ impl<S: Send + Sync + 'static> Servers<S> {
                     Some(records) => records.listen(listener),
                     None => Ok(()),
                 },
-                Role::Metrics => Ok(()),
+                Role::Metrics => self.metrics.listen(listener),
             }
             .map_err(|e| format!("a socket can't be served: {e}"))?;
         }
@@ -464,6 +482,10 @@ impl<S: Send + Sync + 'static> Servers<S> {
         left.resume("admin", &self.admin, |_, _| {
             Ok(Arc::clone(&self.administration))
         })?;
+        for listener in left.listeners(METRICS)? {
+            let listened = self.metrics.listen(listener);
+            listened.map_err(|e| format!("metrics can't be served: {e}"))?;
+        }
         match &self.records {
             Some(records) if left.has(RECORDS) => left.resume(RECORDS, records, |_, _| Ok(())),
             Some(_) => {
@@ -515,7 +537,9 @@ async fn replace<D: Service>(
                 Some(records) => Some(Paused::new(records).await),
                 None => None,
             };
-            let (problem, left) = hand_over(service, servers, program, main, (admin, records));
+            let metrics = Paused::listening(servers.metrics.pause().await);
+            let others = (admin, records, metrics);
+            let (problem, left) = hand_over(service, servers, program, main, others);
             tracing::error!("the program is not replaced and goes on: {problem}");
             let resumed = match left {
                 Some(left) => servers.take_up(service, left),
@@ -542,21 +566,24 @@ fn hand_over<D: Service>(
     servers: &Servers<D::Session>,
     program: &Program,
     main: Paused<D::Session>,
-    (admin, records): (Paused<admin::Session>, Option<Paused<()>>),
+    (admin, records, metrics): (Paused<admin::Session>, Option<Paused<()>>, Paused<()>),
 ) -> (String, Option<Inherited>) {
     let saved = service.save().unwrap_or_default();
-    let main = main.state(&servers.main, D::NAME, D::save_session);
-    let admin = admin.state(&servers.admin, "admin", |_| Vec::new());
+    let main = main.state(servers.main.next_client_id(), D::NAME, D::save_session);
+    let admin = admin.state(servers.admin.next_client_id(), "admin", |_| Vec::new());
     let ((main, mut open), (admin, more)) = match (main, admin) {
         (Ok(main), Ok(admin)) => (main, admin),
         (Err(text), _) | (_, Err(text)) => return (text, None),
     };
     open.extend(more);
     let mut all = vec![main, admin];
-    if let (Some(paused), Some(server)) = (records, &servers.records) {
-        match paused.state(server, RECORDS, |()| Vec::new()) {
-            Ok((records, more)) => {
-                all.push(records);
+    let next_id = |server: &Server<()>| server.next_client_id();
+    let records =
+        records.map(|paused| (paused, RECORDS, servers.records.as_ref().map_or(1, next_id)));
+    for (paused, name, next_id) in records.into_iter().chain([(metrics, METRICS, 1)]) {
+        match paused.state(next_id, name, |()| Vec::new()) {
+            Ok((server, more)) => {
+                all.push(server);
                 open.extend(more);
             }
             Err(text) => return (text, None),
@@ -576,6 +603,38 @@ fn hand_over<D: Service>(
         );
     state.descriptors.truncate(own);
     (problem, Some(Inherited::here(state, open)))
+}
+
+/// What makes the page of figures.
+fn report<D: Service>(
+    service: &Arc<D>,
+    main: &Server<D::Session>,
+    records: Option<&Server<()>>,
+    logging: &Logging,
+) -> metrics::Answer {
+    let mut servers = vec![served(D::NAME, main)];
+    servers.extend(records.map(|records| served(RECORDS, records)));
+    let service = Arc::clone(service);
+    let report = Report {
+        servers,
+        logging: logging.clone(),
+        own: Box::new(move || service.figures()),
+    };
+    report.into_answer()
+}
+
+fn served<S: Send + Sync + 'static>(name: &'static str, server: &Server<S>) -> Served {
+    let (meter, server) = (server.meter(), server.clone());
+    let load = move || {
+        let clients = server.clients();
+        let calls = clients.iter().map(|client| u64::from(client.requests()));
+        (clients.len() as u64, calls.sum())
+    };
+    Served {
+        name,
+        meter,
+        load: Box::new(load),
+    }
 }
 
 fn settings(conf: &DaemonConf, pool: &Pool) -> Settings {

@@ -15,6 +15,7 @@ mod launch;
 pub mod listeners;
 pub mod logging;
 pub mod memory;
+pub mod metrics;
 pub mod notify;
 mod paths;
 mod pid_file;

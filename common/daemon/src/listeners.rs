@@ -45,7 +45,8 @@ pub fn open(
         match role {
             // Who may send is looked at when they connect: daemons have users of their own.
             Role::Records => wanted.push((*role, "-records-sock", 0o666, 0)),
-            Role::Main | Role::ReadOnly | Role::Admin | Role::Metrics => {}
+            Role::Metrics => wanted.push((*role, "-metrics-sock", conf.admin_perms, 0)),
+            Role::Main | Role::ReadOnly | Role::Admin => {}
         }
     }
     let group = match &conf.socket_group {

@@ -27,6 +27,7 @@ impl DaemonConf {
         conf.log_level = level(file)?;
         conf.log_filters = file.text("log_filters")?;
         conf.log_outputs = file.text("log_outputs")?;
+        conf.metrics_port = file.number("metrics_port")?;
         Ok(conf)
     }
 }

@@ -118,6 +118,18 @@ pub enum State {
 }
 
 impl State {
+    /// A word for each state, at the place of its number on the wire.
+    pub const WORDS: [&str; 8] = [
+        "unknown",
+        "running",
+        "blocked",
+        "paused",
+        "shutdown",
+        "shutoff",
+        "crashed",
+        "pmsuspended",
+    ];
+
     /// Whether its processors may write to its disks, so that it must hold its leases.
     pub const fn holds_leases(self) -> bool {
         !matches!(self, Self::Paused(_) | Self::Shutoff(_) | Self::Crashed(_))

@@ -4,12 +4,13 @@
 use tokio::time::Instant;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
+use super::asked::Asked;
 use super::connection::Connection;
 use super::dispatch::rpc;
 use super::door::Wants;
 use super::identity::Identity;
 use super::router::Opening;
-use crate::framing::{Frame, Header};
+use crate::framing::Frame;
 use crate::link::Keepalive;
 use crate::protocol::remote::{
     AuthList, AuthListRet, AuthPolkit, AuthSaslInit, AuthSaslStart, AuthSaslStep, AuthType,
@@ -32,31 +33,35 @@ mod feature {
 
 impl<S: Send + Sync + 'static> Connection<S> {
     /// Answers a call that is the server's own; false if it is not.
-    pub(super) fn builtin(&mut self, row: &'static Row, frame: &Frame<'_>) -> Result<bool> {
+    pub(super) fn builtin(
+        &mut self,
+        row: &'static Row,
+        frame: &Frame<'_>,
+        asked: Asked,
+    ) -> Result<bool> {
         match row.program {
-            Program::Remote => self.remote(row.number, frame),
-            Program::Admin => self.admin(row.number, frame),
+            Program::Remote => self.remote(row.number, frame, asked),
+            Program::Admin => self.admin(row.number, frame, asked),
             _ => Ok(false),
         }
     }
 
-    fn remote(&mut self, number: i32, frame: &Frame<'_>) -> Result<bool> {
-        let header = frame.header;
+    fn remote(&mut self, number: i32, frame: &Frame<'_>, asked: Asked) -> Result<bool> {
         if number == ConnectOpen::ROW.number {
             let args = decode::<ConnectOpen>(frame)?;
-            self.open_or_ask(header, args.name, args.flags)?;
+            self.open_or_ask(asked, args.name, args.flags)?;
         } else if number == ConnectClose::ROW.number {
-            self.close(header);
+            self.close(asked);
         } else if number == ConnectSupportsFeature::ROW.number {
-            return self.feature(frame);
+            return self.feature(frame, asked);
         } else if number == AuthList::ROW.number {
             let way = match self.client.is_authenticated() {
                 true => AuthType::NONE,
                 false => AuthType::POLKIT,
             };
-            self.answer(header, &AuthListRet { types: vec![way] });
+            self.answer(asked, &AuthListRet { types: vec![way] });
         } else if number == AuthPolkit::ROW.number {
-            self.polkit(header)?;
+            self.polkit(asked)?;
         } else if [
             AuthSaslInit::ROW.number,
             AuthSaslStart::ROW.number,
@@ -70,42 +75,42 @@ impl<S: Send + Sync + 'static> Connection<S> {
                 "this daemon does not offer SASL",
             ));
         } else if number == ConnectRegisterCloseCallback::ROW.number {
-            self.close_callback(header, true)?;
+            self.close_callback(asked, true)?;
         } else if number == ConnectUnregisterCloseCallback::ROW.number {
-            self.close_callback(header, false)?;
+            self.close_callback(asked, false)?;
         } else if number == ConnectSetIdentity::ROW.number {
             self.act_for(frame)?;
-            self.answer(header, &());
+            self.answer(asked, &());
         } else {
             return Ok(false);
         }
         Ok(true)
     }
 
-    fn admin(&mut self, number: i32, frame: &Frame<'_>) -> Result<bool> {
+    fn admin(&mut self, number: i32, frame: &Frame<'_>, asked: Asked) -> Result<bool> {
         if number == admin::ConnectOpen::ROW.number {
             decode::<admin::ConnectOpen>(frame)?;
             self.open(None, 0)?;
-            self.answer(frame.header, &());
+            self.answer(asked, &());
         } else if number == admin::ConnectClose::ROW.number {
-            self.close(frame.header);
+            self.close(asked);
         } else {
             return Ok(false);
         }
         Ok(true)
     }
 
-    fn open_or_ask(&mut self, header: Header, uri: Option<String>, flags: u32) -> Result<()> {
+    fn open_or_ask(&mut self, asked: Asked, uri: Option<String>, flags: u32) -> Result<()> {
         let opening = Opening {
             uri: uri.as_deref().filter(|uri| !uri.is_empty()),
             readonly: flags & OPEN_READONLY != 0 || self.client.is_readonly(),
         };
         let doorkeeper = self.server.router.doorkeeper();
         match doorkeeper.and_then(|doorkeeper| doorkeeper.admit(&self.client, &opening)) {
-            Some(asking) => self.wait(header, asking, Wants::Open { uri, flags }),
+            Some(asking) => self.wait(asked, asking, Wants::Open { uri, flags }),
             None => {
                 self.open(uri.as_deref(), flags)?;
-                self.answer(header, &());
+                self.answer(asked, &());
             }
         }
         Ok(())
@@ -122,13 +127,13 @@ impl<S: Send + Sync + 'static> Connection<S> {
         self.open_session(uri, flags & OPEN_READONLY != 0)
     }
 
-    fn close(&mut self, header: Header) {
-        self.answer(header, &());
+    fn close(&mut self, asked: Asked) {
+        self.answer(asked, &());
         self.client.close();
     }
 
     /// Features that are the server's; the driver answers for the others.
-    fn feature(&mut self, frame: &Frame<'_>) -> Result<bool> {
+    fn feature(&mut self, frame: &Frame<'_>, asked: Asked) -> Result<bool> {
         let feature = decode::<ConnectSupportsFeature>(frame)?.feature;
         let ours = match feature {
             feature::KEEPALIVE => {
@@ -141,7 +146,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
             _ => false,
         };
         if ours {
-            self.answer(frame.header, &ConnectSupportsFeatureRet { supported: 1 });
+            self.answer(asked, &ConnectSupportsFeatureRet { supported: 1 });
         }
         Ok(ours)
     }
@@ -155,13 +160,13 @@ impl<S: Send + Sync + 'static> Connection<S> {
         }
     }
 
-    fn polkit(&mut self, header: Header) -> Result<()> {
+    fn polkit(&mut self, asked: Asked) -> Result<()> {
         if self.client.is_authenticated() {
             return Err(rpc("this connection needs no authentication"));
         }
         if let Some(doorkeeper) = self.server.router.doorkeeper() {
             let asking = doorkeeper.authenticate(&self.client);
-            self.wait(header, asking, Wants::In);
+            self.wait(asked, asking, Wants::In);
             return Ok(());
         }
         let uid = self.client.identity().uid;
@@ -176,7 +181,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
         ))
     }
 
-    fn close_callback(&mut self, header: Header, register: bool) -> Result<()> {
+    fn close_callback(&mut self, asked: Asked, register: bool) -> Result<()> {
         if self.session.is_none() {
             return Err(not_open());
         }
@@ -191,7 +196,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
             ));
         }
         self.close_callback = register;
-        self.answer(header, &());
+        self.answer(asked, &());
         Ok(())
     }
 
@@ -219,7 +224,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
         Ok(())
     }
 
-    pub(super) fn answer<T: Encode>(&self, call: Header, value: &T) {
+    pub(super) fn answer<T: Encode>(&self, call: Asked, value: &T) {
         self.client.reply(call, value, Vec::new());
     }
 }

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::again::First;
+use super::asked::Asked;
 use super::client::Client;
 use super::forward::RawReply;
 use super::router::Arrival;
 use super::stream::{Body, ServerStream};
-use crate::framing::Header;
 use crate::protocol::{Procedure, Row};
 use crate::xdr;
 
@@ -29,7 +29,7 @@ pub struct Call<P: Procedure, S> {
 pub(super) struct Context<S> {
     session: Arc<S>,
     client: Client,
-    header: Header,
+    asked: Asked,
     attachments: OnceLock<Arc<Attachments>>,
 }
 
@@ -157,7 +157,7 @@ impl<S> Context<S> {
         Self {
             session: Arc::clone(arrival.session),
             client: arrival.client.clone(),
-            header: arrival.header,
+            asked: arrival.asked,
             attachments,
         }
     }
@@ -194,7 +194,7 @@ impl<S> Context<S> {
     pub(super) fn reply(&self) -> Reply {
         Reply {
             client: self.client.clone(),
-            header: self.header,
+            asked: self.asked,
             attachments: Some(Arc::clone(self.attachments.get_or_init(Arc::default))),
         }
     }
@@ -203,7 +203,7 @@ impl<S> Context<S> {
     pub(super) fn into_reply(self) -> Reply {
         Reply {
             client: self.client,
-            header: self.header,
+            asked: self.asked,
             attachments: self.attachments.into_inner(),
         }
     }
@@ -225,7 +225,7 @@ impl<S> Clone for Context<S> {
         Self {
             session: Arc::clone(&self.session),
             client: self.client.clone(),
-            header: self.header,
+            asked: self.asked,
             attachments: self.attachments.clone(),
         }
     }
@@ -241,7 +241,7 @@ impl Attachments {
 #[derive(Debug)]
 pub(super) struct Reply {
     client: Client,
-    header: Header,
+    asked: Asked,
     attachments: Option<Arc<Attachments>>,
 }
 
@@ -259,7 +259,7 @@ impl Reply {
         };
         match result {
             Ok(value) => {
-                self.client.reply(self.header, &value, attached.reply);
+                self.client.reply(self.asked, &value, attached.reply);
                 if let Some(stream) = attached.stream {
                     stream.open(attached.body);
                 }
@@ -268,7 +268,7 @@ impl Reply {
                 if let Some(stream) = attached.stream {
                     stream.never_opened();
                 }
-                self.client.reply_error(self.header, &error);
+                self.client.reply_error(self.asked, &error);
             }
         }
     }

@@ -11,8 +11,10 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use virt_error::{Error, ErrorCode, ErrorDomain};
 
+use super::asked::{self, Asked};
 use super::identity::Identity;
 use super::listener::Role;
+use super::meter::Meter;
 use super::stream::{Entry, Incoming};
 use crate::framing::{Header, MessageKind, Status};
 use crate::link::Outbox;
@@ -44,6 +46,7 @@ struct Peer {
     queue: Mutex<Queue>,
     /// Room in the queue, or the end of the connection.
     changed: Notify,
+    meter: Arc<Meter>,
 }
 
 /// What the connection's task and everyone who talks to the client share.
@@ -92,6 +95,7 @@ impl Client {
         identity: Identity,
         authenticated: bool,
         socket: &Arc<UnixStream>,
+        meter: &Arc<Meter>,
     ) -> Self {
         Self(Arc::new(Peer {
             socket: Arc::downgrade(socket),
@@ -103,6 +107,7 @@ impl Client {
             authenticated: AtomicBool::new(authenticated),
             queue: Mutex::default(),
             changed: Notify::new(),
+            meter: Arc::clone(meter),
         }))
     }
 
@@ -294,7 +299,10 @@ impl Client {
     }
 
     /// Queues the reply to a call.
-    pub(super) fn reply<T: Encode>(&self, call: Header, value: &T, descriptors: Vec<OwnedFd>) {
+    pub(super) fn reply<T: Encode>(&self, call: Asked, value: &T, descriptors: Vec<OwnedFd>) {
+        let duration = call.duration();
+        self.0.meter.answered(&call.header, false, duration);
+        tracing::debug!(target: super::CALL, duration, "answered");
         let mut header = call.reply(Status::Ok);
         if !descriptors.is_empty() {
             header.kind = MessageKind::ReplyWithFds;
@@ -317,7 +325,10 @@ impl Client {
     }
 
     /// Queues an error in answer to a call.
-    pub(super) fn reply_error(&self, call: Header, error: &Error) {
+    pub(super) fn reply_error(&self, call: Asked, error: &Error) {
+        let duration = call.duration();
+        self.0.meter.answered(&call.header, true, duration);
+        asked::tell(error, duration);
         let mut queue = self.queue();
         if queue.end != End::Closed {
             append_error(&mut queue, call.reply(Status::Error), error);

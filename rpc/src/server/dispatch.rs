@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
+use super::asked::Asked;
 use super::connection::Connection;
 use super::router::{Arrival, Opening};
 use super::stream::{self, Entry, Incoming, ServerStream};
@@ -67,29 +68,26 @@ impl<S: Send + Sync + 'static> Connection<S> {
     }
 
     fn call(&mut self, frame: &Frame<'_>, descriptors: Vec<OwnedFd>) {
-        let header = frame.header;
-        if let Err(error) = self.run(frame, descriptors) {
-            self.client.reply_error(header, &error);
+        let asked = Asked::now(frame.header);
+        // Whatever is told from here on is told of this call; tasks of its own take the span along.
+        let span = asked.span(self.client.id());
+        let _inside = span.enter();
+        if let Err(error) = self.run(frame, asked, descriptors) {
+            self.client.reply_error(asked, &error);
         }
     }
 
     /// The checks in their order, then the handler; an error has not been answered yet.
-    fn run(&mut self, frame: &Frame<'_>, descriptors: Vec<OwnedFd>) -> Result<()> {
+    fn run(&mut self, frame: &Frame<'_>, asked: Asked, descriptors: Vec<OwnedFd>) -> Result<()> {
         let header = frame.header;
         let row = self.row(&header)?;
-        tracing::trace!(
-            client = self.client.id(),
-            serial = header.serial,
-            "{}",
-            row.name
-        );
         if !row.pre_auth && !self.client.is_authenticated() {
             return Err(rpc(format!(
                 "{} needs authentication first (AUTH_LIST tells how)",
                 row.name
             )));
         }
-        if self.builtin(row, frame)? {
+        if self.builtin(row, frame, asked)? {
             return Ok(());
         }
         self.open_if_unasked(row)?;
@@ -103,7 +101,7 @@ impl<S: Send + Sync + 'static> Connection<S> {
             Arrival {
                 session,
                 client: &self.client,
-                header,
+                asked,
                 payload: frame.payload,
                 descriptors,
                 stream,

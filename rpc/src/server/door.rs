@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use tokio::time::Instant;
 use virt_error::Result;
 
+use super::asked::Asked;
 use super::client::Client;
 use super::connection::Connection;
 use super::router::Opening;
 use super::serve::AUTHENTICATE_IN;
-use crate::framing::Header;
 use crate::protocol::remote::AuthPolkitRet;
 
 /// An answer that may take time; the error is the client's.
@@ -32,7 +32,7 @@ pub trait Doorkeeper: Send + Sync + 'static {
 /// A client that waits for the doorkeeper's answer.
 pub(super) struct Waiting {
     asking: Asking,
-    header: Header,
+    asked: Asked,
     wants: Wants,
 }
 
@@ -64,36 +64,36 @@ impl fmt::Debug for Waiting {
 
 impl<S: Send + Sync + 'static> Connection<S> {
     /// Answers a call when the doorkeeper has; nothing else of the client is served before.
-    pub(super) fn wait(&mut self, header: Header, asking: Asking, wants: Wants) {
+    pub(super) fn wait(&mut self, asked: Asked, asking: Asking, wants: Wants) {
         self.client.begin();
         self.anonymous_until = None;
         self.waiting = Some(Waiting {
             asking,
-            header,
+            asked,
             wants,
         });
     }
 
     /// The doorkeeper has answered.
     pub(super) fn decided(&mut self, result: Result<()>) {
-        let Some(Waiting { header, wants, .. }) = self.waiting.take() else {
+        let Some(Waiting { asked, wants, .. }) = self.waiting.take() else {
             return;
         };
         let done = result.and_then(|()| match wants {
             Wants::In => {
                 self.client.make_authenticated();
                 self.slot = None;
-                self.answer(header, &AuthPolkitRet { complete: 1 });
+                self.answer(asked, &AuthPolkitRet { complete: 1 });
                 Ok(())
             }
             Wants::Open { uri, flags } => {
                 self.open(uri.as_deref(), flags)?;
-                self.answer(header, &());
+                self.answer(asked, &());
                 Ok(())
             }
         });
         if let Err(error) = done {
-            self.client.reply_error(header, &error);
+            self.client.reply_error(asked, &error);
         }
         if !self.client.is_authenticated() {
             self.anonymous_until = Some(Instant::now() + AUTHENTICATE_IN);

@@ -92,7 +92,7 @@ impl Listener {
     }
 
     /// The socket for the runtime; this listener keeps its file.
-    pub(super) fn socket(&self) -> io::Result<tokio::net::UnixListener> {
+    pub fn socket(&self) -> io::Result<tokio::net::UnixListener> {
         tokio::net::UnixListener::from_std(self.socket.try_clone()?)
     }
 

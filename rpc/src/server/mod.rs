@@ -27,6 +27,7 @@
 //! ```
 
 mod again;
+mod asked;
 mod builtin;
 mod call;
 mod client;
@@ -37,6 +38,7 @@ mod forward;
 mod handover;
 mod identity;
 mod listener;
+mod meter;
 mod panics;
 mod refusal;
 mod router;
@@ -55,6 +57,7 @@ pub use forward::{Forwarder, RawCall, RawReply};
 pub use handover::Suspended;
 pub use identity::{Identity, start_time};
 pub use listener::{BindOptions, Listener, Role, SocketFile};
+pub use meter::{BOUNDS, Measured, Meter};
 pub use router::{Opening, Router};
 pub use serve::Server;
 pub use settings::{Authentication, KeepaliveSettings, Limits, Settings};

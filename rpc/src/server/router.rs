@@ -5,9 +5,11 @@ use std::future::Future;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use tracing::{Instrument, Span};
 use virt_error::Result;
 
 use super::again::Rounds;
+use super::asked::Asked;
 use super::call::{Call, Context};
 use super::client::Client;
 use super::door::Doorkeeper;
@@ -15,7 +17,6 @@ use super::forward::{Forwarder, RawCall};
 use super::panics::{self, Guarded, guarded};
 use super::refusal::{denied_when_readonly, not_supported};
 use super::stream::ServerStream;
-use crate::framing::Header;
 use crate::protocol::remote::StorageVolUploadArgs;
 use crate::protocol::{Connection, Procedure, Program, ReadOnlyRule, Row};
 use crate::xdr;
@@ -57,7 +58,7 @@ struct Routes<S> {
 pub(super) struct Arrival<'a, S> {
     pub session: &'a Arc<S>,
     pub client: &'a Client,
-    pub header: Header,
+    pub asked: Asked,
     pub payload: &'a [u8],
     pub descriptors: Vec<OwnedFd>,
     pub stream: Option<ServerStream>,
@@ -99,10 +100,10 @@ impl<S: Send + Sync + 'static> Router<S> {
         self.set(
             P::ROW,
             Box::new(move |arrival| {
-                let (client, header) = (arrival.client, arrival.header);
+                let (client, asked) = (arrival.client, arrival.asked);
                 let call = match Call::<P, S>::read(arrival) {
                     Ok(call) => call,
-                    Err(error) => return client.reply_error(header, &error),
+                    Err(error) => return client.reply_error(asked, &error),
                 };
                 let result = guarded(P::ROW, || handler(&call));
                 let Some(first) = call.context().take_first() else {
@@ -110,7 +111,7 @@ impl<S: Send + Sync + 'static> Router<S> {
                 };
                 client.begin();
                 let handler = Arc::clone(&handler);
-                tokio::spawn(async move {
+                let later = async move {
                     let mut rounds = Rounds::new(first);
                     let result = loop {
                         rounds.prepare().await;
@@ -120,7 +121,8 @@ impl<S: Send + Sync + 'static> Router<S> {
                         }
                     };
                     call.into_context().into_reply().send_later(result);
-                });
+                };
+                tokio::spawn(later.instrument(Span::current()));
             }),
         );
     }
@@ -158,11 +160,11 @@ impl<S: Send + Sync + 'static> Router<S> {
         self.set(
             P::ROW,
             Box::new(move |arrival| {
-                let (client, header) = (arrival.client, arrival.header);
+                let (client, asked) = (arrival.client, arrival.asked);
                 let may_come_again = arrival.may_come_again;
                 let call = match Call::<P, S>::read(arrival) {
                     Ok(call) => call,
-                    Err(error) => return client.reply_error(header, &error),
+                    Err(error) => return client.reply_error(asked, &error),
                 };
                 match guarded(P::ROW, || at_once(&call).transpose()) {
                     Ok(None) => start_task(&handler, call, may_come_again),
@@ -210,6 +212,11 @@ impl<S: Send + Sync + 'static> Router<S> {
         self.calls_come_again
     }
 
+    /// The programs that are served.
+    pub(super) fn programs(&self) -> impl Iterator<Item = Program> + '_ {
+        self.programs.iter().map(|routes| routes.program)
+    }
+
     /// Whether the program is one of this server's.
     pub fn serves(&self, program: Program) -> bool {
         self.routes(program).is_some()
@@ -227,14 +234,14 @@ impl<S: Send + Sync + 'static> Router<S> {
         if let Some(handler) = handler {
             return handler(arrival);
         }
-        let (client, header) = (arrival.client, arrival.header);
+        let (client, asked) = (arrival.client, arrival.asked);
         if client.is_readonly() && row.readonly == ReadOnlyRule::Deny {
-            return client.reply_error(header, &denied_when_readonly(row));
+            return client.reply_error(asked, &denied_when_readonly(row));
         }
         let elsewhere = !matches!(row.conn, Connection::Own | Connection::Hypervisor);
         match &self.forwarder {
             Some(forwarder) if elsewhere => pass_on(Arc::clone(forwarder), row, arrival),
-            _ => client.reply_error(header, &not_supported(row)),
+            _ => client.reply_error(asked, &not_supported(row)),
         }
     }
 
@@ -277,7 +284,7 @@ where
         Err(error) => return reply.send::<P::Ret>(Err(error)),
     };
     client.begin();
-    tokio::spawn(async move {
+    let later = async move {
         let mut result = finish::<P, _>(future).await;
         if let (Some(first), Some(call)) = (reply.take_first(), again) {
             let mut rounds = Rounds::new(first);
@@ -293,7 +300,8 @@ where
             }
         }
         reply.send_later(result);
-    });
+    };
+    tokio::spawn(later.instrument(Span::current()));
 }
 
 async fn finish<P: Procedure, T>(future: impl Future<Output = Result<T>>) -> Result<T> {
@@ -322,13 +330,14 @@ fn pass_on<S: Send + Sync + 'static>(
     let context = Context::new(arrival);
     let reply = context.reply();
     client.begin();
-    tokio::spawn(async move {
+    let later = async move {
         let call = RawCall::new(row, payload, context);
         let result = Guarded::new(async move { forwarder.forward(call).await })
             .await
             .unwrap_or_else(|panic| Err(panics::error(row.name, &*panic)));
         reply.send_raw_later(result);
-    });
+    };
+    tokio::spawn(later.instrument(Span::current()));
 }
 
 /// Whether a call that is passed on negotiates a sparse stream. Only two do, with the same

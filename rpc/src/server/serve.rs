@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::handover::Suspended;
 use super::identity::Identity;
 use super::listener::{Listener, Role};
+use super::meter::Meter;
 use super::router::Router;
 use super::settings::{Authentication, Limits, Settings};
 
@@ -43,6 +44,7 @@ pub(super) struct Shared<S> {
     count: watch::Sender<usize>,
     /// Slots of clients that have not authenticated.
     anonymous: Arc<Semaphore>,
+    meter: Arc<Meter>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,7 @@ impl<S: Send + Sync + 'static> Server<S> {
     /// A server that has no sockets yet.
     pub fn new(router: Router<S>, settings: Settings) -> Self {
         let anonymous = anonymous_slots(settings.limits);
+        let meter = Arc::new(Meter::new(router.programs()));
         Self(Arc::new(Shared {
             router,
             settings,
@@ -74,6 +77,7 @@ impl<S: Send + Sync + 'static> Server<S> {
             suspended: Mutex::default(),
             count: watch::Sender::new(0),
             anonymous: Arc::new(Semaphore::new(anonymous)),
+            meter,
         }))
     }
 
@@ -105,6 +109,11 @@ impl<S: Send + Sync + 'static> Server<S> {
     /// The number of clients, as it changes.
     pub fn client_count(&self) -> watch::Receiver<usize> {
         self.0.count.subscribe()
+    }
+
+    /// What is counted of calls.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.0.meter)
     }
 
     /// How many at once, now.
@@ -293,7 +302,7 @@ impl<S: Send + Sync + 'static> Shared<S> {
             let mut clients = self.clients();
             let (id, role) = (suspended.id, suspended.role);
             let (since, identity) = (suspended.since, suspended.identity);
-            let client = Client::new(id, role, since, identity, true, &stream);
+            let client = Client::new(id, role, since, identity, true, &stream, &self.meter);
             if suspended.readonly {
                 client.make_readonly();
             }
@@ -368,7 +377,15 @@ impl<S: Send + Sync + 'static> Shared<S> {
         let mut clients = self.clients();
         let id = clients.next_id;
         clients.next_id += 1;
-        let client = Client::new(id, role, SystemTime::now(), identity, authenticated, socket);
+        let client = Client::new(
+            id,
+            role,
+            SystemTime::now(),
+            identity,
+            authenticated,
+            socket,
+            &self.meter,
+        );
         clients.connected.insert(id, client.clone());
         self.count.send_replace(clients.connected.len());
         client

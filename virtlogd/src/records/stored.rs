@@ -88,7 +88,9 @@ impl<'a> Stored<'a> {
             category: (&*record.category).into(),
             message: (&*record.message).into(),
             guest: guest.map(|guest| (&*guest.name).into()),
-            uuid: guest.map(|guest| hyphenated(&guest.uuid).into()),
+            uuid: guest
+                .filter(|guest| guest.uuid != [0; 16])
+                .map(|guest| hyphenated(&guest.uuid).into()),
             connection: origin.map(|origin| origin.connection),
             procedure: origin.map(|origin| (&*origin.procedure).into()),
             duration_us: record.duration.map(|nanoseconds| nanoseconds / 1000),

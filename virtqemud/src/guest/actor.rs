@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::body::Body;
@@ -65,13 +66,16 @@ pub(super) async fn submit<T: Send + 'static>(
     work: impl for<'a> Work<'a, T> + Send + 'static,
 ) -> Result<T> {
     let (reply, outcome) = oneshot::channel();
+    // What the actor tells meanwhile is of the call that wanted it.
+    let span = Span::current();
     let job: Job = Box::new(move |body| {
-        Box::pin(async move {
+        let run = async move {
             let result = work(&mut *body).await;
             body.settle().await;
             // Nobody may wait for it any more.
             let _ = reply.send(result);
-        })
+        };
+        Box::pin(run.instrument(span))
     });
     let (begun, turn) = oneshot::channel();
     let letter = Letter { name, begun, job };

@@ -137,8 +137,8 @@ impl Visit for Fields<'_> {
     fn record_i64(&mut self, field: &Field, value: i64) {
         let small = i32::try_from(value).unwrap_or_default();
         match field.name() {
-            "error.domain" => self.numbers().domain = small,
-            "error.code" => self.numbers().code = small,
+            "error_domain" => self.numbers().domain = small,
+            "error_code" => self.numbers().code = small,
             name => self.add(name, value.to_string()),
         }
     }
@@ -174,6 +174,10 @@ impl Visit for Fields<'_> {
         match field.name() {
             "message" => {
                 let _ = write!(self.0.message, "{value:?}");
+            }
+            // As most of the program names a guest.
+            "guest" => {
+                self.0.guest.get_or_insert_with(nobody).name = cut(format!("{value:?}"), VALUE_MAX);
             }
             name => self.add(name, format!("{value:?}")),
         }

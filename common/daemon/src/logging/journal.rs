@@ -90,7 +90,9 @@ fn encode(out: &mut Vec<u8>, told: Told<'_>, daemon: &str) {
         field(out, "LIBVIRT_CODE", &error.code.to_string());
     }
     if let Some(guest) = &record.guest {
-        field(out, "LIBVIRT_GUEST_UUID", &hyphenated(&guest.uuid));
+        if guest.uuid != [0; 16] {
+            field(out, "LIBVIRT_GUEST_UUID", &hyphenated(&guest.uuid));
+        }
         field(out, "LIBVIRT_GUEST_NAME", &guest.name);
     }
     if let Some(origin) = &record.origin {

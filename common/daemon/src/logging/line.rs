@@ -43,7 +43,9 @@ pub(super) fn push_message(out: &mut String, told: Told<'_>) {
     push_plain(out, &record.message);
     if let Some(guest) = &record.guest {
         push_field(out, "guest", &guest.name);
-        push_field(out, "uuid", &hyphenated(&guest.uuid));
+        if guest.uuid != [0; 16] {
+            push_field(out, "uuid", &hyphenated(&guest.uuid));
+        }
     }
     if let Some(origin) = &record.origin {
         let _ = write!(out, " connection={}", origin.connection);

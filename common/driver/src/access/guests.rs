@@ -71,6 +71,7 @@ impl<G: Guest> Guests<G> {
         call: &impl Caller<P>,
         guest: Arc<G>,
     ) -> Result<Authorized<P, G>> {
+        tell_of(&*guest);
         self.check(call, Object::Domain, || guest.access_object())?;
         Ok(Authorized::new(guest))
     }
@@ -266,6 +267,13 @@ impl<G: Guest> Guests<G> {
     fn missing(&self, detail: String) -> Error {
         Error::new(ErrorCode::NoDomain, self.domain, detail)
     }
+}
+
+/// Whatever is told from here on in this call is told of that guest.
+fn tell_of(guest: &impl Guest) {
+    let span = tracing::Span::current();
+    span.record("guest.name", &*guest.name());
+    span.record("guest.uuid", guest.uuid().as_u128());
 }
 
 /// Has the call served anew once virtacld has answered.

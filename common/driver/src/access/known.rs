@@ -98,6 +98,11 @@ impl Known {
         self.entries.clear();
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The policy that decisions are remembered of.
     pub fn generation(&self) -> u64 {
         self.generation

@@ -79,6 +79,11 @@ impl Decider {
         !self.settings.back_ends.is_empty()
     }
 
+    /// How many decisions are remembered.
+    pub fn remembered(&self) -> usize {
+        self.lock().len()
+    }
+
     /// What is known without asking.
     pub fn known(&self, asked: &Asked) -> Option<Verdict> {
         self.lock().get(asked, Instant::now())

@@ -7,6 +7,7 @@
 mod event;
 mod held;
 mod monitor;
+mod told;
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -129,6 +130,7 @@ impl Events {
 
     /// Tells of an event of a guest as it is now.
     pub fn emit(&self, guest: &impl Guest, event: Event) {
+        told::tell(guest.uuid(), &guest.name(), &event);
         if self.is_wanted(event.kind()) {
             let object = self.object(|| guest.access_object());
             self.tell(guest.on_the_wire(), object.as_ref(), event);
@@ -144,6 +146,7 @@ impl Events {
     /// had others when it happened. Who may hear of it goes by that name and the owners it has, or had
     /// last.
     pub fn emit_as(&self, guest: &impl Guest, dom: NonnullDomain, event: Event) {
+        told::tell(Uuid::from_bytes(dom.uuid), &dom.name, &event);
         if self.is_wanted(event.kind()) {
             let object = self.object(|| AccessObject::named(guest, &dom.name));
             self.tell(dom, object.as_ref(), event);
