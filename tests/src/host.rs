@@ -87,6 +87,13 @@ impl Host {
         Self::prepared_below(target, &std::env::temp_dir(), prepare)
     }
 
+    /// The host of a target on which stock programs find their folders, too (root only).
+    pub fn with_stock_folders(target: Target) -> Self {
+        let mut host = Self::of(Target::Stock);
+        host.target = target;
+        host
+    }
+
     fn prepared_below(
         target: Target,
         parent: &Path,

@@ -14,6 +14,8 @@ use crate::target::{Target, build_ours, is_root};
 pub struct Logd {
     /// The host; its driver is not started.
     pub host: Host,
+    /// Whose virtlogd it is.
+    pub target: Target,
     /// Its virtlogd's process.
     pub pid: u32,
 }
@@ -21,8 +23,18 @@ pub struct Logd {
 impl Logd {
     /// Ours or the stock one, as the host is; `conf` is its configuration.
     pub fn start(host: Host, conf: &str) -> Self {
+        let target = host.target;
+        Self::start_of(target, host, conf)
+    }
+
+    /// The one named. The stock one takes a host on which it finds its folders ([`Host::with_stock_folders`]).
+    pub fn start_of(target: Target, host: Host, conf: &str) -> Self {
         fs::write(host.path("etc/libvirt/virtlogd.conf"), conf).expect("virtlogd.conf");
-        let mut this = Self { host, pid: 0 };
+        let mut this = Self {
+            host,
+            target,
+            pid: 0,
+        };
         this.spawn();
         this
     }
@@ -30,7 +42,7 @@ impl Logd {
     /// Starts it (again) and waits until it answers.
     pub fn spawn(&mut self) {
         let root = self.host.root().to_string_lossy().into_owned();
-        let words = match self.host.target {
+        let words = match self.target {
             Target::Ours => ours(&root),
             Target::Stock => vec!["/usr/sbin/virtlogd".to_owned(), "-v".to_owned()],
         };

@@ -7,6 +7,7 @@ use virt_daemon::Paths;
 use virt_daemon::conf::Document;
 use virt_driver::access::Access;
 use virt_driver::leases::{FailureCommand, Leases, Lockd, LockdConf, Sanlock, SanlockConf};
+use virt_driver::logs::{Logd, Logs};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -52,6 +53,8 @@ pub struct Driver {
     pub host_state: HostState,
     /// Who is asked for the guests' leases.
     pub leases: Leases,
+    /// How guests' output is logged.
+    pub logs: Logs,
     /// TCP ports of the guests' displays.
     pub ports: Mutex<Ports>,
     /// The host's control groups; none in a session, and where the host has none to offer.
@@ -89,6 +92,10 @@ impl Driver {
             }),
             prober: Prober::new(&folders.capabilities),
             leases: leases(&paths, &conf)?,
+            logs: Logs::new(
+                conf.stdio_handler,
+                Logd::new(paths.run.join("virtlogd-sock")),
+            ),
             registry,
             host_state: HostState::new(Arc::clone(&host), settings),
             host,

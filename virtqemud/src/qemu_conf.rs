@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use virt_cgroup::Controller;
 use virt_daemon::Paths;
 use virt_daemon::conf::{ConfError, Document, Value};
+use virt_driver::logs::Handler;
 
 use crate::save::Format as SaveFormat;
 
@@ -70,6 +71,8 @@ pub struct QemuConf {
     pub capability_filters: Vec<String>,
     /// Controllers that guests may be kept by; `None`: all that the host has.
     pub cgroup_controllers: Option<Vec<Controller>>,
+    /// Who writes what guests print.
+    pub stdio_handler: Handler,
     /// How save images are packed.
     pub save_image_format: SaveFormat,
     /// Keys of the file that have no effect yet, to be told to the operator.
@@ -155,7 +158,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "spice_auto_unix_socket",
     "spice_sasl_dir",
     "spice_tls_x509_cert_dir",
-    "stdio_handler",
     "storage_use_nbdkit",
     "virtiofsd_debug",
     "vnc_allow_host_audio",
@@ -211,6 +213,7 @@ impl QemuConf {
             log_timestamp: file.switch("log_timestamp")?.unwrap_or(true),
             capability_filters: file.list("capability_filters")?.unwrap_or_default(),
             cgroup_controllers: controllers(&mut file)?,
+            stdio_handler: stdio_handler(&mut file)?,
             save_image_format: save_format(&mut file)?,
             without_effect: Vec::new(),
         };
@@ -282,6 +285,19 @@ fn controllers(file: &mut Document) -> Result<Option<Vec<Controller>>, ConfError
         })
     });
     found.collect::<Result<_, _>>().map(Some)
+}
+
+fn stdio_handler(file: &mut Document) -> Result<Handler, ConfError> {
+    let line = file.line("stdio_handler");
+    match file.text("stdio_handler")?.as_deref() {
+        None => Ok(Handler::LogdIfThere),
+        Some("logd") => Ok(Handler::Logd),
+        Some("file") => Ok(Handler::File),
+        Some(word) => Err(file.error(
+            line,
+            format!("'stdio_handler' is \"{word}\"; it is \"logd\" or \"file\""),
+        )),
+    }
 }
 
 /// Images with holes ("sparse") are not written yet.
@@ -366,6 +382,25 @@ mod tests {
         assert!(read("security_driver = \"none\"\n").is_ok());
         assert!(read("vnc_tls = 1\n").is_err());
         assert!(read("vnc_tls = 0\n").is_ok());
+    }
+
+    #[test]
+    fn who_writes_logs_is_named() {
+        let handler = |text: &str| read(text).map(|conf| conf.stdio_handler);
+        assert_eq!(handler("").unwrap(), Handler::LogdIfThere);
+        assert_eq!(
+            handler("stdio_handler = \"logd\"\n").unwrap(),
+            Handler::Logd
+        );
+        assert_eq!(
+            handler("stdio_handler = \"file\"\n").unwrap(),
+            Handler::File
+        );
+        let error = handler("stdio_handler = \"syslog\"\n").unwrap_err();
+        assert!(
+            error.to_string().contains("\"logd\" or \"file\""),
+            "{error}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod filter_bindings;
 mod guest;
 pub mod identity;
 pub mod leases;
+pub mod logs;
 pub mod network_ports;
 mod registry;
 pub mod secondary;

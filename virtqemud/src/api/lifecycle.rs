@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use virt_driver::Guest as _;
+use virt_driver::{Guest as _, logs};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::{
@@ -170,13 +170,11 @@ async fn destroy(guest: &Arc<Guest>, flags: u32) -> Result<()> {
     guest.destroy(flags & DESTROY_GRACEFUL != 0).await?;
     if flags & DESTROY_REMOVE_LOGS != 0 {
         let log = guest.driver().folders.guest_log(&name);
-        definitions::off_thread(move || match std::fs::remove_file(&log) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(Error::system(
-                ErrorDomain::Qemu,
-                format!("cannot remove log '{}'", log.display()),
-                &cause,
-            )),
-            _ => Ok(()),
+        definitions::off_thread(move || {
+            logs::remove(&log).map_err(|cause| {
+                let what = format!("cannot remove log '{}'", log.display());
+                Error::system(ErrorDomain::Qemu, what, &cause)
+            })
         })
         .await?;
     }

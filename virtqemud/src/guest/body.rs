@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use virt_driver::logs::GuestLog;
 use virt_driver::{Event, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -12,7 +13,6 @@ use super::entry::Guest;
 use super::snapshot::{Live, Qemu, Snapshot};
 use super::transition::{self, After, Becomes, Before, Then};
 use crate::driver::Driver;
-use crate::process::log::GuestLog;
 use crate::qmp;
 use crate::status::Kept;
 
@@ -34,7 +34,7 @@ pub(crate) struct Running {
     pub(crate) qemu: Arc<Qemu>,
     pub(crate) events: mpsc::Receiver<qmp::Event>,
     pub(crate) belongings: Belongings,
-    pub(crate) log: Option<GuestLog>,
+    pub(crate) log: GuestLog,
     /// What the status file says besides state and domain.
     pub(crate) kept: Kept,
     /// The state that a command under way asks for.
@@ -128,17 +128,6 @@ impl Body {
     pub fn live(&self) -> Result<Arc<Live>> {
         let live = self.guest.snapshot().live.clone();
         live.ok_or_else(not_running)
-    }
-
-    /// Writes a line into the guest's log.
-    pub(super) fn note(&mut self, line: &str) {
-        let log = self
-            .running
-            .as_mut()
-            .and_then(|running| running.log.as_mut());
-        if let Some(Err(error)) = log.map(|log| log.note(line)) {
-            tracing::warn!(guest = %self.name(), %error, "the guest's log can't be written");
-        }
     }
 
     /// A QEMU is there from now on.

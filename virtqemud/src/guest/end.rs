@@ -11,7 +11,6 @@ use super::body::Body;
 use super::entry::Guest;
 use super::lifecycle::Lifecycle;
 use super::snapshot::Qemu;
-use crate::process::log::GuestLog;
 
 /// How long QEMU may take to flush and leave after SIGTERM, as with the stock daemon.
 const GRACE: Duration = Duration::from_secs(10);
@@ -122,19 +121,14 @@ impl Body {
             _ => Shutoff::Failed,
         });
         if !running.is_up {
-            let words = running.log.as_ref().map(GuestLog::last_words);
-            self.epitaph = words.unwrap_or_default();
+            self.epitaph = running.log.last_words().await;
         }
         let driver = Arc::clone(self.driver());
-        let (belongings, log) = (running.belongings, running.log);
-        let removed = tokio::task::spawn_blocking(move || {
-            if let Some(mut log) = log
-                && let Err(error) = log.ending(reason.word())
-            {
-                tracing::warn!(%error, "the guest's log can't be written");
-            }
-            belongings.remove();
-        });
+        if let Err(error) = running.log.ending(reason.word()).await {
+            tracing::warn!(guest = %before.name, %error, "the guest's log can't be written");
+        }
+        let belongings = running.belongings;
+        let removed = tokio::task::spawn_blocking(move || belongings.remove());
         if let Err(error) = removed.await {
             tracing::error!(guest = %before.name, %error, "not everything of the guest was removed");
         }

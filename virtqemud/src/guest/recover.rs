@@ -19,13 +19,13 @@ use super::actor;
 use super::belongings::Belongings;
 use super::body::{Body, Running};
 use super::entry::Guest;
+use super::log;
 use super::snapshot::{IothreadThread, Live, Qemu, Snapshot};
 use super::transition;
 use crate::argv::{self, DriverConfig, guests_pages};
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::process::Process;
-use crate::process::log::GuestLog;
 use crate::qmp::machine::{Chardev, Cpu, Iothread};
 use crate::qmp::monitor::Ready;
 use crate::qmp::peripheral::{self, Object};
@@ -272,14 +272,14 @@ async fn take_over(
     if !driver.registry.insert_found(Arc::clone(&guest)) {
         return Err("there is a running guest of its name or UUID already".to_owned());
     }
-    let log = GuestLog::open(&driver.folders.guest_log(&name));
+    let log = log::found(driver, &status.domain, status.kept.logs_through_logd);
     let mut body = Body::of(Arc::clone(&guest));
     body.set_running(Running {
         policy: start::policy(&status.domain),
         qemu,
         events: connected.events,
         belongings,
-        log: log.ok(),
+        log,
         kept: status.kept,
         expected: None,
         hung_up: None,
@@ -426,18 +426,16 @@ async fn connect(path: &Path) -> std::io::Result<std::os::unix::net::UnixStream>
 
 /// Notes a guest that ended while no daemon was there.
 async fn ended(driver: &Arc<Driver>, name: &Arc<str>, status: Status, belongings: Belongings) {
-    let log = driver.folders.guest_log(name);
+    let log = log::found(driver, &status.domain, status.kept.logs_through_logd);
     let reason = match status.state {
         State::Paused(Paused::StartingUp) => Shutoff::Failed,
         _ => Shutoff::Crashed,
     };
-    let cleaned = tokio::task::spawn_blocking(move || {
-        if let Ok(mut log) = GuestLog::open(&log) {
-            // The log is for people; nothing depends on it.
-            let _ = log.ending(reason.word());
-        }
-        belongings.remove();
-    });
+    // The log is for people; nothing depends on it.
+    if let Err(error) = log.ending(reason.word()).await {
+        tracing::warn!(guest = %name, %error, "the guest's log can't be written");
+    }
+    let cleaned = tokio::task::spawn_blocking(move || belongings.remove());
     if let Err(error) = cleaned.await {
         tracing::error!(guest = %name, %error, "not everything of the guest was removed");
     }

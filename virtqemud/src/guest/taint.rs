@@ -23,7 +23,8 @@ impl Guest {
         self.run("taint", move |body| {
             Box::pin(async move {
                 let id = body.guest().snapshot().id.unwrap_or(-1);
-                body.note(&format!("Domain id={id} is tainted: {}", taint.word()));
+                let line = format!("Domain id={id} is tainted: {}", taint.word());
+                body.note(&line).await;
                 body.change_live(|live| {
                     live.taints = live.taints.iter().copied().chain([taint]).collect();
                 })

@@ -1,11 +1,10 @@
 //! Processes: QEMU itself and the programs that serve it.
 //!
 //! [`child`] starts a program so that it outlives the daemon, [`handle`] holds on to a process
-//! and learns of its end at once, [`log`] keeps the guest's log file.
+//! and learns of its end at once.
 
 pub mod child;
 pub mod handle;
-pub mod log;
 mod registration;
 
 pub use child::{Place, Program, Stdio};

@@ -132,7 +132,7 @@ impl Body {
             qemu,
             events: connected.events,
             belongings: forked.belongings.keep(),
-            log: Some(forked.log),
+            log: forked.log,
             kept: forked.kept,
             expected: None,
             hung_up: None,

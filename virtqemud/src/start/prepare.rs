@@ -1,5 +1,6 @@
 //! The part of a start that blocks: files, descriptors, the fork. Runs on a thread of its own.
 
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -7,13 +8,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::runtime::Handle;
 use virt_cgroup::Placed;
 use virt_domain::Domain;
 use virt_domain::os::SmbiosMode;
 use virt_domain::resource::Resource;
 use virt_domain::seclabel::{Seclabel, SeclabelType};
 use virt_domain::sysinfo::{SmbiosInfo, Sysinfo};
+use virt_driver::Shutoff;
+use virt_driver::logs::GuestLog;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::LIBVIRT_VERSION;
 use virt_xml::YesNo;
 
 use super::descriptors::{Opened, listen};
@@ -22,8 +27,7 @@ use super::{Origin, back_ends, check, firmware_variables, local_time, master_key
 use crate::argv::{self, HostNode, Incoming, StartContext};
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
-use crate::guest::{Provisional, Taint};
-use crate::process::log::{GuestLog, Versions};
+use crate::guest::{Provisional, Taint, log_owner};
 use crate::process::{Place, Process, Program, Stdio};
 use crate::secrets::{MasterKey, Secrets};
 use crate::status::{self, Kept};
@@ -57,14 +61,40 @@ fn failed(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> Error {
 /// Makes everything the guest needs and forks its QEMU.
 ///
 /// # Errors
-/// What is missing or can't be made, by name; nothing is left behind then.
+/// What is missing or can't be made, by name; nothing is left behind then but a line in its log.
 pub(super) fn fork(
+    driver: &Arc<Driver>,
+    caps: &QemuCaps,
+    domain: Box<Domain>,
+    id: i32,
+    origin: &Origin,
+    reset_nvram: bool,
+) -> Result<Forked> {
+    // First of all, for which way the guest's output goes shows in its command line.
+    let path = driver.folders.guest_log(&domain.name);
+    let (log, output) = wait(driver.logs.begin(&log_owner(&domain), &path))?;
+    let unmade = log.clone();
+    let forked = fork_logged(driver, caps, domain, id, origin, reset_nvram, (log, output));
+    if forked.is_err() {
+        // What it failed with is told to the caller; nothing depends on the line.
+        let _ = wait(unmade.ending(Shutoff::Failed.word()));
+    }
+    forked
+}
+
+/// This thread may wait; the daemon's own drives the runtime.
+fn wait<T>(asked: impl Future<Output = T>) -> T {
+    Handle::current().block_on(asked)
+}
+
+fn fork_logged(
     driver: &Arc<Driver>,
     caps: &QemuCaps,
     mut domain: Box<Domain>,
     id: i32,
     origin: &Origin,
     reset_nvram: bool,
+    (mut log, output): (GuestLog, File),
 ) -> Result<Forked> {
     domain.id = Some(id);
     let original_cpu = domain.cpu.clone().map(Arc::new);
@@ -152,6 +182,7 @@ pub(super) fn fork(
         back_ends::taps(&domain)?,
         screens,
         driver.folders.channel.clone(),
+        log.route().clone(),
     );
     let (listener, monitor) = monitor(&socket).map_err(failed(format!(
         "failed to create socket '{}'",
@@ -200,15 +231,7 @@ pub(super) fn fork(
     back_ends::filters(driver, &domain, &mut belongings)?;
     status::note_nodes(&mut domain, &line.args);
 
-    let log_path = driver.folders.guest_log(&domain.name);
-    let mut log = GuestLog::open(&log_path).map_err(failed(format!(
-        "failed to open logfile {}",
-        log_path.display()
-    )))?;
-    write_header(&mut log, caps, &line).map_err(failed(format!(
-        "failed to write logfile {}",
-        log_path.display()
-    )))?;
+    wait(log.starting(&versions(caps), &line.printable()))?;
     let deprecations = deprecations(&domain, caps);
     let taints = taints(&domain, !deprecations.is_empty());
     for taint in &taints {
@@ -217,10 +240,8 @@ pub(super) fn fork(
             _ => String::new(),
         };
         // The log is for people; a guest does not fail for a line of it.
-        let _ = log.note(&format!(
-            "Domain id={id} is tainted: {}{about}",
-            taint.word()
-        ));
+        let line = format!("Domain id={id} is tainted: {}{about}", taint.word());
+        let _ = wait(log.note(&line));
     }
 
     let pid_file = driver.folders.pid(&domain.name);
@@ -233,7 +254,7 @@ pub(super) fn fork(
             .map(|(key, value)| (key.into(), value.into()))
             .collect(),
     );
-    program.output = Stdio::File(log.output().map_err(failed("cannot dup the log's file"))?);
+    program.output = Stdio::File(output);
     program.descriptors = opened.take();
     program.pid_file = Some(pid_file);
     program.account = ownership.map(|ownership| ownership.account().clone());
@@ -248,6 +269,7 @@ pub(super) fn fork(
         memory_dir: driver.config.memory_backing_dir.join(&short_name),
         lib_dir: folder,
         cpu: original_cpu,
+        logs_through_logd: log.route().is_logd(),
         remembers_owners: ownership.is_some(),
         // Drives without a medium have numbers, too.
         node_index: line.node_index.max(aliases::last_number(&domain)),
@@ -463,23 +485,26 @@ fn taints(domain: &Domain, deprecated: bool) -> Vec<Taint> {
     taints
 }
 
-fn write_header(log: &mut GuestLog, caps: &QemuCaps, line: &argv::CommandLine) -> io::Result<()> {
+/// What the log's first line says of this run.
+fn versions(caps: &QemuCaps) -> String {
     let uname = rustix::system::uname();
-    let version = caps.version;
-    let qemu = format!(
-        "{}.{}.{}{}",
+    format!(
+        "libvirt version: {}, package: {} (virtqemud), qemu version: {}{}, kernel: {}, hostname: {}",
+        dotted(LIBVIRT_VERSION),
+        env!("CARGO_PKG_VERSION"),
+        dotted(u64::from(caps.version)),
+        caps.package,
+        uname.release().to_string_lossy(),
+        uname.nodename().to_string_lossy()
+    )
+}
+
+/// 10000002 as `10.0.2`.
+fn dotted(version: u64) -> String {
+    format!(
+        "{}.{}.{}",
         version / 1_000_000,
         version / 1_000 % 1_000,
-        version % 1_000,
-        caps.package
-    );
-    log.starting(
-        &Versions {
-            daemon: concat!("virtqemud version: ", env!("CARGO_PKG_VERSION")),
-            qemu: &qemu,
-            kernel: &uname.release().to_string_lossy(),
-            hostname: &uname.nodename().to_string_lossy(),
-        },
-        &line.printable(),
+        version % 1_000
     )
 }
