@@ -115,7 +115,7 @@ impl Report {
             for measured in served.meter.measured() {
                 let labels = [("server", served.name), ("procedure", measured.row.name)];
                 let ends = BOUNDS.iter().map(|bound| seconds(*bound));
-                let ends = ends.chain(std::iter::once(f64::MAX));
+                let ends = ends.chain(std::iter::once(f64::INFINITY));
                 let buckets: Vec<_> = ends.zip(measured.classes).collect();
                 metric
                     .encode_family(&labels)?

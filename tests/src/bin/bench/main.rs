@@ -15,6 +15,7 @@ mod calls;
 mod cores;
 mod defined;
 mod definitions;
+mod events;
 mod leases;
 mod logs;
 mod running;
@@ -28,7 +29,7 @@ use table::Table;
 
 const HELP: &str = "Usage: bench [OPTION]... [GROUP]...
 
-Groups: access calls defined definitions leases logs running (all of them when none is given)
+Groups: access calls defined definitions events leases logs running (all of them when none is given)
 
   --sides A,B    what to compare, each ours or stock (default: ours,stock; ours alone where
                  there is no stock daemon or you are not root)
@@ -86,6 +87,9 @@ fn main() {
     }
     if wanted("logs") {
         logs::measure(&plan, &targets, &mut table);
+    }
+    if wanted("events") {
+        events::measure(&plan, &targets, &mut table);
     }
     table.print();
 }
