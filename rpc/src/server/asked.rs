@@ -8,6 +8,7 @@ use virt_error::{Error, ErrorCode};
 
 use super::CALL;
 use crate::framing::{Header, Status};
+use crate::protocol::Row;
 
 /// A call that is to be answered.
 #[derive(Debug, Clone, Copy)]
@@ -29,24 +30,33 @@ impl Asked {
         self.header.reply(status)
     }
 
-    /// The span in which all of it happens, in whatever task. The row is named by numbers, and found when
-    /// somebody tells something: most calls pass without.
+    /// The span in which all of it happens, in whatever task.
     pub(super) fn span(&self, client: u64) -> Span {
-        tracing::error_span!(
-            target: CALL,
-            "call",
-            connection = client,
-            program = u64::from(self.header.prog),
-            procedure = i64::from(self.header.proc),
-            guest.name = Empty,
-            guest.uuid = Empty,
-        )
+        span(client, self.header.prog, self.header.proc)
     }
 
     /// Nanoseconds until now.
     pub(super) fn duration(&self) -> u64 {
         u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// The span of a call of that client's.
+pub fn call_span(connection: u64, row: &Row) -> Span {
+    span(connection, row.program.number(), row.number)
+}
+
+/// The row is named by numbers, and found when somebody tells something: most calls pass without.
+fn span(connection: u64, program: u32, procedure: i32) -> Span {
+    tracing::error_span!(
+        target: CALL,
+        "call",
+        connection = connection,
+        program = u64::from(program),
+        procedure = i64::from(procedure),
+        guest.name = Empty,
+        guest.uuid = Empty,
+    )
 }
 
 /// Errors that are everyday answers: what was asked for is not there, or not in that state (WIRE.md

@@ -71,7 +71,7 @@ fn has_all(record: &Stored<'_>, wanted: &[(String, String)]) -> bool {
         found.is_some_and(|found| match found {
             _ if value == "*" => true,
             Json::String(text) => text == value,
-            other => other.to_string() == *value,
+            other => serde_json::from_str::<Json>(value).is_ok_and(|value| value == *other),
         })
     })
 }

@@ -76,10 +76,10 @@ impl Writer {
     /// It is not in the file of records: a sentence. It may be sent again.
     pub async fn write(&self, batch: Batch, shown: bool) -> Result<(), String> {
         let (done, written) = oneshot::channel();
-        let ended = |_| "the thread that writes records has ended".to_owned();
+        let ended = || "the thread that writes records has ended".to_owned();
         let job = Job { batch, shown, done };
-        self.jobs.send(job).await.map_err(|e| ended(drop(e)))?;
-        written.await.map_err(|e| ended(drop(e)))?
+        self.jobs.send(job).await.map_err(|_| ended())?;
+        written.await.map_err(|_| ended())?
     }
 
     /// How much came.

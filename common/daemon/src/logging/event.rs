@@ -192,9 +192,11 @@ const fn nobody() -> Guest {
 }
 
 /// At most `max` bytes of a text, whole characters.
-fn cut(mut text: String, max: usize) -> String {
+pub(super) fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
-        text.truncate(text.floor_char_boundary(max));
+        // The start of a text is a boundary.
+        let end = (0..=max).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or_default());
     }
     text
 }

@@ -48,7 +48,7 @@ pub struct Logging {
     place: Place,
 }
 
-/// Where this daemon stands.
+/// Where a daemon stands.
 #[derive(Debug, Clone)]
 pub struct Place {
     /// Its name.

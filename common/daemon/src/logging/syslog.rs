@@ -7,6 +7,7 @@ use std::path::Path;
 
 use time::{Month, OffsetDateTime};
 
+use super::event::cut;
 use super::line::{Told, push_message};
 
 /// Where it listens.
@@ -46,7 +47,7 @@ impl Syslog {
             self.ident
         );
         push_message(&mut text, told);
-        text.truncate(text.floor_char_boundary(DATAGRAM_MAX));
+        let text = cut(text, DATAGRAM_MAX);
         self.socket.send(text.as_bytes()).map(drop)
     }
 }
