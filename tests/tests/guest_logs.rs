@@ -340,6 +340,84 @@ fn a_guests_log_has_its_name_and_goes_when_it_is_told_to() {
     assert_eq!(whole(&main_log(host, "one")), before);
 }
 
+#[test]
+fn tail_tells_what_happened_in_order() {
+    let Some(logd) = start(Target::Ours, "", "") else {
+        return;
+    };
+    let host = &logd.host;
+    let program = virt_tests::keeper::sibling("virtlogd");
+    let program = program.to_string_lossy().into_owned();
+    let root = host.root().to_string_lossy().into_owned();
+    let tail = |further: &[&'static str]| -> Vec<String> {
+        let mut words = vec![program.clone(), "tail".to_owned()];
+        words.extend(["--root".to_owned(), root.clone()]);
+        if !is_root() {
+            words.push("--session".to_owned());
+        }
+        words.extend(further.iter().map(|word| (*word).to_owned()));
+        words
+    };
+    let ask = |further: &[&'static str]| {
+        let words = tail(further);
+        virt_tests::ran::run(host.command(&words[0]).args(&words[1..]))
+    };
+    let unknown = ask(&["web"]);
+    assert_eq!(unknown.code, 1, "{unknown:?}");
+    assert!(unknown.err.contains("nothing is known of a guest 'web'"));
+    host.define(&guest(host, "web", FILED));
+    host.define(&guest(host, "other", LOGGED));
+    host.virsh(&["start", "web"]).ok();
+    host.virsh(&["start", "other"]).ok();
+    let console = host.path("work/new.log");
+    eventually("the firmware's words", || {
+        text(&console).contains("SeaBIOS")
+    });
+    host.virsh(&["destroy", "web"]).ok();
+    let mut story = String::new();
+    // Times and records come a moment later than what they are about.
+    eventually("the records", || {
+        story = ask(&["web", "-n", "all"]).ok();
+        story.contains("guest=web")
+    });
+    let places = [
+        ": starting up libvirt version",
+        "new.log: ",
+        "SeaBIOS (version",
+        "terminating on signal 15",
+        "shutting down, reason=destroyed",
+    ]
+    .map(|words| {
+        let place = story.find(words);
+        place.unwrap_or_else(|| panic!("{words}: {story}"))
+    });
+    assert!(places.is_sorted(), "{places:?} {story}");
+    let times: Vec<_> = story
+        .lines()
+        .map(|line| line.split(' ').next().unwrap_or_default())
+        .collect();
+    assert!(times.is_sorted(), "{story}");
+    assert!(!story.contains("other"), "{story}");
+    let unescaped = |c: char| c.is_control() && c != '\n';
+    assert!(!story.contains(unescaped), "{story:?}");
+    assert_eq!(ask(&["web", "-n", "2"]).ok().lines().count(), 2);
+    // It goes on with what comes.
+    let words = tail(&["web", "--follow", "-n", "1"]);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let seen = host.path("tail.out");
+    let pid = host.keeper().spawn(&words, &[], &seen);
+    let other = host.path("work/console.log");
+    fs::write(&other, "not this one\n").unwrap();
+    eventually("the last line", || !text(&seen).is_empty());
+    host.virsh(&["start", "web"]).ok();
+    eventually("the firmware's words in what is followed", || {
+        text(&seen).contains("SeaBIOS (version") && text(&seen).contains(": starting up ")
+    });
+    assert!(!text(&seen).contains("not this one"));
+    send(pid, Signal::SIGTERM);
+    host.keeper().wait(pid);
+}
+
 /// From one driver to the other while virtlogd has the guest's output.
 fn goes_on(first: Target, logd: Target) {
     if !is_root() || !has_stock() {

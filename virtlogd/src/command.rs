@@ -2,13 +2,18 @@
 
 mod query;
 mod stats;
+mod tail;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 
 type Command = fn(Vec<OsString>) -> Result<(), String>;
 
-const COMMANDS: &[(&str, Command)] = &[("query", query::run), ("stats", stats::run)];
+const COMMANDS: &[(&str, Command)] = &[
+    ("query", query::run),
+    ("stats", stats::run),
+    ("tail", tail::run),
+];
 
 /// Whether the first argument is a command rather than an option of the daemon.
 pub fn is_one(first: &OsStr) -> bool {

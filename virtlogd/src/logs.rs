@@ -17,6 +17,7 @@ use crate::kept;
 use crate::lanes::Lanes;
 use crate::limits::Limits;
 use crate::log_file::LogFile;
+use crate::marks::Marks;
 use crate::owner::Owner;
 use crate::pipes::Pipes;
 use crate::pump::Tally;
@@ -30,6 +31,7 @@ use crate::writer::Writer;
 pub struct Logs {
     limits: Limits,
     lanes: Arc<Lanes>,
+    marks: Marks,
     open: Mutex<HashMap<PathBuf, Entry>>,
 }
 
@@ -53,9 +55,10 @@ pub struct Open {
 }
 
 impl Logs {
-    /// None yet.
+    /// None yet. Must be called in a runtime.
     pub fn new(limits: Limits) -> Self {
         Self {
+            marks: Marks::new(&limits.root),
             limits,
             lanes: Arc::default(),
             open: Mutex::default(),
@@ -127,6 +130,7 @@ impl Logs {
         let position = file.position();
         let (pipes, write) = Pipes::new()?;
         kept::keep(path, &owner, &pipes)?;
+        self.marks.note(path, &owner, &position);
         self.go_on(path, owner, pipes, file, 0)?;
         Ok((position, write))
     }
@@ -163,6 +167,7 @@ impl Logs {
             file,
             Arc::clone(&tally),
             lane,
+            (self.marks.clone(), owner.clone()),
         );
         let mut flow = Flow::new(Arc::clone(&pipes), writer, asked)?;
         let open = Open {

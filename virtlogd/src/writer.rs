@@ -11,6 +11,8 @@ use tokio::time::{Instant, sleep};
 use virt_rpc::protocol::log::LogFilePosition;
 
 use crate::log_file::LogFile;
+use crate::marks::{Marks, Pace};
+use crate::owner::Owner;
 use crate::pipes::Pipes;
 use crate::pump::{Pumped, Tally, pump};
 use crate::source::Text;
@@ -31,6 +33,10 @@ pub struct Writer {
     tally: Arc<Tally>,
     lane: Arc<Semaphore>,
     trouble: Option<Trouble>,
+    marks: Marks,
+    owner: Owner,
+    pace: Pace,
+    begun: Instant,
 }
 
 /// Why the file is not written.
@@ -48,6 +54,7 @@ impl Writer {
         file: LogFile,
         tally: Arc<Tally>,
         lane: Arc<Semaphore>,
+        (marks, owner): (Marks, Owner),
     ) -> Self {
         Self {
             path,
@@ -56,6 +63,10 @@ impl Writer {
             tally,
             lane,
             trouble: None,
+            marks,
+            owner,
+            pace: Pace::default(),
+            begun: Instant::now(),
         }
     }
 
@@ -77,11 +88,13 @@ impl Writer {
     /// Writes what the guest has written, for one turn, which is more than its pipe holds.
     pub async fn pump(&mut self) -> Pumped {
         let (pipes, tally) = (Arc::clone(&self.pipes), Arc::clone(&self.tally));
+        let before = tally.written();
         match self
             .on_a_thread(move |file| pump(&pipes, file, &tally))
             .await
         {
             Ok(pumped) => {
+                self.mark(self.written() - before);
                 if self.trouble.take().is_some() {
                     tracing::warn!("the log {:?} is written again", self.path);
                 }
@@ -89,6 +102,17 @@ impl Writer {
             }
             Err(e) => self.stuck(&e),
         }
+    }
+
+    /// Notes when so many bytes were written, now and then.
+    fn mark(&mut self, written: u64) {
+        if written == 0 || !self.pace.is_due(self.begun.elapsed()) {
+            return;
+        }
+        let mut from = self.position();
+        // In a file that was begun meanwhile all of it is new.
+        from.offset = from.offset.saturating_sub(written);
+        self.marks.note(&self.path, &self.owner, &from);
     }
 
     /// Appends a text.

@@ -188,7 +188,7 @@ pub(crate) fn line(record: &Stored<'_>) -> String {
 }
 
 /// A text without anything that a terminal would take for more.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let escape = |c: char| match c {
         '"' | '\'' | '\\' => vec![c],
         c => c.escape_debug().collect(),
@@ -208,7 +208,7 @@ pub(super) fn paths(root: Option<&Path>, session: bool) -> Result<Paths, String>
 }
 
 /// The folder of logs, as the daemon's own configuration says.
-fn kept_in(paths: &Paths) -> Result<PathBuf, String> {
+pub(super) fn kept_in(paths: &Paths) -> Result<PathBuf, String> {
     let file = paths.config.join("virtlogd.conf");
     let mut document = Document::read(&file, false).map_err(|e| e.to_string())?;
     let limits = Limits::read(&mut document, paths).map_err(|e| e.to_string())?;

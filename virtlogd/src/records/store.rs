@@ -33,8 +33,13 @@ struct Opened {
 impl Store {
     /// The file below `folder`; it is opened when something is written.
     pub fn new(folder: &Path, max_size: u64, backups: u32) -> Self {
+        Self::at(folder.join(FILE), max_size, backups)
+    }
+
+    /// The same with a file of another name.
+    pub fn at(path: PathBuf, max_size: u64, backups: u32) -> Self {
         Self {
-            path: folder.join(FILE),
+            path,
             max_size,
             backups,
             open: None,
