@@ -1,5 +1,11 @@
 //! What happens in the daemons, from where it happens into virtlogd's files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a failure is the test's failure, with its place"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
@@ -68,6 +74,7 @@ fn record(message: &str) -> Record {
         origin: None,
         duration: None,
         fields: Vec::new(),
+        audit: None,
     }
 }
 

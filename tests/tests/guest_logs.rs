@@ -1,6 +1,12 @@
 //! Guests' output through virtlogd, as our driver has it written: with our virtlogd and with the stock
 //! one, while it is replaced, and when it is not there.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a failure is the test's failure, with its place"
+)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

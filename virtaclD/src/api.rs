@@ -6,8 +6,8 @@ use virt_error::{Error, ErrorCode, ErrorDomain};
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::Program;
 use virt_rpc::protocol::decisions::{
-    Acknowledge, Authenticate, AuthenticateRet, Decide, DecideRet, Explain, ExplainRet, Reload,
-    ReloadRet, Trace, Watch, WatchRet,
+    Acknowledge, Answer, Authenticate, AuthenticateRet, Decide, DecideRet, Explain, ExplainRet,
+    Reload, ReloadRet, Trace, Watch, WatchRet,
 };
 use virt_rpc::server::Router;
 
@@ -22,15 +22,18 @@ pub fn router(decisions: &Arc<Decisions>) -> Router<Session> {
     let mut router = Router::new(&[Program::Decisions], |client, _| Ok(Session(client.id())));
     let all = Arc::clone(decisions);
     router.on_leave(move |session: &Arc<Session>| all.listeners().left(session.0));
-    let all = Arc::clone(decisions);
-    router.task::<Decide, _, _>(move |call| {
-        let all = Arc::clone(&all);
-        async move {
-            let answer = all.answer(&call.args.question.0).await;
-            let answer = Internal(answer.map_err(|text| unaskable(&text))?);
-            Ok(DecideRet { answer })
-        }
-    });
+    let answered = |answer: Result<Answer, String>| {
+        let answer = Internal(answer.map_err(|text| unaskable(&text))?);
+        Ok(DecideRet { answer })
+    };
+    let (now, all) = (Arc::clone(decisions), Arc::clone(decisions));
+    router.call_or_task::<Decide, _, _>(
+        move |call| now.answer_at_once(&call.args.question.0).map(answered),
+        move |call| {
+            let all = Arc::clone(&all);
+            async move { answered(all.answer(&call.args.question.0).await) }
+        },
+    );
     let all = Arc::clone(decisions);
     router.task::<Explain, _, _>(move |call| {
         let all = Arc::clone(&all);

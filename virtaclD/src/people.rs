@@ -43,10 +43,8 @@ impl People {
         patience: Duration,
     ) -> Result<Arc<Person>, String> {
         let now = Instant::now();
-        if let Some((person, until)) = self.remembered().get(&(uid, gid))
-            && now < *until
-        {
-            return Ok(Arc::clone(person));
+        if let Some(person) = self.known(uid, gid, now) {
+            return Ok(person);
         }
         let asked = tokio::task::spawn_blocking(move || ask(uid, gid));
         let person = match tokio::time::timeout(patience, asked).await {
@@ -66,6 +64,17 @@ impl People {
             remembered.insert((uid, gid), (Arc::clone(&person), now + VALID));
         }
         Ok(person)
+    }
+
+    /// Whether the user is remembered.
+    pub fn remember(&self, uid: u32, gid: u32) -> bool {
+        self.known(uid, gid, Instant::now()).is_some()
+    }
+
+    fn known(&self, uid: u32, gid: u32, now: Instant) -> Option<Arc<Person>> {
+        let remembered = self.remembered();
+        let (person, until) = remembered.get(&(uid, gid))?;
+        (now < *until).then(|| Arc::clone(person))
     }
 
     fn remembered(&self) -> MutexGuard<'_, Remembered> {

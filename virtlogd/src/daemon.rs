@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 use virt_daemon::conf::{ConfError, Document};
 use virt_daemon::logging::{self, Logging, Outgoing};
+use virt_daemon::metrics::Figure;
 use virt_daemon::privileges::Kept;
 use virt_daemon::{DaemonConf, Foundation, Inherited, Paths, RecordsService, Saved, Service};
 use virt_rpc::server::Router;
@@ -13,8 +14,7 @@ use virt_rpc::server::Router;
 use crate::limits::Limits;
 use crate::logs::Logs;
 use crate::records::{self, RecordsLimits, Store};
-use virt_daemon::metrics::Figure;
-
+use crate::trail::AuditTrail;
 use crate::{api, cleaning, figures, kept, privileges, sandbox, state};
 
 /// The daemon of guests' logs.
@@ -85,7 +85,8 @@ impl Service for Virtlogd {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        figures::of(&self.logs.figures(), &self.records.figures())
+        let (pipes, records) = (self.logs.figures(), self.records.figures());
+        figures::of(&pipes, &records, &self.records.audit_figures())
     }
 
     fn records(self: &Arc<Self>) -> Option<RecordsService> {
@@ -111,7 +112,7 @@ impl Virtlogd {
         let outgoing = Arc::clone(logging.outgoing());
         Ok(Self {
             logs,
-            records: records::Writer::start(store, logging)?,
+            records: records::Writer::start(store, logging, AuditTrail::open())?,
             limits,
             outgoing,
         })

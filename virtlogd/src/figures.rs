@@ -2,10 +2,10 @@
 
 use virt_daemon::metrics::Figure;
 use virt_daemon::metrics::FigureKind::{Counter, Gauge};
-use virt_rpc::protocol::records::{PipesFigures, RecordsFigures};
+use virt_rpc::protocol::records::{AuditFigures, PipesFigures, RecordsFigures};
 
 /// The figures.
-pub fn of(pipes: &PipesFigures, records: &RecordsFigures) -> Vec<Figure> {
+pub fn of(pipes: &PipesFigures, records: &RecordsFigures, audit: &AuditFigures) -> Vec<Figure> {
     let labels = |one: &virt_rpc::protocol::records::Counted| {
         let daemon = ("daemon", one.daemon.clone());
         vec![daemon, ("priority", one.priority.word().to_owned())]
@@ -62,6 +62,18 @@ pub fn of(pipes: &PipesFigures, records: &RecordsFigures) -> Vec<Figure> {
             "events_failed_writes",
             "Attempts to write records that failed",
             records.failures,
+        ),
+        Figure::one(
+            Counter,
+            "audit_records",
+            "Records that the kernel's audit trail took",
+            audit.written,
+        ),
+        Figure::one(
+            Counter,
+            "audit_records_refused",
+            "Records that the kernel's audit trail refused",
+            audit.refused,
         ),
         Figure::one(
             Gauge,

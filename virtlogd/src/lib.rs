@@ -29,4 +29,5 @@ mod sandbox;
 mod source;
 mod state;
 mod totals;
+mod trail;
 mod writer;

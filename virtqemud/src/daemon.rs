@@ -8,6 +8,7 @@ use virt_daemon::metrics::{Figure, FigureKind};
 use virt_daemon::privileges::Kept;
 use virt_daemon::{DaemonConf, Foundation, Paths, Service};
 use virt_driver::access::{Access, Decider, Door};
+use virt_driver::audit::Auditor;
 use virt_driver::{Guest as _, State};
 use virt_rpc::server::Router;
 
@@ -45,7 +46,9 @@ impl Service for Virtqemud {
             tracing::warn!("{}: '{key}' has no effect here", file.display());
         }
         let decider = Decider::configured(&base.conf, &base.paths, "QEMU");
-        let driver = Driver::new(base.paths, conf, Access::by(&decider))
+        virt_driver::audit::check(&base.conf, &base.paths).await?;
+        let auditor = Auditor::configured(&base.conf, base.logging.outgoing());
+        let driver = Driver::new(base.paths, conf, Access::by(&decider), auditor)
             .map_err(|error| error.to_string())?;
         driver.folders.create()?;
         let driver = Arc::new(driver);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use virt_daemon::Paths;
 use virt_daemon::conf::Document;
 use virt_driver::access::Access;
+use virt_driver::audit::Auditor;
 use virt_driver::leases::{FailureCommand, Leases, Lockd, LockdConf, Sanlock, SanlockConf};
 use virt_driver::logs::{Logd, Logs};
 use virt_driver::secondary::Neighbours;
@@ -59,6 +60,8 @@ pub struct Driver {
     pub ports: Mutex<Ports>,
     /// The host's control groups; none in a session, and where the host has none to offer.
     pub cgroups: Option<Arc<virt_cgroup::Host>>,
+    /// What writes audit records.
+    pub auditor: Auditor,
     /// Which guest has which PCI device of the host.
     pub pci_users: Arc<Users>,
     /// Who QEMU runs as; nobody but the daemon's own user in a session.
@@ -71,7 +74,7 @@ impl Driver {
     /// # Errors
     /// SYSTEM_ERROR when the folder of definitions can't be made, CONF_SYNTAX for a user of `qemu.conf`
     /// who is not there.
-    pub fn new(paths: Paths, conf: QemuConf, access: Access) -> Result<Self> {
+    pub fn new(paths: Paths, conf: QemuConf, access: Access, auditor: Auditor) -> Result<Self> {
         let ownership = match paths.is_system() {
             true => Ownership::of(&conf)
                 .map_err(|what| Error::new(ErrorCode::ConfSyntax, ErrorDomain::Qemu, what))?,
@@ -101,6 +104,7 @@ impl Driver {
             host,
             cgroups: crate::tuning::host::look(&paths, &conf).map(Arc::new),
             ownership,
+            auditor,
             pci_users: Arc::default(),
             ports: Mutex::new(Ports::new(conf.display_ports, conf.websocket_ports)),
             paths,

@@ -2,6 +2,7 @@
 //! events, lists.
 
 pub mod access;
+pub mod audit;
 mod definition;
 pub mod durable;
 pub mod events;

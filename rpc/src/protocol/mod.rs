@@ -15,6 +15,7 @@ pub mod typed_param;
 pub mod wire_error;
 
 pub mod admin;
+pub mod audit;
 pub mod decisions;
 pub mod keepalive;
 pub mod leases;

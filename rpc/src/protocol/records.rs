@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use virt_rpc_derive::procedures;
 
+use super::audit::Audit;
 use super::{Row, Visitor, table};
 use crate::codec::Internal;
 
@@ -154,6 +155,8 @@ pub struct Record {
     pub duration: Option<u64>,
     /// What else is known, by name.
     pub fields: Vec<(Word, String)>,
+    /// What the kernel's audit trail gets of it.
+    pub audit: Option<Box<Audit>>,
 }
 
 impl Record {
@@ -164,7 +167,8 @@ impl Record {
         let fields: usize = fields
             .map(|(name, value)| name.len() + value.len() + size_of::<(Word, String)>())
             .sum();
-        size_of::<Self>() + self.message.len() + guest + fields
+        let audit = self.audit.as_ref().map_or(0, |audit| audit.weight());
+        size_of::<Self>() + self.message.len() + guest + fields + audit
     }
 
     /// Whether it keeps to the bounds of this protocol.
@@ -181,6 +185,7 @@ impl Record {
                 .fields
                 .iter()
                 .all(|(name, value)| short(name) && short(value))
+            && self.audit.iter().all(|audit| audit.is_bounded())
     }
 }
 
@@ -255,6 +260,17 @@ pub struct PipesFigures {
     pub dropped: u64,
 }
 
+/// What became of audit records since virtlogd's program began.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditFigures {
+    /// The kernel has them.
+    pub written: u64,
+    /// It refused them.
+    pub refused: u64,
+    /// Why none can be written to the kernel; nothing where they can.
+    pub closed: Option<String>,
+}
+
 /// What virtlogd counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
@@ -262,6 +278,8 @@ pub struct Statistics {
     pub pipes: PipesFigures,
     /// Records.
     pub records: RecordsFigures,
+    /// The kernel's audit trail.
+    pub audit: AuditFigures,
 }
 
 procedures! {

@@ -58,7 +58,11 @@ fn ask(paths: &Paths) -> Result<Statistics, String> {
 }
 
 fn table(statistics: &Statistics) -> String {
-    let Statistics { pipes, records } = statistics;
+    let Statistics {
+        pipes,
+        records,
+        audit,
+    } = statistics;
     let mut lines = vec![
         ("pipes open".to_owned(), pipes.open.to_string()),
         ("bytes moved".to_owned(), pipes.moved.to_string()),
@@ -78,6 +82,11 @@ fn table(statistics: &Statistics) -> String {
             format!("{} ms", records.lag_max_ns / 1_000_000),
         ),
     ];
+    lines.push(("audit records".to_owned(), audit.written.to_string()));
+    lines.push(("audit refused".to_owned(), audit.refused.to_string()));
+    if let Some(reason) = &audit.closed {
+        lines.push(("audit trail".to_owned(), reason.clone()));
+    }
     for one in records.counted.iter().filter(|one| one.records > 0) {
         // Names are daemons' own words, and bounded; they are shown as words all the same.
         let name = format!("records {} {}", one.daemon.escape_debug(), one.priority);

@@ -34,6 +34,7 @@ pub fn router(writer: &Writer, logs: &Arc<Logs>) -> Router<()> {
         let statistics = Statistics {
             pipes: logs.figures(),
             records: all.figures(),
+            audit: all.audit_figures(),
         };
         Ok(GetStatisticsRet {
             statistics: Internal(statistics),

@@ -93,6 +93,7 @@ mod tests {
             origin: None,
             duration: None,
             fields: Vec::new(),
+            audit: None,
         };
         let mut out = Vec::new();
         Stored::new(&source, number, &record).push(&mut out);

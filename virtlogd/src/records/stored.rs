@@ -164,6 +164,7 @@ mod tests {
             }),
             duration: Some(5000),
             fields: vec![("reason".into(), "crashed\r\n".to_owned())],
+            audit: None,
         };
         let source = Source {
             daemon: "virtqemud".into(),

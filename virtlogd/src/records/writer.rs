@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, oneshot};
 use virt_daemon::logging::Logging;
-use virt_rpc::protocol::records::{Batch, RecordsFigures, Source};
+use virt_rpc::protocol::records::{AuditFigures, Batch, RecordsFigures, Source};
 
 use super::figures::Figures;
 use super::store::Store;
 use super::stored::Stored;
+use crate::trail::AuditTrail;
 
 /// Batches that wait for the thread; their senders wait for an answer with each.
 const WAITING_MAX: usize = 64;
@@ -29,6 +30,7 @@ struct State {
     figures: Figures,
     rotated: u64,
     not_shown: u64,
+    audit: AuditFigures,
 }
 
 struct Job {
@@ -41,6 +43,7 @@ struct Job {
 /// How far a source's records were written: the number of the next one.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
+    audited: u64,
     shown: u64,
     stored: u64,
 }
@@ -50,14 +53,19 @@ impl Writer {
     ///
     /// # Errors
     /// There can be no thread: a sentence.
-    pub fn start(mut store: Store, logging: Logging) -> Result<Self, String> {
+    pub fn start(
+        mut store: Store,
+        logging: Logging,
+        mut trail: AuditTrail,
+    ) -> Result<Self, String> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING_MAX);
         let state: Arc<Mutex<State>> = Arc::default();
+        lock(&state).audit = trail.figures().clone();
         let shared = Arc::clone(&state);
         let work = move || {
             let mut known = HashMap::new();
             while let Some(job) = waiting.blocking_recv() {
-                let written = write(&mut store, &logging, &mut known, &shared, &job);
+                let written = write(&mut store, &logging, &mut trail, &mut known, &shared, &job);
                 // Who does not wait any more sends it again.
                 let _ = job.done.send(written);
             }
@@ -82,6 +90,11 @@ impl Writer {
         written.await.map_err(|_| ended())?
     }
 
+    /// What became of audit records.
+    pub fn audit_figures(&self) -> AuditFigures {
+        lock(&self.state).audit.clone()
+    }
+
     /// How much came.
     pub fn figures(&self) -> RecordsFigures {
         let state = lock(&self.state);
@@ -92,6 +105,7 @@ impl Writer {
 fn write(
     store: &mut Store,
     logging: &Logging,
+    trail: &mut AuditTrail,
     known: &mut HashMap<Source, Progress>,
     state: &Mutex<State>,
     job: &Job,
@@ -101,6 +115,7 @@ fn write(
         known.clear();
     }
     let progress = known.entry(batch.source.clone()).or_insert(Progress {
+        audited: batch.first,
         shown: batch.first,
         stored: batch.first,
     });
@@ -109,6 +124,11 @@ fn write(
         logging.write(batch, from(batch, progress.shown));
     }
     progress.shown = progress.shown.max(end);
+    if progress.audited < end {
+        let records = &batch.records[from(batch, progress.audited)..];
+        trail.write_all(records.iter().filter_map(|record| record.audit.as_deref()));
+        progress.audited = end;
+    }
     let start = from(batch, progress.stored);
     let mut lines = Vec::with_capacity(512 * (batch.records.len() - start));
     for (place, record) in batch.records.iter().enumerate().skip(start) {
@@ -121,6 +141,7 @@ fn write(
     let mut state = lock(state);
     state.not_shown = logging.lost();
     state.rotated = store.rotated();
+    state.audit.clone_from(trail.figures());
     match written {
         Ok(()) => {
             progress.stored = progress.stored.max(end);

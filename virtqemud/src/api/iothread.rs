@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use virt_domain::Domain;
 use virt_domain::devices::controller::Controller;
 use virt_domain::vcpu::{Iothread, IothreadIds, Poll};
+use virt_driver::audit::{Amount, Reason};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainAddIothread, DomainDelIothread, DomainSetIothreadParams, TypedParam,
@@ -177,10 +178,26 @@ async fn run(body: &mut Body, asked: Change, flags: u32) -> Result<()> {
                 })
                 .collect(),
         };
+        let mut done = Ok(());
         for pending in pending {
-            let done = body.attend(pending).await;
-            done.map_err(|error| error.about(&snapshot.name))?;
+            done = body.attend(pending).await.map(drop);
+            if done.is_err() {
+                break;
+            }
         }
+        let before = live.domain.iothread_ids().len() as u64;
+        let after = match &asked {
+            Change::Add(_) => before + 1,
+            Change::Remove(_) => before.saturating_sub(1),
+            Change::Set(..) => before,
+        };
+        if after != before {
+            body.audit(|guest| {
+                let amount = Amount::Iothreads;
+                vec![guest.amount(amount, before, after, Reason::Update, done.is_ok())]
+            });
+        }
+        done.map_err(|error| error.about(&snapshot.name))?;
         let threads = monitor.iothreads();
         let threads = body.attend(threads.read::<Vec<Running>>()).await;
         let threads = threads.map_err(|error| error.about(&snapshot.name))?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use virt_domain::devices::memballoon::{BalloonModel, Memballoon};
 use virt_domain::{Domain, KiB};
+use virt_driver::audit::{Amount, Reason};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetMaxMemory, DomainGetMaxMemoryRet, DomainSetMaxMemory, DomainSetMemory,
@@ -141,6 +142,10 @@ async fn resize(body: &mut Body, kib: u64, flags: u32) -> Result<()> {
     if live {
         let live = snapshot.running()?;
         let told = live.qemu.monitor.set_balloon(KiB(kib).bytes()).await;
+        let before = live.domain.current_memory.0;
+        body.audit(|guest| {
+            vec![guest.amount(Amount::Memory, before, kib, Reason::Update, told.is_ok())]
+        });
         told.map_err(|error| error.about(&snapshot.name))?;
     }
     if config {

@@ -120,7 +120,13 @@ mod tests {
         let empty = Document::parse("qemu.conf".as_ref(), "").unwrap();
         let conf = QemuConf::read(empty, &paths).unwrap();
         router(Arc::new(
-            Driver::new(paths, conf, virt_driver::access::Access::All).unwrap(),
+            Driver::new(
+                paths,
+                conf,
+                virt_driver::access::Access::All,
+                virt_driver::audit::Auditor::none(),
+            )
+            .unwrap(),
         ));
     }
 }

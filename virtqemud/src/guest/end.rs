@@ -123,6 +123,9 @@ impl Body {
         if !running.is_up {
             self.epitaph = running.log.last_words().await;
         }
+        if let (true, Some(live)) = (running.is_up, &before.live) {
+            self.audit_stop(live, reason);
+        }
         let driver = Arc::clone(self.driver());
         if let Err(error) = running.log.ending(reason.word()).await {
             tracing::warn!(guest = %before.name, %error, "the guest's log can't be written");

@@ -24,6 +24,7 @@
 //! intent, signals the process, and waits until the actor has cleaned up.
 
 mod actor;
+mod audit;
 mod belongings;
 mod body;
 mod consoles;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use virt_domain::Domain;
 use virt_domain::vcpu::{VcpuEntry, Vcpus};
+use virt_driver::audit::{Amount, Reason};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
@@ -143,10 +144,20 @@ impl Body {
                     format!("vcpu '{id}' can't be unplugged"),
                 ));
             }
-            match on {
-                true => self.plug_vcpu(*id).await?,
-                false => self.unplug_vcpu(*id).await?,
-            }
+            let before = u64::from(self.live()?.domain.vcpu.count());
+            let done = match on {
+                true => self.plug_vcpu(*id).await,
+                false => self.unplug_vcpu(*id).await,
+            };
+            let after = if on {
+                before + 1
+            } else {
+                before.saturating_sub(1)
+            };
+            self.audit(|guest| {
+                vec![guest.amount(Amount::Vcpus, before, after, Reason::Update, done.is_ok())]
+            });
+            done?;
             self.change_live(|live| note(std::sync::Arc::make_mut(&mut live.domain), *id, on))?;
             self.learn_vcpus().await?;
         }

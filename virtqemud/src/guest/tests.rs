@@ -16,7 +16,13 @@ pub(crate) fn driver(root: &Path) -> Arc<Driver> {
     let paths = Paths::system(Some(root));
     let document = Document::parse(Path::new("qemu.conf"), "").unwrap();
     let conf = QemuConf::read(document, &paths).unwrap();
-    let driver = Driver::new(paths, conf, virt_driver::access::Access::All).unwrap();
+    let driver = Driver::new(
+        paths,
+        conf,
+        virt_driver::access::Access::All,
+        virt_driver::audit::Auditor::none(),
+    )
+    .unwrap();
     driver.folders.create().unwrap();
     Arc::new(driver)
 }

@@ -9,6 +9,7 @@ use virt_domain::Domain;
 use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::disk::{Disk, DiskBus, DiskDevice};
 use virt_driver::Event;
+use virt_driver::audit::Reason;
 use virt_driver::leases::Resource;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -107,7 +108,9 @@ impl Body {
         let mut next = Arc::clone(&self.live()?.domain);
         Arc::make_mut(&mut next).devices.disks.push(disk.clone());
         let taken = self.take_leases_of(&next).await?;
-        match self.plug_held(&next, disk, caps).await {
+        let plugged = self.plug_held(&next, disk.clone(), caps).await;
+        self.audit(|guest| guest.gained(&disk, Reason::Attach, plugged.is_ok()));
+        match plugged {
             Ok(()) => {
                 self.settle_leases(taken).await;
                 Ok(())

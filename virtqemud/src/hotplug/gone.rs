@@ -35,6 +35,7 @@ impl Body {
         if changed.is_err() {
             return;
         }
+        self.audit(|guest| guest.lost(disk, true));
         self.give_files_back(&before, disk);
         self.give_leases_back_of(&before).await;
     }

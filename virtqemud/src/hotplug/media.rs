@@ -12,6 +12,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::disk::{Taken, place};
 use super::prepare::{self, complete};
+use super::tray::Drawer;
 use super::{parts, unchanged};
 use crate::argv;
 use crate::caps::QemuCaps;
@@ -137,6 +138,7 @@ impl Body {
             }
             Err(error) => Err(error),
         };
+        self.audit(|guest| guest.replaced(known, &disk, changed.is_ok()));
         if let Err(error) = changed {
             tokio::task::spawn_blocking(move || given.give_back());
             self.untake_leases(taken).await;
@@ -161,15 +163,26 @@ impl Body {
             Some(noted) => noted.name.clone(),
             None => status::qom_path(drive).unwrap_or_default(),
         };
+        let drawer = Drawer {
+            id: &id,
+            alias,
+            force,
+        };
         let outcome = async {
-            self.open_tray(&id, alias, force).await?;
-            self.medium("blockdev-remove-medium", json!({ "id": id })).await?;
+            let removed = json!({ "id": id });
+            self.at_open_tray(&drawer, "blockdev-remove-medium", removed)
+                .await?;
             let Some(top) = top else { return Ok(()) };
             let inserted = json!({ "id": id, "node-name": top });
-            let inserted = self.medium("blockdev-insert-medium", inserted).await;
+            let inserted = self
+                .at_open_tray(&drawer, "blockdev-insert-medium", inserted)
+                .await;
             if inserted.is_err() && let Some(old) = parts::top_of(drive) {
                 let old = json!({ "id": id, "node-name": old });
-                if let Err(error) = self.medium("blockdev-insert-medium", old).await {
+                let put_back = self
+                    .at_open_tray(&drawer, "blockdev-insert-medium", old)
+                    .await;
+                if let Err(error) = put_back {
                     tracing::warn!(guest = %self.name(), %error, "the drive is left without its medium");
                 }
             }
@@ -178,13 +191,6 @@ impl Body {
         .await;
         // Whatever became of it, a drive is not left open.
         self.close_tray(&id).await.and(outcome)
-    }
-
-    async fn medium(&mut self, command: &'static str, arguments: serde_json::Value) -> Result<()> {
-        let monitor = self.live()?.qemu.monitor.clone();
-        let done = self.attend(monitor.send(command, Some(arguments))).await;
-        done.map_err(|error| error.about(&self.name()))?;
-        Ok(())
     }
 }
 

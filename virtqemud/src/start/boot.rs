@@ -53,6 +53,17 @@ impl Body {
     /// What is missing, by name; QEMU's own last words when it does not come up. Nothing of the
     /// start is left behind then.
     pub(crate) async fn boot(&mut self, plan: Plan) -> Result<()> {
+        let planned = plan.domain.clone();
+        let reason = match &plan.origin {
+            Origin::Boot => "booted",
+            Origin::Saved(_) => "restored",
+        };
+        let started = self.launch(plan).await;
+        self.audit_start(&planned, reason, started.is_ok());
+        started
+    }
+
+    async fn launch(&mut self, plan: Plan) -> Result<()> {
         let driver = Arc::clone(self.driver());
         if !plan.paused {
             let resources = driver.leases.of(&plan.domain).await?;
@@ -149,6 +160,7 @@ impl Body {
         });
         let driver = self.driver();
         driver.registry.activate(id, Arc::clone(self.guest()));
+        self.audit_labels();
         Ok(connected.ready)
     }
 

@@ -91,6 +91,29 @@ impl Visit for CallData {
     fn record_debug(&mut self, _: &Field, _: &dyn Debug) {}
 }
 
+/// A fact that is no event of `tracing`: it carries more than names and values. It goes to virtlogd alone.
+#[track_caller]
+pub fn fact(category: &'static str, message: String) -> Record {
+    let place = std::panic::Location::caller();
+    Record {
+        time: now(),
+        priority: Priority::Info,
+        kind: Kind::Fact,
+        category: Word::Borrowed(category),
+        file: Word::Borrowed(place.file()),
+        line: place.line(),
+        function: Word::Borrowed(category),
+        thread: rustix::thread::gettid().as_raw_nonzero().get(),
+        message,
+        error: None,
+        guest: None,
+        origin: None,
+        duration: None,
+        fields: Vec::new(),
+        audit: None,
+    }
+}
+
 /// The event with what the call knows in which it happened.
 pub(super) fn record(event: &Event<'_>, call: Option<&CallData>) -> Record {
     let metadata = event.metadata();
@@ -112,6 +135,7 @@ pub(super) fn record(event: &Event<'_>, call: Option<&CallData>) -> Record {
         origin: call.map(CallData::origin),
         duration: None,
         fields: Vec::new(),
+        audit: None,
     };
     event.record(&mut Fields(&mut record));
     record.message = cut(record.message, MESSAGE_MAX);

@@ -170,6 +170,7 @@ mod tests {
             }),
             duration: Some(1_500_000),
             fields: vec![("disk.target".into(), "vda".to_owned())],
+            audit: None,
         }
     }
 

@@ -151,6 +151,7 @@ mod tests {
             origin: None,
             duration: None,
             fields: Vec::new(),
+            audit: None,
         }
     }
 

@@ -8,9 +8,9 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
-use virt_rpc::protocol::records::{BATCH_MAX, Batch, Kind, Priority, Record, Source, Word};
+use virt_rpc::protocol::records::{BATCH_MAX, Batch, Priority, Record, Source, Word};
 
-use super::event::now;
+use super::event::{fact, now};
 
 /// Records that may wait.
 pub const RECORDS_MAX: usize = 8192;
@@ -201,21 +201,11 @@ impl Queue {
 }
 
 fn loss(missing: u64) -> Record {
+    let text = format!("{missing} records are lost: virtlogd did not take them in time");
     Record {
-        time: now(),
         priority: Priority::Warning,
-        kind: Kind::Fact,
-        category: Word::Borrowed(module_path!()),
-        file: Word::Borrowed(file!()),
-        line: line!(),
-        function: Word::Borrowed(module_path!()),
-        thread: rustix::thread::gettid().as_raw_nonzero().get(),
-        message: format!("{missing} records are lost: virtlogd did not take them in time"),
-        error: None,
-        guest: None,
-        origin: None,
-        duration: None,
         fields: vec![(Word::Borrowed("lost"), missing.to_string())],
+        ..fact(module_path!(), text)
     }
 }
 

@@ -109,6 +109,7 @@ mod tests {
             origin: None,
             duration: None,
             fields: Vec::new(),
+            audit: None,
         };
         let told = Told {
             record: &record,

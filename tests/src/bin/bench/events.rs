@@ -111,6 +111,7 @@ fn batch_of(pid: u32, first: u64) -> WriteArgs {
         }),
         duration: None,
         fields: vec![("event".into(), "started".to_owned())],
+        audit: None,
     };
     WriteArgs {
         batch: Internal(Batch {

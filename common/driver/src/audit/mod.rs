@@ -1,0 +1,295 @@
+//! Records of the kernel's audit trail about guests (WIRE.md section 20): who started and stopped, and
+//! what of the host each has. Values only; `virtlogd` alone may write to the trail.
+
+mod auditor;
+mod devices;
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+use virt_domain::Domain;
+use virt_domain::arch::OsKind;
+use virt_domain::seclabel::Seclabel;
+use virt_rpc::protocol::audit::{Audit, Type, Value};
+
+pub use auditor::{Auditor, check};
+
+/// What stands for what is not there.
+const MISSING: &str = "?";
+
+/// A device that is something of the host's.
+pub trait Audited {
+    /// What of the host's; most are one thing, and none when it is the guest's alone.
+    fn audited(&self) -> Vec<Resource>;
+}
+
+/// Something of the host's that a guest can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// Something with a name, which replaces what was there before.
+    Named {
+        /// `disk`, `net` and so on.
+        kind: &'static str,
+        /// Its name.
+        name: Option<String>,
+    },
+    /// Something with fields of its own.
+    Described {
+        /// `dev`, `tpm` and so on.
+        kind: &'static str,
+        /// Its fields.
+        fields: Vec<(&'static str, Value)>,
+    },
+}
+
+/// A number that a guest has of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// Memory in KiB.
+    Memory,
+    /// Virtual CPUs.
+    Vcpus,
+    /// I/O threads.
+    Iothreads,
+}
+
+/// Why a resource is the guest's now, or no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It had it when it started.
+    Start,
+    /// It was plugged in.
+    Attach,
+    /// It was taken out.
+    Detach,
+    /// It is another one, or there is more or less of it.
+    Update,
+}
+
+/// The guest that records are about.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    virt: &'static str,
+    name: String,
+    uuid: Uuid,
+}
+
+impl Reason {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+            Self::Update => "update",
+        }
+    }
+}
+
+impl Amount {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Memory => "mem",
+            Self::Vcpus => "vcpu",
+            Self::Iothreads => "iothread",
+        }
+    }
+}
+
+impl From<&Domain> for Subject {
+    fn from(domain: &Domain) -> Self {
+        Self {
+            virt: domain.virt_type.word(),
+            name: domain.name.clone(),
+            uuid: domain.uuid,
+        }
+    }
+}
+
+impl Subject {
+    /// It started or could not; `pid` is that of its process.
+    pub fn started(&self, reason: &str, pid: Option<i32>, success: bool) -> Audit {
+        self.control("start", reason, pid, success)
+    }
+
+    /// It stopped.
+    pub fn stopped(&self, reason: &str) -> Audit {
+        self.control("stop", reason, None, true)
+    }
+
+    fn control(&self, op: &str, reason: &str, pid: Option<i32>, success: bool) -> Audit {
+        let mut fields = vec![
+            ("virt", bare(self.virt)),
+            ("op", bare(op)),
+            ("reason", bare(reason)),
+        ];
+        fields.extend(self.own());
+        fields.push(("vm-pid", bare(pid.unwrap_or(0).to_string())));
+        audit(Type::VirtControl, fields, success)
+    }
+
+    /// One of its labels.
+    pub fn labelled(&self, label: &Seclabel) -> Audit {
+        let said = |text: &Option<String>| bare(text.as_deref().unwrap_or(MISSING));
+        let mut fields = vec![("virt", bare(self.virt))];
+        fields.extend(self.own());
+        fields.extend([
+            ("vm-ctx", said(&label.label)),
+            ("img-ctx", said(&label.imagelabel)),
+            ("model", said(&label.model)),
+        ]);
+        audit(Type::VirtMachineId, fields, true)
+    }
+
+    /// It got a device, or was refused it.
+    pub fn gained(&self, device: &impl Audited, reason: Reason, success: bool) -> Vec<Audit> {
+        let resources = device.audited().into_iter();
+        resources
+            .filter_map(|resource| self.changed(None, Some(resource), reason, success))
+            .collect()
+    }
+
+    /// It lost a device, or would have.
+    pub fn lost(&self, device: &impl Audited, success: bool) -> Vec<Audit> {
+        let resources = device.audited().into_iter();
+        resources
+            .filter_map(|resource| self.changed(Some(resource), None, Reason::Detach, success))
+            .collect()
+    }
+
+    /// A device of it is connected to something else.
+    pub fn replaced(&self, old: &impl Audited, new: &impl Audited, success: bool) -> Vec<Audit> {
+        let (mut old, mut new) = (old.audited().into_iter(), new.audited().into_iter());
+        let pairs = std::iter::from_fn(|| match (old.next(), new.next()) {
+            (None, None) => None,
+            pair => Some(pair),
+        });
+        pairs
+            .filter_map(|(old, new)| self.changed(old, new, Reason::Update, success))
+            .collect()
+    }
+
+    /// It has another amount of something.
+    pub fn amount(&self, of: Amount, old: u64, new: u64, reason: Reason, success: bool) -> Audit {
+        let mut fields = self.resource(of.word(), reason);
+        fields.push(("old", bare(old.to_string())));
+        fields.push(("new", bare(new.to_string())));
+        keyed(of.word(), fields, success)
+    }
+
+    /// All that it has of the host's, in the order of libvirt's records.
+    pub fn at_start(&self, domain: &Domain) -> Vec<Audit> {
+        let mut all = Vec::new();
+        let mut add = |device: &dyn Fn() -> Vec<Audit>| all.extend(device());
+        let devices = &domain.devices;
+        fn each<D: Audited>(subject: &Subject, devices: &[D]) -> Vec<Audit> {
+            let each = devices.iter();
+            each.flat_map(|device| subject.gained(device, Reason::Start, true))
+                .collect()
+        }
+        add(&|| each(self, &devices.disks));
+        add(&|| each(self, &devices.filesystems));
+        add(&|| each(self, &devices.interfaces));
+        add(&|| each(self, &devices.hostdevs));
+        add(&|| each(self, &devices.redirdevs));
+        add(&|| each(self, &devices.serials));
+        add(&|| each(self, &devices.parallels));
+        add(&|| each(self, &devices.channels));
+        // The first console of a whole machine is its first serial port.
+        let twice = domain.os.kind.kind == OsKind::Hvm && !devices.serials.is_empty();
+        let consoles = devices.consoles.get(usize::from(twice)..);
+        add(&|| each(self, consoles.unwrap_or_default()));
+        add(&|| each(self, &devices.smartcards));
+        add(&|| each(self, &devices.rngs));
+        add(&|| each(self, &devices.tpms));
+        add(&|| each(self, &devices.shmems));
+        add(&|| each(self, &devices.inputs));
+        let threads = domain.iothread_ids().len() as u64;
+        let amounts = [
+            (Amount::Memory, domain.memory.size.0),
+            (Amount::Vcpus, domain.vcpu.count().into()),
+            (Amount::Iothreads, threads),
+        ];
+        let amounts = amounts
+            .into_iter()
+            .filter(|(of, new)| *of != Amount::Iothreads || *new > 0);
+        all.extend(amounts.map(|(of, new)| self.amount(of, 0, new, Reason::Start, true)));
+        all
+    }
+
+    fn changed(
+        &self,
+        old: Option<Resource>,
+        new: Option<Resource>,
+        reason: Reason,
+        success: bool,
+    ) -> Option<Audit> {
+        let mut kind = None;
+        let mut names = [None, None];
+        for (place, side) in [old, new].into_iter().enumerate() {
+            match side {
+                None => {}
+                Some(Resource::Named { kind: named, name }) => {
+                    kind = Some(named);
+                    names[place] = name;
+                }
+                Some(Resource::Described { kind, fields }) => {
+                    let mut all = self.resource(kind, reason);
+                    all.extend(fields);
+                    return Some(audit(Type::VirtResource, all, success));
+                }
+            }
+        }
+        // A drive that was empty and is.
+        let kind = kind.filter(|_| names.iter().any(Option::is_some))?;
+        let mut fields = self.resource(kind, reason);
+        let [old, new] = names.map(|name| Value::Text(name.unwrap_or_else(|| MISSING.to_owned())));
+        fields.extend([("old", old), ("new", new)]);
+        Some(keyed(kind, fields, success))
+    }
+
+    fn resource(&self, kind: &str, reason: Reason) -> Vec<(&'static str, Value)> {
+        let mut fields = vec![
+            ("virt", bare(self.virt)),
+            ("resrc", bare(kind)),
+            ("reason", bare(reason.word())),
+        ];
+        fields.extend(self.own());
+        fields
+    }
+
+    fn own(&self) -> [(&'static str, Value); 2] {
+        [
+            ("vm", Value::Text(self.name.clone())),
+            ("uuid", bare(self.uuid.to_string())),
+        ]
+    }
+}
+
+fn bare(text: impl Into<String>) -> Value {
+    Value::Bare(text.into())
+}
+
+fn audit(kind: Type, fields: Vec<(&'static str, Value)>, success: bool) -> Audit {
+    let fields = fields.into_iter();
+    Audit {
+        kind,
+        fields: fields
+            .map(|(key, value)| (Cow::Borrowed(key), value))
+            .collect(),
+        success,
+    }
+}
+
+/// As [`audit`] of a resource, with `old` and `new` called `old-KIND` and `new-KIND`.
+fn keyed(kind: &str, fields: Vec<(&'static str, Value)>, success: bool) -> Audit {
+    let mut record = audit(Type::VirtResource, fields, success);
+    for (key, _) in &mut record.fields {
+        if matches!(key.as_ref(), "old" | "new") {
+            *key = Cow::Owned(format!("{key}-{kind}"));
+        }
+    }
+    record
+}
+
+#[cfg(test)]
+mod tests;
