@@ -70,7 +70,8 @@ pub struct ThrottleGroups {
 
 impl Element for ThrottleGroups {
     fn read(node: &mut Node<'_>) -> Result<Self> {
-        let groups: Vec<IoTune> = node.children("throttlegroup")?;
+        let mut groups: Vec<IoTune> = node.children("throttlegroup")?;
+        groups.iter_mut().for_each(IoTune::settle);
         if groups.iter().any(|group| group.group_name.is_none()) {
             return Err(node.error("missing group name"));
         }

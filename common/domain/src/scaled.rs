@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{Element, Node, Tag, Writer};
+use virt_xml::{Element, Node, Tag, Value, Writer};
 
 /// Bytes in a KiB.
 pub const KIB: u64 = 1024;
@@ -78,12 +78,11 @@ fn place(node: &Node<'_>) -> Cow<'static, str> {
 }
 
 fn amount(text: &str, unit: Option<&str>, default: u64, place: &str) -> Result<u64> {
-    let trimmed = text.trim();
-    let number: u64 = trimmed.parse().map_err(|_| {
+    let number = u64::from_text(text).ok_or_else(|| {
         Error::new(
             ErrorCode::XmlError,
             ErrorDomain::Domain,
-            format!("Invalid value '{trimmed}' for element or attribute '{place}'"),
+            format!("Invalid value '{text}' for element or attribute '{place}'"),
         )
     })?;
     match unit.filter(|unit| !unit.is_empty()) {
@@ -92,7 +91,7 @@ fn amount(text: &str, unit: Option<&str>, default: u64, place: &str) -> Result<u
             Error::new(
                 ErrorCode::Overflow,
                 ErrorDomain::Domain,
-                format!("value too large: {trimmed}"),
+                format!("value too large: {text}"),
             )
         }),
     }

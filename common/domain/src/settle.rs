@@ -85,6 +85,9 @@ impl Domain {
             cpu.check_features()?;
             cpu.forget_unnamed();
         }
+        for filesystem in &mut self.devices.filesystems {
+            filesystem.settle();
+        }
         crate::devices::controller::settle(&mut self.devices.controllers)?;
         crate::devices::disk::check_all(&self.devices.disks)?;
         self.devices.check_socket_paths()?;

@@ -182,7 +182,7 @@ impl Parser<'_> {
             }
             attributes.push((name.to_owned(), value.into_owned()));
         }
-        let name = self.customary(start.name().as_ref());
+        let name = self.customary(start.name().as_ref(), at)?;
         if name == "metadata" {
             self.verbatim.get_or_insert(depth);
         }
@@ -193,12 +193,27 @@ impl Parser<'_> {
         })
     }
 
-    fn customary(&self, name: &str) -> String {
+    /// The name with the customary prefix of its namespace. A customary prefix that means something
+    /// else, or nothing, would be mistaken for it.
+    fn customary(&self, name: &str, at: usize) -> Result<String> {
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         let scope = self.scopes.iter().rev().find(|(_, p, _)| p == prefix);
         match scope {
-            Some((.., Some(known))) if self.verbatim.is_none() => format!("{known}:{local}"),
-            _ => name.to_owned(),
+            _ if self.verbatim.is_some() => Ok(name.to_owned()),
+            Some((.., Some(known))) => Ok(format!("{known}:{local}")),
+            other => match KNOWN_NAMESPACES.iter().find(|(_, known)| *known == prefix) {
+                None => Ok(name.to_owned()),
+                Some((uri, _)) => {
+                    let what = match other {
+                        None => "is not defined",
+                        Some(_) => "is defined as something else",
+                    };
+                    let text = format!(
+                        "Namespace prefix {prefix} on {local} {what}; write xmlns:{prefix}='{uri}'"
+                    );
+                    Err(self.error_at(at, &text))
+                }
+            },
         }
     }
 

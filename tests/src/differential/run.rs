@@ -144,6 +144,13 @@ impl Plan {
             let same = shown
                 .into_iter()
                 .find(|found| found.cause == difference.cause);
+            if reason.is_none() {
+                // A run takes minutes: what is found is told at once.
+                let Difference {
+                    question, cause, ..
+                } = &difference;
+                eprintln!("guest {}: {question}: {cause}", report.asked);
+            }
             let cause = Cause {
                 times: 1,
                 difference: same.unwrap_or(difference),

@@ -19,6 +19,9 @@ const INACTIVE: u32 = 2;
 /// Managed save, snapshots, NVRAM, checkpoints: whatever the guest has (libvirt-domain.h).
 const UNDEFINE_ALL: u32 = 1 | 2 | 4 | 16;
 
+/// The stock daemon was seen to fill 22 GiB over one guest; one that wants more than this has ended.
+const BOUND: &[&str] = &["prlimit", "--as=6442450944"];
+
 /// What a daemon makes of a guest, or the sentence with which it refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -45,7 +48,8 @@ impl Side {
     /// When it doesn't answer.
     pub fn start(target: Target) -> Self {
         let mut host = Host::of(target);
-        host.start_daemon();
+        host.spawn_daemon_by(BOUND, &[]);
+        host.await_socket();
         let wire = open(&host);
         Self {
             host,
@@ -78,7 +82,7 @@ impl Side {
             if !self.host.daemon_runs() {
                 let written = format!("etc/libvirt/qemu/{NAME}.xml");
                 let _ = std::fs::remove_file(self.host.path(&written));
-                self.host.spawn_daemon(&[]);
+                self.host.spawn_daemon_by(BOUND, &[]);
             }
             eventually("the daemon's first answer or its end", || {
                 !self.host.daemon_runs() || UnixStream::connect(self.host.socket()).is_ok()

@@ -12,6 +12,7 @@ mod virtio_serial;
 
 pub use crate::define::{Context, Origin};
 
+use crate::defaults::mirror_console;
 use virt_domain::Domain;
 use virt_error::Result;
 
@@ -34,6 +35,7 @@ pub fn assign(domain: &mut Domain, context: &Context) -> Result<()> {
     } else {
         usb::check(domain)?;
     }
+    mirror_console(domain);
     implicit::place_memory(domain)
 }
 

@@ -14,6 +14,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 const INTERFACES: u64 = 0x1000;
 const DISKS: u64 = 0x2000;
 const NVRAM: u64 = 0x3000;
+const TPMS: u64 = 0x4000;
 const SERIALS: u64 = 0x3000_0000;
 const STEP: u64 = 0x1000;
 
@@ -48,25 +49,21 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
             .find(|reg| taken.insert(*reg));
         info.address = Some(Address::SpaprVio(SpaprVioAddress { reg }));
     }
-    // The first console may be the first serial port by its other name.
-    let serial = domain.devices.serials.first();
-    let address = serial.and_then(|serial| serial.info.address.clone());
-    if let (Some(address), Some(console)) = (address, domain.devices.consoles.first_mut())
-        && matches!(console.info.address, Some(Address::SpaprVio(_)))
-    {
-        console.info.address = Some(address);
-    }
     Ok(())
 }
 
-/// The devices on that bus with the first register of their kind.
+/// The devices on that bus with the first register of their kind: those that belong there, and those
+/// of these kinds that were put there.
 fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, u64)> {
+    let put = |info: &DeviceInfo| matches!(info.address, Some(Address::SpaprVio(_)));
     let d = &mut domain.devices;
     let mut all: Vec<(&mut DeviceInfo, u64)> = Vec::new();
     let interfaces = d.interfaces.iter_mut();
     all.extend(
         interfaces
-            .filter(|interface| interface.model.as_deref() == Some("spapr-vlan"))
+            .filter(|interface| {
+                interface.model.as_deref() == Some("spapr-vlan") || put(&interface.info)
+            })
             .map(|interface| (&mut interface.info, INTERFACES)),
     );
     let controllers = d.controllers.iter_mut();
@@ -74,7 +71,8 @@ fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, u64)> {
         controllers
             .filter(|controller| {
                 controller.kind == ControllerKind::Scsi
-                    && controller.model == Some(ControllerModel::Ibmvscsi)
+                    && (controller.model == Some(ControllerModel::Ibmvscsi)
+                        || put(&controller.info))
             })
             .map(|controller| (&mut controller.info, DISKS)),
     );
@@ -85,5 +83,10 @@ fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, u64)> {
             .map(|serial| (&mut serial.info, SERIALS)),
     );
     all.extend(d.nvram.iter_mut().map(|nvram| (&mut nvram.info, NVRAM)));
+    let tpms = d.tpms.iter_mut();
+    all.extend(
+        tpms.filter(|tpm| put(&tpm.info))
+            .map(|tpm| (&mut tpm.info, TPMS)),
+    );
     all
 }

@@ -9,6 +9,7 @@ use virt_domain::devices::address::{Address, UsbAddress, UsbPort};
 use virt_domain::devices::chardev::SerialType;
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::disk::DiskBus;
+use virt_domain::devices::filesystem::FilesystemDriverKind;
 use virt_domain::devices::hostdev::HostdevKind;
 use virt_domain::devices::hub::Hub;
 use virt_domain::devices::info::DeviceInfo;
@@ -207,6 +208,11 @@ pub(super) fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, bool)> {
         .iter_mut()
         .filter(|x| x.kind == ControllerKind::Ccid)
         .map(|x| (&mut x.info, false));
+    let shares = d
+        .filesystems
+        .iter_mut()
+        .filter(|x| x.driver_kind() == Some(FilesystemDriverKind::Mtp))
+        .map(|x| (&mut x.info, false));
     let nets = d
         .interfaces
         .iter_mut()
@@ -240,6 +246,7 @@ pub(super) fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, bool)> {
         .chain(inputs)
         .chain(sounds)
         .chain(hostdevs)
+        .chain(shares)
         .chain(redirdevs)
         .collect()
 }

@@ -17,15 +17,14 @@ use virt_domain::devices::virtio::VirtioModel;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::OnOff;
 
-/// The kinds that are devices, in their order.
-const KINDS: [ControllerKind; 7] = [
+/// The kinds that are devices before USB hubs, in their order.
+const KINDS: [ControllerKind; 6] = [
     ControllerKind::Pci,
     ControllerKind::Usb,
     ControllerKind::Scsi,
     ControllerKind::Ide,
     ControllerKind::Sata,
     ControllerKind::VirtioSerial,
-    ControllerKind::Ccid,
 ];
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> Result<()> {
@@ -59,19 +58,25 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _: &mut StartContext) -> 
             format!("PIIX4_PM.acpi-root-pci-hotplug={hotplug}"),
         );
     }
-    for kind in KINDS {
-        for controller in &domain.devices.controllers {
-            if controller.kind == kind
-                && let Some(props) = device(b.caps, domain, board, controller)?
-            {
-                b.device(&props);
-            }
-        }
+    KINDS
+        .into_iter()
+        .try_for_each(|kind| of_kind(b, domain, kind))
+}
+
+/// Readers of smart cards, which may sit at a hub.
+pub(super) fn readers(b: &mut Builder, domain: &Domain) -> Result<()> {
+    of_kind(b, domain, ControllerKind::Ccid)
+}
+
+fn of_kind(b: &mut Builder, domain: &Domain, kind: ControllerKind) -> Result<()> {
+    let all = domain.devices.controllers.iter();
+    for controller in all.filter(|controller| controller.kind == kind) {
+        append_one(b, domain, controller)?;
     }
     Ok(())
 }
 
-/// Adds one controller of a guest that runs.
+/// Adds one controller, if it is a device.
 pub(super) fn append_one(b: &mut Builder, domain: &Domain, controller: &Controller) -> Result<()> {
     if let Some(props) = device(b.caps, domain, Board::of(domain), controller)? {
         b.device(&props);

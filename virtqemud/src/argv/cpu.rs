@@ -10,7 +10,7 @@ use virt_domain::devices::panic::PanicModel;
 use virt_domain::features::Features;
 use virt_domain::hyperv::{Hyperv, HypervMode, HypervState};
 use virt_domain::{Arch, Domain};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
 /// `-cpu`. A CPU of mode `host-model` has to be resolved to a model before.
@@ -53,6 +53,14 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, config: &DriverConfig) ->
 }
 
 fn model(cpu: &Cpu, arch: Arch) -> Result<Option<String>> {
+    if cpu.deprecated_features.is_some() && arch != Arch::S390x {
+        // Only there QEMU says which they are.
+        return Err(Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Qemu,
+            "toggling deprecated features for CPU model is unsupported",
+        ));
+    }
     Ok(match cpu.mode {
         Some(CpuMode::HostPassthrough) => Some("host".to_owned()),
         Some(CpuMode::Maximum) => Some("max".to_owned()),
@@ -226,11 +234,10 @@ fn width_options(list: &mut OptionList, cpu: &Cpu, config: &DriverConfig) {
                 list.put("host-phys-bits-limit", limit);
             }
         }
-        MaxPhysAddrMode::Emulate => {
-            if let Some(bits) = width.bits {
-                list.put("phys-bits", bits);
-            }
-        }
+        MaxPhysAddrMode::Emulate => match width.bits {
+            Some(bits) => list.put("phys-bits", bits),
+            None => list.put("host-phys-bits", "off"),
+        },
     }
 }
 

@@ -6,16 +6,20 @@ use super::props::{OptionList, Props};
 use super::virtio;
 use crate::vhost_user;
 use virt_domain::Domain;
-use virt_domain::devices::filesystem::{AccessMode, Filesystem, Mode, Multidevs};
+use virt_domain::devices::filesystem::{
+    AccessMode, Filesystem, FilesystemDriverKind, Mode, Multidevs,
+};
 use virt_error::Result;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
     for filesystem in &domain.devices.filesystems {
         let tag = filesystem.target.as_ref().map(|t| t.dir.clone());
-        let device = if filesystem.is_virtiofs() {
-            virtiofs(b, filesystem, context).maybe("tag", tag)
-        } else {
-            plan9(b, filesystem).maybe("mount_tag", tag)
+        let device = match filesystem.driver_kind() {
+            Some(FilesystemDriverKind::Virtiofs) => {
+                virtiofs(b, filesystem, context).maybe("tag", tag)
+            }
+            Some(FilesystemDriverKind::Mtp) => mtp(filesystem).maybe("desc", tag),
+            _ => plan9(b, filesystem).maybe("mount_tag", tag),
         };
         let device = device
             .maybe("bootindex", filesystem.info.boot_order())
@@ -36,17 +40,17 @@ fn base(name: &str, filesystem: &Filesystem) -> Props {
 }
 
 fn plan9(b: &mut Builder, filesystem: &Filesystem) -> Props {
-    let mode = match filesystem.accessmode {
-        Some(AccessMode::Mapped) => "mapped",
-        Some(AccessMode::Squash) => "none",
-        Some(AccessMode::Passthrough) | None => "passthrough",
-    };
+    let mode = filesystem.accessmode.map(|mode| match mode {
+        AccessMode::Mapped => "mapped",
+        AccessMode::Squash => "none",
+        AccessMode::Passthrough => "passthrough",
+    });
     let octal = |mode: Mode| format!("{:04o}", mode.0);
     let driver = filesystem.driver.as_ref();
     let id = format!("fsdev-{}", alias(filesystem));
-    let path = filesystem.source.as_ref().and_then(|s| s.dir.as_ref());
+    let path = folder(filesystem);
     let mut options = OptionList::starting("local")
-        .with("security_model", mode)
+        .maybe("security_model", mode)
         .maybe(
             "multidevs",
             filesystem
@@ -61,12 +65,25 @@ fn plan9(b: &mut Builder, filesystem: &Filesystem) -> Props {
             driver.and_then(|d| d.wrpolicy).map(|p| p.word()),
         )
         .with("id", &id)
-        .maybe("path", path);
+        .with("path", path);
     if filesystem.readonly {
         options.word("readonly");
     }
     b.option("-fsdev", options.finish());
     base("virtio-9p", filesystem).with("fsdev", id)
+}
+
+/// The folder on the host.
+fn folder(filesystem: &Filesystem) -> &str {
+    let source = filesystem.source.as_ref();
+    source.and_then(|s| s.dir.as_deref()).unwrap_or_default()
+}
+
+fn mtp(filesystem: &Filesystem) -> Props {
+    Props::device("usb-mtp")
+        .with("id", alias(filesystem))
+        .with("rootdir", folder(filesystem))
+        .with("readonly", filesystem.readonly)
 }
 
 fn virtiofs(b: &mut Builder, filesystem: &Filesystem, context: &StartContext) -> Props {

@@ -199,7 +199,7 @@ fn append_vnc(
             let address = address(graphics).ok_or_else(|| unresolved("vnc"))?;
             let display = vnc
                 .port
-                .and_then(|port| port.checked_sub(VNC_FIRST_PORT))
+                .and_then(|port| u16::try_from(port).ok()?.checked_sub(VNC_FIRST_PORT))
                 .ok_or_else(|| unsupported("vnc port must be in range [5900,65535]"))?;
             let host = if address.contains(':') {
                 format!("[{address}]")

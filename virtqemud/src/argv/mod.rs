@@ -123,6 +123,7 @@ pub fn build(domain: &Domain, caps: &QemuCaps, context: &mut StartContext) -> Re
     controller::append(b, domain, context)?;
     memory::append(b, domain, context)?;
     hub::append(b, domain, context)?;
+    controller::readers(b, domain)?;
     controller::floppies(b, domain);
     disk::append(b, domain, context)?;
     filesystem::append(b, domain, context)?;

@@ -3,9 +3,10 @@
 //! Facts: `-device DRIVER,help` of QEMU 10.0: `bus`, `addr`, `multifunction`, `port`, `nr`, `slot`.
 
 use super::props::Props;
+use crate::aliases::is_narrow;
 use crate::board::Board;
 use virt_domain::Domain;
-use virt_domain::devices::address::Address;
+use virt_domain::devices::address::{Address, DriveAddress};
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -70,12 +71,42 @@ impl Props {
                     self.put("irq", irq);
                 }
             }
-            Some(
-                Address::Drive(_) | Address::Dimm(_) | Address::VirtioMmio | Address::Unassigned,
-            )
-            | None => {}
+            // Only what is no disk and no memory comes here with these, by mistake; QEMU refuses it.
+            Some(Address::Drive(drive)) => self = self.on_scsi(domain, *drive)?,
+            Some(Address::Dimm(dimm)) => {
+                self = self.maybe("slot", dimm.slot).maybe("addr", dimm.base);
+            }
+            Some(Address::VirtioMmio | Address::Unassigned) | None => {}
         }
         Ok(self)
+    }
+
+    /// Adds where a unit sits on a SCSI bus.
+    ///
+    /// # Errors
+    /// INTERNAL_ERROR when the address names a controller that is not there.
+    pub(in crate::argv) fn on_scsi(self, domain: &Domain, at: DriveAddress) -> Result<Self> {
+        let controllers = &domain.devices.controllers;
+        if !controllers
+            .iter()
+            .any(|c| c.is(ControllerKind::Scsi, at.controller))
+        {
+            return Err(Error::new(
+                ErrorCode::InternalError,
+                ErrorDomain::Qemu,
+                format!("unable to find a SCSI controller for idx={}", at.controller),
+            ));
+        }
+        let bus = bus_name(domain, ControllerKind::Scsi, at.controller)?;
+        let props = self.with("bus", format!("{bus}.{}", at.bus));
+        Ok(if is_narrow(controllers, at.controller) {
+            props.with("scsi-id", at.unit)
+        } else {
+            props
+                .with("channel", 0)
+                .with("scsi-id", at.target)
+                .with("lun", at.unit)
+        })
     }
 
     /// Refuses virtio devices that sit where there is no virtio.

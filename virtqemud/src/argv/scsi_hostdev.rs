@@ -6,12 +6,9 @@
 use super::block::{self, Needs};
 use super::command_line::Builder;
 use super::context::StartContext;
-use super::place::bus_name;
 use super::props::Props;
-use crate::aliases::is_narrow;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
-use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::hostdev::{Hostdev, HostdevSource};
 use virt_domain::devices::storage::{Location, Network, NetworkProtocol, StorageSource};
 use virt_error::Result;
@@ -50,20 +47,11 @@ pub(super) fn append(
     b.parts(nodes.parts);
     let address = hostdev.info.address.as_ref().and_then(Address::drive);
     let at = address.copied().unwrap_or_default();
-    let bus = bus_name(domain, ControllerKind::Scsi, at.controller)?;
     let device = Props::device("scsi-generic")
         .with("drive", nodes.top)
         .with("id", hostdev.info.alias().unwrap_or_default())
         .maybe("bootindex", hostdev.info.boot_order())
-        .with("bus", format!("{bus}.{}", at.bus));
-    let device = if is_narrow(&domain.devices.controllers, at.controller) {
-        device.with("scsi-id", at.unit)
-    } else {
-        device
-            .with("channel", 0)
-            .with("scsi-id", at.target)
-            .with("lun", at.unit)
-    };
+        .on_scsi(domain, at)?;
     b.device(&device);
     Ok(true)
 }

@@ -4,19 +4,14 @@ use super::command_line::Builder;
 use super::context::StartContext;
 use super::virtio;
 use virt_domain::Domain;
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::Result;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
     let Some(vsock) = &domain.devices.vsock else {
         return Ok(());
     };
-    let cid = vsock.cid.ok_or_else(|| {
-        Error::new(
-            ErrorCode::InternalError,
-            ErrorDomain::Qemu,
-            "the vsock device has no address",
-        )
-    })?;
+    // None was given and none is to be chosen: the kernel refuses it when it is to be taken.
+    let cid = vsock.cid.unwrap_or(0);
     let fd = context.descriptors.vhost_vsock(cid)?;
     let props = virtio::device("vhost-vsock", vsock.model, &vsock.info)
         .with_virtio(Some(&vsock.virtio))

@@ -145,10 +145,11 @@ fn fill_serial(serial: &mut Serial, arch: Arch) {
         _ => SerialType::SystemSerial,
     };
     let info = &serial.info;
-    let kind = *serial
-        .target
-        .kind
-        .get_or_insert_with(|| by_address(info).unwrap_or_else(usual));
+    let kind = *serial.target.kind.get_or_insert_with(|| match arch {
+        // A PC's is on ISA, wherever it is put.
+        Arch::X86_64 | Arch::I686 => SerialType::IsaSerial,
+        _ => by_address(info).unwrap_or_else(usual),
+    });
     if serial.target.model.is_some() {
         return;
     }

@@ -18,6 +18,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     number(&mut domain.devices.controllers);
     let board = Board::of(domain);
+    check_no_usb(domain)?;
     add_board_controllers(domain, board, context);
     for controller in &mut domain.devices.controllers {
         model(controller, board, context);
@@ -156,18 +157,27 @@ pub(crate) fn default_scsi(board: Board, context: &Context) -> Option<Controller
     }
 }
 
+/// Who says that there is no USB names no controller of it; the board's own is another matter.
+fn check_no_usb(domain: &Domain) -> Result<()> {
+    let controllers = domain.devices.controllers.iter();
+    let usb: Vec<_> = controllers
+        .filter(|c| c.kind == ControllerKind::Usb)
+        .collect();
+    if usb.len() > 1 && usb.iter().any(|c| c.has_model(ControllerModel::None)) {
+        return Err(Error::new(
+            ErrorCode::XmlDetail,
+            ErrorDomain::Domain,
+            "Can't add another USB controller: USB is disabled for this domain",
+        ));
+    }
+    Ok(())
+}
+
 fn check(domain: &Domain, board: Board) -> Result<()> {
     let xml = |text: String| Err(Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text));
     let controllers = &domain.devices.controllers;
     let usb = || controllers.iter().filter(|c| c.kind == ControllerKind::Usb);
     if usb().any(|c| c.has_model(ControllerModel::None)) {
-        if usb().count() > 1 {
-            return Err(Error::new(
-                ErrorCode::XmlDetail,
-                ErrorDomain::Domain,
-                "Can't add another USB controller: USB is disabled for this domain",
-            ));
-        }
         if !domain.devices.hubs.is_empty() {
             return Err(Error::new(
                 ErrorCode::ConfigUnsupported,

@@ -32,6 +32,10 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     let Some(cpu) = &mut domain.cpu else {
         return Ok(());
     };
+    // How exactly is said of a model that is given.
+    if !matches!(cpu.mode, None | Some(CpuMode::Custom)) {
+        cpu.matching = None;
+    }
     match cpu.mode {
         None if cpu.model.is_none() => {}
         None | Some(CpuMode::Custom) => {

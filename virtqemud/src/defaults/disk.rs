@@ -157,7 +157,7 @@ fn sort(disks: &mut [Disk]) {
         groups.entry(disk.target.bus).or_insert(next);
     }
     disks.sort_by_cached_key(|disk| {
-        let index = index_of_name(disk.name()).unwrap_or(u32::MAX);
+        let index = index_of_name(disk.name()).filter(|_| !disk.target.was_prefixed);
         (groups.get(&disk.target.bus).copied(), index)
     });
 }

@@ -34,6 +34,7 @@ mod vsock;
 mod watchdog;
 
 pub use crate::define::Context;
+pub(crate) use chardev::mirror_console;
 pub(crate) use controller::default_scsi;
 pub(crate) use interface::is_known_model;
 

@@ -176,7 +176,7 @@ impl Ports {
         match &mut graphics.kind {
             GraphicsKind::Vnc(vnc) => {
                 if vnc.autoport && vnc.port.is_none() {
-                    vnc.port = Some(reserve(PortUse::Vnc)?);
+                    vnc.port = Some(reserve(PortUse::Vnc)?.into());
                 }
                 if vnc.websocket == Some(-1) {
                     vnc.websocket = Some(reserve(PortUse::Websocket)?.into());
@@ -213,7 +213,7 @@ pub fn of_guest(domain: &Domain) -> Vec<u16> {
     for graphics in &domain.devices.graphics {
         match &graphics.kind {
             GraphicsKind::Vnc(vnc) => {
-                add(vnc.port.map_or(0, i32::from));
+                add(vnc.port.unwrap_or(0));
                 add(vnc.websocket.unwrap_or(0));
             }
             GraphicsKind::Spice(spice) => {

@@ -3,11 +3,14 @@
 use crate::caps::QemuCaps;
 use crate::driver::Driver;
 use crate::live_cpu;
+use std::path::Path;
 use virt_domain::Domain;
+use virt_domain::clock::TimerName;
 use virt_domain::cpu::CpuCheck;
 use virt_domain::devices::disk::Disk;
 use virt_domain::devices::storage::{BackingStore, Location, NetworkProtocol, StorageSource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_host::kvm::{Kvm, Tsc};
 use virt_xml::YesNo;
 
 use crate::argv::DriverConfig;
@@ -110,5 +113,62 @@ pub(super) fn processor(domain: &Domain, caps: &QemuCaps, driver: &Driver) -> Re
     match driver.host_state.cpu_map_at_once() {
         Some(map) => live_cpu::check_host(domain, caps, &map.x86),
         None => Ok(()),
+    }
+}
+
+/// Checks that the time stamp counter can tick as it was asked for, where the host says how its own
+/// does.
+///
+/// # Errors
+/// CONFIG_UNSUPPORTED with both rates.
+pub(super) fn time_stamp_counter(domain: &Domain) -> Result<()> {
+    let timers = domain.clock.timers.iter();
+    let asked = timers
+        .filter(|timer| timer.name == TimerName::Tsc)
+        .find_map(|timer| timer.frequency);
+    let Some(asked) = asked else { return Ok(()) };
+    match Kvm::open(Path::new("/dev/kvm")).and_then(|kvm| kvm.tsc()) {
+        Some(host) => ticks(asked, host),
+        None => Ok(()),
+    }
+}
+
+fn ticks(asked: u64, host: Tsc) -> Result<()> {
+    /// Of a million; what Linux tolerates as well.
+    const TOLERANCE: u64 = 250;
+    let slack =
+        host.frequency / 1_000_000 * TOLERANCE + host.frequency % 1_000_000 * TOLERANCE / 1_000_000;
+    let (least, most) = (host.frequency - slack, host.frequency.saturating_add(slack));
+    if host.scaling || (least..=most).contains(&asked) {
+        return Ok(());
+    }
+    Err(unsupported(format!(
+        "Requested TSC frequency {asked} Hz is outside tolerance range ([{least}, {most}] Hz) around \
+         host frequency {} Hz and TSC scaling is not supported by the host CPU",
+        host.frequency
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_ticks_as_the_hosts_unless_it_can_be_scaled() {
+        let host = |scaling| Tsc {
+            frequency: 2_599_996_000,
+            scaling,
+        };
+        for rate in [2_599_346_001, 2_599_996_000, 2_600_645_999] {
+            ticks(rate, host(false)).unwrap();
+        }
+        ticks(1_000_000, host(true)).unwrap();
+        for rate in [0, 2_599_346_000, 2_600_646_000, u64::MAX] {
+            let refused = ticks(rate, host(false)).unwrap_err();
+            assert!(refused.message().contains(
+                "outside tolerance range ([2599346001, 2600645999] Hz) around host frequency \
+                 2599996000 Hz"
+            ));
+        }
     }
 }

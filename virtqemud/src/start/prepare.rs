@@ -101,6 +101,7 @@ fn fork_logged(
     let booting = matches!(origin, Origin::Boot);
     if booting {
         check::processor(&domain, caps, driver)?;
+        check::time_stamp_counter(&domain)?;
     }
     define::resolve(
         &mut domain,

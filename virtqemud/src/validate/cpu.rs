@@ -49,14 +49,8 @@ fn width(cpu: &Cpu) -> Result<()> {
         return Ok(());
     };
     match width.mode {
-        MaxPhysAddrMode::Passthrough if !is_hosts(cpu) => Err(unsupported(
-            "CPU maximum physical address bits mode 'passthrough' can only be used with 'host-passthrough' / 'maximum' CPUs",
-        )),
         MaxPhysAddrMode::Passthrough if width.bits.is_some() => Err(unsupported(
             "CPU maximum physical address bits number specification cannot be used with mode='passthrough'",
-        )),
-        MaxPhysAddrMode::Emulate if width.bits.is_none() => Err(unsupported(
-            "if using CPU maximum physical address mode='emulate', bits= must be specified too",
         )),
         MaxPhysAddrMode::Emulate if width.limit.is_some() => Err(unsupported(
             "attribute 'limit' is only supported for maxphysaddr mode 'passthrough'",

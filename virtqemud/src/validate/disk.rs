@@ -9,7 +9,7 @@ use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::disk::{
-    Disk, DiskBus, DiskCache, DiskDevice, DiskIo, DiskSnapshot, Sgio, index_of_name,
+    Disk, DiskBus, DiskCache, DiskDevice, DiskIo, DiskSnapshot, IoTune, Sgio, index_of_name,
 };
 use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -28,6 +28,7 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         image::check(disk, context)?;
         transient(disk)?;
         vhost_user(domain, disk)?;
+        disk.iotune.as_ref().map_or(Ok(()), rates)?;
         if disk.sgio == Some(Sgio::Unfiltered) {
             return Err(unsupported("unfiltered sgio is no longer supported"));
         }
@@ -38,6 +39,22 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Limits that QEMU can count with; lengths of bursts it looks at itself.
+fn rates(tune: &IoTune) -> Result<()> {
+    /// QEMU's `THROTTLE_VALUE_MAX`.
+    const MOST: u64 = 1_000_000_000_000_000;
+    let mut limits = tune.numbers().into_iter();
+    let above = limits.any(|(name, value)| !name.ends_with("_length") && value > Some(MOST));
+    match above {
+        true => Err(Error::new(
+            ErrorCode::ArgumentUnsupported,
+            ErrorDomain::Qemu,
+            format!("block I/O throttle limit must be no more than {MOST} using QEMU"),
+        )),
+        false => Ok(()),
+    }
 }
 
 /// A disk is called like a disk, and not like a part of one.

@@ -16,10 +16,10 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     let filesystems = &domain.devices.filesystems;
     for filesystem in filesystems {
         one(filesystem)?;
-        if filesystem.is_virtiofs() {
-            virtiofs(domain, filesystem, context)?;
-        } else {
-            plan9(filesystem)?;
+        match filesystem.driver_kind() {
+            Some(FilesystemDriverKind::Virtiofs) => virtiofs(domain, filesystem, context)?,
+            Some(FilesystemDriverKind::Mtp) => mtp(filesystem, context)?,
+            _ => plan9(filesystem)?,
         }
     }
     Ok(())
@@ -72,6 +72,19 @@ fn plan9(filesystem: &Filesystem) -> Result<()> {
     }
     if filesystem.info.boot.is_some() {
         return Err(unsupported("boot order is only supported for virtiofs"));
+    }
+    Ok(())
+}
+
+fn mtp(filesystem: &Filesystem, context: &Context) -> Result<()> {
+    let access = filesystem.accessmode;
+    if access.is_some_and(|mode| mode != AccessMode::Passthrough) {
+        return Err(unsupported("mtp only supports passthrough accessmode"));
+    }
+    if !context.caps.has(CapFlag::UsbMtp) {
+        return Err(unsupported(
+            "usb-mtp is not supported with this QEMU binary",
+        ));
     }
     Ok(())
 }

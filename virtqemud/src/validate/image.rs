@@ -6,8 +6,8 @@ use super::Context;
 use crate::caps::{CapFlag, QemuCaps};
 use virt_domain::devices::disk::{Disk, DiskDevice};
 use virt_domain::devices::storage::{
-    BackingStore, Encryption, EncryptionEngine, EncryptionFormat, Location, MetadataCache, Network,
-    NetworkProtocol, StorageFormat, StorageSource,
+    BackingStore, Encryption, EncryptionEngine, EncryptionFormat, HostTransport, Location,
+    MetadataCache, Network, NetworkProtocol, StorageFormat, StorageSource,
 };
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -113,6 +113,14 @@ fn server(network: &Network, has_auth: bool) -> Result<()> {
             return Err(unsupported(
                 "'tftp' protocol is not supported with this QEMU binary",
             ));
+        }
+        P::Nfs
+            if network
+                .hosts
+                .iter()
+                .any(|host| host.transport.unwrap_or_default() != HostTransport::Tcp) =>
+        {
+            return Err(unsupported("'nfs' host must use TCP protocol"));
         }
         P::Nfs if network.hosts.iter().any(|host| host.port.is_some()) => {
             return Err(unsupported(

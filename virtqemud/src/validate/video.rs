@@ -55,6 +55,11 @@ fn one(video: &Video, context: &Context) -> Result<()> {
         )));
     }
     let virtio = model == VideoModel::Virtio;
+    if video.blob.is_some() && !virtio {
+        return Err(unsupported(format!(
+            "video type '{model}' does not support blob resources"
+        )));
+    }
     let options = &video.driver.virtio;
     for (name, said) in [
         ("iommu", options.iommu.is_some()),

@@ -167,7 +167,7 @@ impl Audio {
         }
     }
 
-    fn check(&self, node: &Node<'_>) -> Result<()> {
+    fn check(&self) -> Result<()> {
         for stream in [&self.input, &self.output].into_iter().flatten() {
             let fixed = stream.fixed_settings.is_some_and(YesNo::is_yes);
             if stream.settings.is_some() && !fixed {
@@ -176,32 +176,53 @@ impl Audio {
                 ));
             }
             if fixed && stream.mixing_engine == Some(YesNo::No) {
-                return Err(unsupported(
-                    "fixed settings are only supported with the mixing engine",
-                ));
+                return Err(unsupported("fixed audio settings requires mixing engine"));
             }
         }
+        Ok(())
+    }
+
+    /// What only other kinds have says nothing.
+    fn forget_foreign(&mut self) {
         use AudioType as T;
-        let o = &self.options;
-        let wrong = [
-            ("tryMMap", o.try_mmap.is_some(), &[T::Oss][..]),
-            ("exclusive", o.exclusive.is_some(), &[T::Oss]),
-            ("dspPolicy", o.dsp_policy.is_some(), &[T::Oss]),
-            ("serverName", o.server_name.is_some(), &[T::Pulseaudio]),
-            ("runtimeDir", o.runtime_dir.is_some(), &[T::Pipewire]),
-            ("driver", o.driver.is_some(), &[T::Sdl]),
-            ("path", o.path.is_some(), &[T::File]),
-        ];
-        match wrong
-            .iter()
-            .find(|(_, said, of)| *said && !of.contains(&self.kind))
-        {
-            Some((name, ..)) => Err(xml(format!(
-                "attribute '{name}' of {} is not one of audio type '{}'",
-                node.path(),
-                self.kind
-            ))),
-            None => Ok(()),
+        let kind = self.kind;
+        let o = &mut self.options;
+        if kind != T::Oss {
+            (o.try_mmap, o.exclusive, o.dsp_policy) = (None, None, None);
+        }
+        o.server_name = o.server_name.take().filter(|_| kind == T::Pulseaudio);
+        o.runtime_dir = o.runtime_dir.take().filter(|_| kind == T::Pipewire);
+        o.driver = o.driver.filter(|_| kind == T::Sdl);
+        o.path = o.path.take().filter(|_| kind == T::File);
+        for stream in [&mut self.input, &mut self.output] {
+            if let Some(own) = stream {
+                own.forget_foreign(kind);
+            }
+            *stream = stream.take().filter(|own| *own != AudioStream::default());
+        }
+    }
+}
+
+impl AudioStream {
+    fn forget_foreign(&mut self, kind: AudioType) {
+        use AudioType as T;
+        if !matches!(kind, T::Alsa | T::Oss) {
+            self.dev = None;
+        }
+        if kind != T::Jack {
+            self.server_name = None;
+            self.client_name = None;
+            self.connect_ports = None;
+            self.exact_name = None;
+        }
+        if !matches!(kind, T::Pulseaudio | T::Pipewire) {
+            (self.name, self.stream_name, self.latency) = (None, None, None);
+        }
+        if !matches!(kind, T::Coreaudio | T::Oss | T::Sdl) {
+            self.buffer_count = None;
+        }
+        if kind != T::Oss {
+            self.try_poll = None;
         }
     }
 }
@@ -215,19 +236,16 @@ impl Element for Audio {
                 "Invalid value for attribute 'id' in element 'audio': Zero is not permitted",
             ));
         }
-        let stream = |node: &mut Node<'_>, name: &str| -> Result<Option<AudioStream>> {
-            let stream: Option<AudioStream> = node.child(name)?;
-            Ok(stream.filter(|stream| *stream != AudioStream::default()))
-        };
-        let audio = Self {
+        let mut audio = Self {
             id,
             kind,
             timer_period: node.attr("timerPeriod")?.filter(|period| *period > 0),
             options: AudioOptions::read(node)?,
-            input: stream(node, "input")?,
-            output: stream(node, "output")?,
+            input: node.child("input")?,
+            output: node.child("output")?,
         };
-        audio.check(node)?;
+        audio.check()?;
+        audio.forget_foreign();
         Ok(audio)
     }
 

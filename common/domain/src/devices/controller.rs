@@ -416,6 +416,10 @@ impl Element for Controller {
                     })?,
             ),
         };
+        if model == Some(ControllerModel::None) {
+            // What is not there has no master, whatever is said of it.
+            node.raw("master");
+        }
         let mut controller = Self {
             kind,
             index,

@@ -222,6 +222,10 @@ pub struct Target {
     /// 1: no moving parts; else rounds a minute. Never 0.
     #[xml(attr)]
     pub rotation_rate: Option<u32>,
+    /// Whether the name was written as Xen's own tools once did, which gives it no place among the
+    /// others.
+    #[xml(skip)]
+    pub was_prefixed: bool,
 }
 
 /// `tray`.
@@ -279,19 +283,23 @@ impl Element for Disk {
             backend_domain: node.child("backenddomain")?,
             geometry: node.child("geometry")?,
             blockio: node.child::<BlockIo>("blockio")?.and_then(BlockIo::settled),
-            mirror: node.child("mirror")?,
+            mirror: Mirror::read_live(node)?,
             target: match node.child::<Target>("target")? {
                 Some(mut target) => {
                     target.rotation_rate = target.rotation_rate.filter(|rate| *rate > 0);
                     // What Xen's own tools once wrote in front.
                     if let Some(name) = target.dev.strip_prefix("ioemu:") {
                         target.dev = name.to_owned();
+                        target.was_prefixed = true;
                     }
                     target
                 }
                 None => return Err(no_target(source.as_ref())),
             },
-            iotune: node.child("iotune")?,
+            iotune: node.child("iotune")?.map(|mut iotune: IoTune| {
+                iotune.settle();
+                iotune
+            }),
             throttle_filters: node
                 .child::<ThrottleFilters>("throttlefilters")?
                 .filter(|filters| *filters != ThrottleFilters::default()),
@@ -412,11 +420,12 @@ fn read_driver(node: &mut Node<'_>) -> Result<DiskDriver> {
         )));
     }
     let mut driver = DiskDriver::read(node)?;
-    for number in [
-        &mut driver.iothread,
-        &mut driver.queues,
-        &mut driver.queue_size,
-    ] {
+    if driver.iothread == Some(0) {
+        return Err(wrong(
+            "Invalid value for attribute 'iothread' in element 'driver': Zero is not permitted",
+        ));
+    }
+    for number in [&mut driver.queues, &mut driver.queue_size] {
         *number = number.filter(|number| *number > 0);
     }
     driver.metadata_cache = driver.metadata_cache.filter(|cache| cache.says_something());

@@ -335,6 +335,30 @@ impl Element for Limit {
 }
 
 impl Filesystem {
+    /// What only other kinds have says nothing: each kind is found in its own way, and only virtiofs
+    /// maps users.
+    pub(crate) fn settle(&mut self) {
+        use FilesystemKind as K;
+        let (kind, maps) = (self.kind, self.is_virtiofs());
+        self.idmap = self.idmap.take().filter(|_| maps);
+        if let Some(driver) = &mut self.driver {
+            driver.queue = driver.queue.filter(|_| maps);
+        }
+        let Some(source) = &mut self.source else {
+            return;
+        };
+        let folder = matches!(kind, K::Mount | K::Bind);
+        source.socket = source.socket.take().filter(|_| folder);
+        // Who is at the socket knows the folder.
+        let elsewhere = source.socket.is_some();
+        source.dir = source.dir.take().filter(|_| folder && !elsewhere);
+        source.dev = source.dev.take().filter(|_| kind == K::Block);
+        source.file = source.file.take().filter(|_| kind == K::File);
+        source.name = source.name.take().filter(|_| kind == K::Template);
+        source.usage = source.usage.filter(|_| kind == K::Ram);
+        source.units = source.units.take().filter(|_| kind == K::Ram);
+    }
+
     /// Takes away what only a running guest has.
     pub fn inactive(&mut self) {
         self.info.inactive();

@@ -519,8 +519,9 @@ impl Element for Hostdev {
             teaming: node.child("teaming")?,
             source,
             state,
-            readonly: node.flag("readonly"),
-            shareable: node.flag("shareable"),
+            // Of these only disks have it to be said of.
+            readonly: node.flag("readonly") && kind == HostdevKind::Scsi,
+            shareable: node.flag("shareable") && kind == HostdevKind::Scsi,
             network: if kind == HostdevKind::Net {
                 let mut trees = node.raws("ip");
                 trees.extend(node.raws("route"));

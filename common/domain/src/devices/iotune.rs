@@ -91,6 +91,33 @@ impl IoTune {
         ]
     }
 
+    /// A limit of 0 is none.
+    pub(crate) fn settle(&mut self) {
+        for number in [
+            &mut self.total_bytes_sec,
+            &mut self.read_bytes_sec,
+            &mut self.write_bytes_sec,
+            &mut self.total_iops_sec,
+            &mut self.read_iops_sec,
+            &mut self.write_iops_sec,
+            &mut self.total_bytes_sec_max,
+            &mut self.read_bytes_sec_max,
+            &mut self.write_bytes_sec_max,
+            &mut self.total_iops_sec_max,
+            &mut self.read_iops_sec_max,
+            &mut self.write_iops_sec_max,
+            &mut self.size_iops_sec,
+            &mut self.total_bytes_sec_max_length,
+            &mut self.read_bytes_sec_max_length,
+            &mut self.write_bytes_sec_max_length,
+            &mut self.total_iops_sec_max_length,
+            &mut self.read_iops_sec_max_length,
+            &mut self.write_iops_sec_max_length,
+        ] {
+            *number = number.filter(|number| *number > 0);
+        }
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         if self.group_name.is_some()
             && !self.numbers().iter().any(|(_, n)| n.is_some_and(|n| n > 0))

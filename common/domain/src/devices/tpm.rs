@@ -248,7 +248,10 @@ fn read_emulator(node: &mut Node<'_>) -> Result<TpmEmulator> {
     })?;
     let emulator = TpmEmulator {
         version,
-        persistent_state: node.attr("persistent_state")?,
+        // Not to keep it goes without saying.
+        persistent_state: node
+            .attr::<YesNo>("persistent_state")?
+            .filter(|keep| keep.is_yes()),
         debug: node.attr("debug")?,
         encryption: encryption.flatten(),
         active_pcr_banks: banks.unwrap_or_default(),

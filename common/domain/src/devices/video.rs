@@ -74,12 +74,12 @@ pub struct VideoDriver {
     /// Options of the virtio transport.
     #[xml(flatten)]
     pub virtio: VirtioOptions,
+    /// bhyve's; `io` goes without saying.
+    #[xml(attr)]
+    pub vgaconf: Option<VgaConf>,
     /// Who draws.
     #[xml(attr)]
     pub name: Option<VideoBackend>,
-    /// bhyve's.
-    #[xml(attr)]
-    pub vgaconf: Option<VgaConf>,
 }
 
 /// Who draws.
@@ -187,7 +187,13 @@ impl Video {
     }
 
     fn read_model(&mut self, node: &mut Node<'_>) -> Result<()> {
-        self.model = node.attr("type")?;
+        self.model = match node.tree().attribute("type") {
+            Some("default") => {
+                node.attr_text("type");
+                None
+            }
+            _ => node.attr("type")?,
+        };
         let qxl = self.model == Some(VideoModel::Qxl);
         for (name, field) in [
             ("ram", &mut self.ram),
@@ -205,7 +211,9 @@ impl Video {
         self.vram = node.attr("vram")?.filter(|kib| *kib > 0);
         self.heads = node.attr("heads")?.unwrap_or(1);
         self.primary = node.attr::<YesNo>("primary")?.is_some_and(YesNo::is_yes);
-        self.blob = node.attr("blob")?;
+        self.blob = node
+            .attr("blob")?
+            .filter(|_| self.model != Some(VideoModel::None));
         self.acceleration = node.child("acceleration")?;
         self.resolution = node.child("resolution")?;
         Ok(())
@@ -213,11 +221,6 @@ impl Video {
 
     fn check(&self) -> Result<()> {
         let virtio = self.model == Some(VideoModel::Virtio);
-        if let (Some(_), Some(model), false) = (self.blob, self.model, virtio) {
-            return Err(unsupported(format!(
-                "video type '{model}' does not support blob resources"
-            )));
-        }
         if self.is_vhostuser() && !virtio {
             return Err(unsupported(
                 "'vhostuser' driver is only supported with 'virtio' device",
@@ -270,6 +273,7 @@ impl Element for Video {
             driver: node.child("driver")?.unwrap_or_default(),
             ..Self::default()
         };
+        video.driver.vgaconf = video.driver.vgaconf.filter(|conf| *conf != VgaConf::Io);
         node.child_with("model", |node| video.read_model(node))?;
         video.info = DeviceInfo::read(node)?;
         video.check()?;

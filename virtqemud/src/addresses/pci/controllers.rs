@@ -1,9 +1,13 @@
 //! PCI controllers themselves: those that are added, and what they are called by.
 
 use super::super::Context;
+use super::bus::Connect;
+use super::devices::Device;
+use super::set::Growth;
 use crate::board::Board;
 use crate::caps::CapFlag;
 use virt_domain::Domain;
+use virt_domain::devices::address::{Address, PciAddress};
 use virt_domain::devices::controller::{
     Controller, ControllerKind, ControllerModel, ModelName, PciModelName,
 };
@@ -28,46 +32,97 @@ pub(super) fn add(domain: &mut Domain, model: ControllerModel) -> Result<()> {
     Ok(())
 }
 
-/// Adds the controllers below the highest number that is used by a controller or named by an
-/// address.
-pub(super) fn fill_gaps(domain: &mut Domain, board: Board) -> Result<()> {
-    let controllers = &domain.devices.controllers;
-    let pci = || controllers.iter().filter(|c| c.kind == ControllerKind::Pci);
-    if pci().next().is_none() {
+/// Adds the controllers below the highest number that is used by a controller, and those that given
+/// addresses call for: each device gets buses of its own kind up to the one it names.
+pub(super) fn fill_gaps(domain: &mut Domain, board: Board, growth: Growth) -> Result<()> {
+    let controllers = domain.devices.controllers.iter();
+    let pci = controllers.filter(|c| c.kind == ControllerKind::Pci);
+    let Some(highest) = pci.map(Controller::index).max() else {
         return Ok(());
-    }
+    };
     let listed = super::devices::list(domain, board);
-    let named = listed
+    let strays = super::devices::strays(domain, &listed).into_iter();
+    let named: Vec<(Option<Device>, PciAddress, Connect)> = listed
         .iter()
-        .filter_map(|wanted| super::place(domain, *wanted))
-        .chain(super::devices::strays(domain, &listed))
-        .filter(|address| address.domain == 0)
-        .map(|address| u32::from(address.bus))
-        .max();
-    let highest = pci().map(Controller::index).max().max(named).unwrap_or(0);
-    if highest > 255 {
+        .filter_map(|wanted| {
+            let place = super::place(domain, *wanted)?;
+            Some((Some(wanted.device), place, wanted.flags))
+        })
+        .chain(strays.map(|address| (None, address, Connect::PCI)))
+        .filter(|(_, address, _)| address.domain == 0)
+        .collect();
+    let named_bus = named.iter().map(|(_, address, _)| u32::from(address.bus));
+    let last = named_bus.max().unwrap_or(0).max(highest);
+    if last > 255 {
         return Err(Error::new(
             ErrorCode::XmlError,
             ErrorDomain::Domain,
-            format!("PCI controller index {highest} too high, maximum is 255"),
+            format!("PCI controller index {last} too high, maximum is 255"),
         ));
     }
-    let model = if board.has_pcie_root() {
-        ControllerModel::PcieRootPort
-    } else {
-        ControllerModel::PciBridge
+    let usual = match board.has_pcie_root() {
+        true => ControllerModel::PcieRootPort,
+        false => ControllerModel::PciBridge,
     };
-    for index in 1..highest {
+    up_to(domain, usual, highest)?;
+    let mut count = highest + 1;
+    for (device, address, flags) in named {
+        let mut bus = u32::from(address.bus);
+        if bus < count {
+            continue;
+        }
+        let conventional = flags & Connect::KINDS == Connect::PCI;
+        if !board.has_pcie_root() || !conventional {
+            up_to(domain, usual, bus)?;
+        } else {
+            if !has_pci_bus(domain) && growth.pcie_to_pci {
+                add(domain, usual)?;
+                add(domain, ControllerModel::PcieToPciBridge)?;
+                // The first of the two is no place for it.
+                if bus == count {
+                    bus += 1;
+                    move_to(domain, device, bus);
+                }
+            } else if !has_pci_bus(domain) {
+                add(domain, ControllerModel::DmiToPciBridge)?;
+            }
+            up_to(domain, ControllerModel::PciBridge, bus)?;
+        }
+        count = bus + 1;
+    }
+    Ok(())
+}
+
+/// Adds controllers of that model until there is one of that number.
+fn up_to(domain: &mut Domain, model: ControllerModel, last: u32) -> Result<()> {
+    for index in 1..=last {
         let mut all = domain.devices.controllers.iter();
         if !all.any(|c| c.is(ControllerKind::Pci, index)) {
             add(domain, model)?;
         }
     }
-    let mut all = domain.devices.controllers.iter();
-    if highest > 0 && !all.any(|c| c.is(ControllerKind::Pci, highest)) {
-        add(domain, model)?;
-    }
     Ok(())
+}
+
+/// Whether there is a bus of conventional PCI, which further ones can be bridged to.
+fn has_pci_bus(domain: &Domain) -> bool {
+    use ControllerModel as M;
+    let mut all = domain.devices.controllers.iter();
+    all.any(|c| {
+        matches!(
+            c.model,
+            Some(M::PciBridge | M::DmiToPciBridge | M::PcieToPciBridge | M::PciExpanderBus)
+        )
+    })
+}
+
+fn move_to(domain: &mut Domain, device: Option<Device>, bus: u32) {
+    let info = device.and_then(|device| device.info_mut(domain));
+    if let (Some(info), Ok(bus)) = (info, u8::try_from(bus))
+        && let Some(Address::Pci(address)) = &mut info.address
+    {
+        address.bus = bus;
+    }
 }
 
 /// Fills in what follows from a controller's number and place.

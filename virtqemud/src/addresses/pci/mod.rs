@@ -26,7 +26,6 @@ use virt_xml::OnOff;
 /// Gives every PCI device an address and adds the controllers this takes.
 pub(super) fn assign(domain: &mut Domain, context: &Context) -> Result<()> {
     let board = Board::of(domain);
-    controllers::fill_gaps(domain, board)?;
     let growth = Growth {
         root_ports: board.has_pcie_root() && context.caps.has(CapFlag::PcieRootPort)
             || board.has_pcie_root() && context.caps.has(CapFlag::Ioh3420),
@@ -39,8 +38,10 @@ pub(super) fn assign(domain: &mut Domain, context: &Context) -> Result<()> {
             .filter(|c| c.kind == ControllerKind::Pci)
             .count()
     };
-    let only_root = pci(domain) <= 1;
-    let mut added = false;
+    let given = pci(domain);
+    let only_root = given <= 1;
+    controllers::fill_gaps(domain, board, growth)?;
+    let mut added = pci(domain) > given;
     loop {
         let mut attempt = domain.clone();
         // One spare place to plug something in later: behind PCI Express where nobody said how many

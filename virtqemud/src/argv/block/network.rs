@@ -36,7 +36,7 @@ pub(super) fn protocol(
                 .maybe("tls-hostname", hostname)
                 .maybe("reconnect-delay", network.reconnect.and_then(|r| r.delay))
         }
-        P::Rbd => rbd(network, name, auth),
+        P::Rbd => rbd(network, name, auth)?,
         P::Gluster => {
             let (volume, path) = name.split_once('/').unwrap_or((name, ""));
             let servers = network.hosts.iter().map(|h| server(h, 24007));
@@ -54,13 +54,7 @@ pub(super) fn protocol(
             let user = auth.map(|auth| auth.user.clone());
             Props::of("driver", "ssh")
                 .with("path", name)
-                .with(
-                    "server",
-                    json!({
-                        "host": host.name.clone().unwrap_or_default(),
-                        "port": host.port.unwrap_or(22).to_string(),
-                    }),
-                )
+                .with("server", inet(host, 22)?)
                 .maybe("user", user.or_else(|| identity?.username.clone()))
         }
         P::Nfs => {
@@ -129,19 +123,14 @@ fn number(text: &str) -> Option<u32> {
     text.strip_prefix('+').unwrap_or(text).parse().ok()
 }
 
-fn rbd(network: &Network, name: &str, auth: Option<&AuthSecret>) -> Props {
+fn rbd(network: &Network, name: &str, auth: Option<&AuthSecret>) -> Result<Props> {
     let (pool, image) = name.split_once('/').unwrap_or((name, ""));
     let servers: Vec<Value> = network
         .hosts
         .iter()
-        .map(|host| {
-            json!({
-                "host": host.name.clone().unwrap_or_default(),
-                "port": host.port.unwrap_or(UNSAID).to_string(),
-            })
-        })
-        .collect();
-    Props::of("driver", "rbd")
+        .map(|host| inet(host, UNSAID))
+        .collect::<Result<_>>()?;
+    let props = Props::of("driver", "rbd")
         .with("pool", pool)
         .with("image", image)
         .maybe(
@@ -155,7 +144,8 @@ fn rbd(network: &Network, name: &str, auth: Option<&AuthSecret>) -> Props {
             "auth-client-required",
             auth.map(|_| json!(["cephx", "none"])),
         )
-        .maybe("key-secret", auth.map(|a| a.object.clone()))
+        .maybe("key-secret", auth.map(|a| a.object.clone()));
+    Ok(props)
 }
 
 fn iscsi(network: &Network, name: &str, auth: Option<&AuthSecret>) -> Result<Props> {
@@ -215,9 +205,13 @@ fn curl(
 /// The address of what is on an HTTP, FTP or TFTP server.
 pub(crate) fn url(network: &Network, name: &str) -> Result<String> {
     let host = one(network)?;
-    let scheme = network.protocol.word();
+    // What can't be reached otherwise than over TCP is QEMU's to refuse.
+    let (scheme, port) = match host.transport.unwrap_or_default() {
+        HostTransport::Tcp => (network.protocol.word().to_owned(), host.port),
+        other => (format!("{}+{other}", network.protocol), None),
+    };
     let server = bracketed(host.name.as_deref().unwrap_or_default());
-    let port = host.port.map(|p| format!(":{p}")).unwrap_or_default();
+    let port = port.map(|p| format!(":{p}")).unwrap_or_default();
     let slash = if name.starts_with('/') { "" } else { "/" };
     let query = network
         .query
@@ -225,6 +219,19 @@ pub(crate) fn url(network: &Network, name: &str) -> Result<String> {
         .map(|q| format!("?{q}"))
         .unwrap_or_default();
     Ok(format!("{scheme}://{server}{port}{slash}{name}{query}"))
+}
+
+/// A server that can only be reached over TCP.
+fn inet(host: &Host, port: u16) -> Result<Value> {
+    if host.transport.unwrap_or_default() != HostTransport::Tcp {
+        return Err(internal(
+            "only TCP protocol can be converted to InetSocketAddress",
+        ));
+    }
+    Ok(json!({
+        "host": host.name.clone().unwrap_or_default(),
+        "port": host.port.unwrap_or(port).to_string(),
+    }))
 }
 
 /// An address of version 6 in brackets.

@@ -21,11 +21,6 @@ impl Disk {
                 self.name()
             )));
         }
-        if self.driver.as_ref().and_then(|driver| driver.iothread) == Some(0) {
-            return Err(wrong(
-                "Invalid value for attribute 'iothread' in element 'driver': Zero is not permitted",
-            ));
-        }
         let bus = self.bus();
         if self.target.tray == Some(Tray::Open)
             && !matches!(self.device, DiskDevice::Cdrom | DiskDevice::Floppy)

@@ -93,8 +93,8 @@ pub enum GraphicsKind {
 /// VNC's own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vnc {
-    /// TCP port; absent while it is to be chosen.
-    pub port: Option<u16>,
+    /// TCP port; absent while it is to be chosen. One that is none is refused at start only.
+    pub port: Option<i32>,
     /// Whether the port is chosen by the daemon.
     pub autoport: bool,
     /// TCP port for browsers; -1 while it is to be chosen.
@@ -586,7 +586,6 @@ fn read_vnc(node: &mut Node<'_>) -> Result<Vnc> {
         Some(text) => {
             let port = text.trim().parse();
             let port: i32 = port.map_err(|_| internal(format!("cannot parse vnc port {text}")))?;
-            check_port(node, "port", port)?;
             Some(port)
         }
     };
@@ -594,17 +593,12 @@ fn read_vnc(node: &mut Node<'_>) -> Result<Vnc> {
         Some("yes") => true,
         Some("no") => false,
         // Nothing else says anything.
-        _ => port.is_none_or(|port| port < 0),
+        _ => port.is_none_or(|port| port == -1),
     };
     let websocket: Option<i32> = node.attr("websocket")?;
-    if let Some(port) = websocket {
-        check_port(node, "websocket", port)?;
-    }
     let generated = node.attr_text("websocketGenerated") == Some("yes");
     Ok(Vnc {
-        port: port
-            .and_then(|port| u16::try_from(port).ok())
-            .filter(|port| *port > 0),
+        port: port.filter(|port| !matches!(port, 0 | -1)),
         autoport,
         websocket: websocket.filter(|port| *port != 0),
         websocket_generated: generated && node.is_of_driver(),

@@ -104,6 +104,21 @@ pub enum MirrorReady {
     Pivot,
 }
 
+impl Mirror {
+    /// That of a disk. Only a running guest has one: what a client says of it is dropped, so it need
+    /// not be right.
+    ///
+    /// # Errors
+    /// As reading any element, for a document of the driver's own.
+    pub(crate) fn read_live(disk: &mut Node<'_>) -> Result<Option<Self>> {
+        let of_driver = disk.is_of_driver();
+        match disk.child("mirror") {
+            Err(_) if !of_driver => Ok(None),
+            mirror => mirror,
+        }
+    }
+}
+
 impl Element for Mirror {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         // The oldest form has path and format in attributes and neither type nor job; they are

@@ -22,7 +22,7 @@ pub use state::{
 use super::address::PciAddress;
 use std::collections::HashSet;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{Element, Node, Tag, Words, Writer, YesNo};
+use virt_xml::{Element, Node, Tag, Value, Words, Writer, YesNo};
 
 /// What kind of place a source is: `type` of `<disk>`, `<backingStore>`, `<mirror>`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Words)]
@@ -221,6 +221,31 @@ pub struct Slices {
     pub slices: Vec<Slice>,
 }
 
+impl Slices {
+    /// The one that counts: the first of the storage. Others say nothing.
+    fn read_first(node: &mut Node<'_>) -> Result<Option<Self>> {
+        let first = node.child_with("slices", |node| {
+            let mut first = None;
+            while node.has("slice") {
+                let slice = node.child_with("slice", |node| {
+                    let storage = node.attr_text("type") == Some(SliceKind::Storage.word());
+                    if storage && first.is_none() {
+                        return Slice::read(node).map(Some);
+                    }
+                    node.attr_text("offset");
+                    node.attr_text("size");
+                    Ok(None)
+                })?;
+                first = first.or(slice.flatten());
+            }
+            Ok(first)
+        })?;
+        Ok(first.flatten().map(|slice| Self {
+            slices: vec![slice],
+        }))
+    }
+}
+
 /// `<slice>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Element)]
 pub struct Slice {
@@ -230,7 +255,7 @@ pub struct Slice {
     /// First byte.
     #[xml(attr)]
     pub offset: u64,
-    /// Bytes; at least 1.
+    /// Bytes.
     #[xml(attr)]
     pub size: u64,
 }
@@ -431,10 +456,10 @@ impl StorageSource {
         let source = Self {
             location,
             startup_policy: node.attr("startupPolicy")?,
-            index: node.attr("index")?,
-            slices: node
-                .child::<Slices>("slices")?
-                .filter(|slices| !slices.slices.is_empty()),
+            // What is no such number is passed over, as the stock daemon does: it counts while a
+            // guest runs only.
+            index: node.attr_text("index").and_then(u32::from_text),
+            slices: Slices::read_first(node)?,
             data_store: node.child("dataStore")?,
             seclabels: DeviceSeclabel::read_all(node)?,
             auth: Auth::read_checked(node)?,
@@ -453,17 +478,6 @@ impl StorageSource {
     }
 
     fn check(&self) -> Result<()> {
-        if self
-            .slices
-            .as_ref()
-            .is_some_and(|s| s.slices.iter().any(|s| s.size == 0))
-        {
-            return Err(Error::new(
-                ErrorCode::XmlError,
-                ErrorDomain::Domain,
-                "Invalid value for attribute 'size' in element 'slice': Zero is not permitted",
-            ));
-        }
         if let Some(encryption) = &self.encryption {
             encryption.check()?;
         }
@@ -671,7 +685,11 @@ impl Location {
             StorageKind::Dir => Self::Dir {
                 path: path(node, "dir")?,
             },
-            StorageKind::Network => Self::Network(Box::new(Network::read(node)?)),
+            StorageKind::Network => {
+                let mut network = Network::read(node)?;
+                network.settle();
+                Self::Network(Box::new(network))
+            }
             StorageKind::Volume => Self::Volume {
                 pool: node.attr("pool")?,
                 volume: node.attr("volume")?,

@@ -275,6 +275,18 @@ impl Network {
         }
     }
 
+    /// Only NBD waits for its server; no time is no wish to.
+    pub(super) fn settle(&mut self) {
+        let nbd = self.protocol == NetworkProtocol::Nbd;
+        let delay = self.reconnect.and_then(|reconnect| reconnect.delay);
+        let delay = delay.filter(|delay| *delay > 0 && nbd);
+        self.reconnect = delay.map(|delay| Reconnect {
+            enabled: None,
+            timeout: None,
+            delay: Some(delay),
+        });
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         use NetworkProtocol as P;
         let refused = |code, text: String| Err(Error::new(code, ErrorDomain::Domain, text));
