@@ -93,14 +93,15 @@ fn message(record: &Audit) -> NetlinkMessage<AuditMessage> {
     message
 }
 
-/// The record as programs write them that use libaudit.
+/// The record as programs write them that use libaudit, which end it with a zero: the kernel puts one in
+/// the place of the last byte.
 fn line(record: &Audit) -> String {
     let outcome = match record.success {
         true => "success",
         false => "failed",
     };
     let text = record.text();
-    format!("{text} hostname=? addr=? terminal=? res={outcome}")
+    format!("{text} hostname=? addr=? terminal=? res={outcome}\0")
 }
 
 #[cfg(test)]
@@ -124,7 +125,7 @@ mod tests {
         message.finalize();
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
-        let text = "op=start vm=610A31 hostname=? addr=? terminal=? res=failed";
+        let text = "op=start vm=610A31 hostname=? addr=? terminal=? res=failed\0";
         let length = u32::from_ne_bytes(bytes[..4].try_into().unwrap());
         assert_eq!(length as usize, 16 + text.len());
         assert_eq!(bytes[4..6], 2500u16.to_ne_bytes());

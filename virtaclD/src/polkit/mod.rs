@@ -91,8 +91,11 @@ impl Polkit {
         let said = within(PERSON, asking).await;
         verdict(said, subject, id, &details, |said| match said {
             Said::Yes => "polkit allows it".to_owned(),
-            Said::No => "polkit refuses it".to_owned(),
-            Said::Challenge => "the person did not authenticate".to_owned(),
+            Said::No => format!("polkit refuses '{id}'"),
+            Said::Challenge => format!(
+                "'{id}' takes the person's authentication, which was not given, or there is no polkit \
+                 agent to ask for it (pkttyagent is one); a rule of polkit's can allow it without"
+            ),
         })
     }
 }

@@ -10,6 +10,10 @@ use virt_rpc::server::{Asking, Client, Doorkeeper, Opening};
 
 use super::{AccessObject, Asked, Decider, Permissions, subject};
 
+/// How often it is asked anew whether someone may open the driver, when the policy changed meanwhile; as
+/// often as for a call.
+const ROUNDS: usize = 8;
+
 /// A driver's doorkeeper.
 #[derive(Debug)]
 pub struct Door(Arc<Decider>);
@@ -43,10 +47,18 @@ impl Doorkeeper for Door {
             return Some(Box::pin(ready(decider.outcome(Some(verdict)))));
         }
         Some(Box::pin(async move {
-            Arc::clone(&decider)
-                .ask(ConnectOpen::ROW.name, vec![asked.clone()])
-                .await;
-            decider.outcome(decider.known(&asked))
+            let mut verdict = None;
+            // A polkitd that is started again while it is asked changes the policy two or three times.
+            for _ in 0..ROUNDS {
+                Arc::clone(&decider)
+                    .ask(ConnectOpen::ROW.name, vec![asked.clone()])
+                    .await;
+                verdict = decider.known(&asked);
+                if verdict.is_some() {
+                    break;
+                }
+            }
+            decider.outcome(verdict)
         }))
     }
 }
