@@ -73,7 +73,8 @@ fn life(target: Target) -> Vec<String> {
     host.define(&guest("broken", &other, "", nonsense));
     let at = |name: &str| host.work().join(name).display().to_string();
     let g = "a guest";
-    host.virsh(&["start", g]).ok();
+    // Firmware that starts resets the drives, which closes their trays: the stock daemon then fails.
+    host.virsh(&["start", g, "--paused"]).ok();
     let two = at("two");
     host.virsh(&[
         "attach-disk",
@@ -95,8 +96,8 @@ fn life(target: Target) -> Vec<String> {
     host.virsh(&["setmem", g, "16M", "--live"]).ok();
     host.virsh(&["iothreadadd", g, "7", "--live"]).ok();
     host.virsh(&["iothreaddel", g, "7", "--live"]).ok();
-    host.virsh(&["suspend", g]).ok();
     host.virsh(&["resume", g]).ok();
+    host.virsh(&["suspend", g]).ok();
     let image = at("saved");
     host.virsh(&["save", g, &image]).ok();
     host.virsh(&["restore", &image]).ok();

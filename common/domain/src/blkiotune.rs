@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::devices::disk::IoTune;
+use crate::refusal::unsupported;
 use virt_error::Result;
 use virt_xml::{Element, Node, Tag, Writer};
 
@@ -18,6 +19,19 @@ pub struct Blkiotune {
 }
 
 impl Blkiotune {
+    /// Each device has one set of limits, also one that limits nothing.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut named = HashSet::new();
+        let mut devices = self.devices.iter();
+        match devices.find(|device| !named.insert(&device.path)) {
+            Some(device) => Err(unsupported(format!(
+                "duplicate blkio device path '{}'",
+                device.path
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// A number of 0 is none, and a device without limits is not written.
     pub(crate) fn settle(&mut self) {
         self.weight = self.weight.filter(|weight| *weight > 0);

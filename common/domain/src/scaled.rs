@@ -27,7 +27,17 @@ impl KiB {
 
 impl Element for KiB {
     fn read(node: &mut Node<'_>) -> Result<Self> {
-        amount_text(node, KIB).map(|bytes| Self(bytes.div_ceil(KIB)))
+        /// One more than the stock daemon takes.
+        const TOO_MUCH: u64 = i64::MAX.unsigned_abs().div_ceil(KIB);
+        let kib = amount_text(node, KIB)?.div_ceil(KIB);
+        match kib < TOO_MUCH {
+            true => Ok(Self(kib)),
+            false => Err(Error::new(
+                ErrorCode::Overflow,
+                ErrorDomain::Domain,
+                "size value too large",
+            )),
+        }
     }
 
     fn attrs(&self, tag: &mut Tag<'_>) {

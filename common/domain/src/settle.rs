@@ -46,6 +46,9 @@ impl Domain {
         self.settle_placement()?;
         self.check_identity()?;
         self.settle_tuning()?;
+        if let Some(tune) = &self.blkiotune {
+            tune.check()?;
+        }
         if self.iothreads.is_some_and(|count| count > MAX_IOTHREADS) {
             return Err(Error::new(
                 ErrorCode::ConfigUnsupported,
@@ -218,6 +221,9 @@ impl Domain {
     /// Who chooses processors and nodes: when a service chooses the nodes it chooses the
     /// processors that aren't given too, and the other way round.
     fn settle_placement(&mut self) -> Result<()> {
+        if let Some(numatune) = &mut self.numatune {
+            numatune.memnodes.sort_by_key(|memnode| memnode.cellid);
+        }
         let numatune = self.numatune.as_mut();
         if let Some(memory) = numatune.and_then(|numatune| numatune.memory.as_mut()) {
             memory.mode.get_or_insert_default();

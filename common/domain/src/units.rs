@@ -30,6 +30,7 @@ pub fn bytes(number: u64, unit: &str) -> Result<u64> {
     let power = "kmgtpe".find(letter).ok_or_else(unknown)? as u32 + 1;
     base.checked_pow(power)
         .and_then(|factor| number.checked_mul(factor))
+        .filter(|bytes| i64::try_from(*bytes).is_ok())
         .ok_or_else(|| {
             Error::new(
                 ErrorCode::Overflow,

@@ -18,7 +18,7 @@ pub(super) fn assign(domain: &mut Domain) -> Result<()> {
         "parallel",
         devices.parallels.iter_mut().map(|d| &mut d.info),
     );
-    number("channel", devices.channels.iter_mut().map(|d| &mut d.info));
+    by_place("channel", devices.channels.iter_mut().map(|d| &mut d.info));
     consoles(&devices.serials, &mut devices.consoles);
     by_place("input", devices.inputs.iter_mut().map(|d| &mut d.info));
     by_place("tpm", devices.tpms.iter_mut().map(|d| &mut d.info));

@@ -8,9 +8,11 @@ use crate::board::Board;
 use crate::caps::CapFlag;
 use std::collections::{HashMap, HashSet};
 use virt_domain::Domain;
+use virt_domain::devices::address::Address;
 use virt_domain::devices::chardev::SerialType;
 use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
 use virt_domain::devices::disk::DiskBus;
+use virt_domain::devices::hostdev::HostdevKind;
 use virt_domain::devices::input::InputBus;
 use virt_domain::devices::sound::SoundModel;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -19,6 +21,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     number(&mut domain.devices.controllers);
     let board = Board::of(domain);
     check_no_usb(domain)?;
+    add_of_hostdevs(domain);
     add_board_controllers(domain, board, context);
     for controller in &mut domain.devices.controllers {
         model(controller, board, context);
@@ -52,6 +55,35 @@ fn number(controllers: &mut [Controller]) {
         }
         if controller.has_model(ControllerModel::Ich9Ehci1) {
             master = controller.index;
+        }
+    }
+}
+
+/// Controllers that SCSI units of the host call for. They come before the machine's own ones.
+fn add_of_hostdevs(domain: &mut Domain) {
+    /// What names more is refused later.
+    const MOST: u32 = 256;
+    let devices = &mut domain.devices;
+    let units = devices.hostdevs.iter();
+    let units = units.filter(|unit| unit.kind == HostdevKind::Scsi);
+    let named = units.map(|unit| {
+        let address = unit.info.address.as_ref().and_then(Address::drive);
+        address.map_or(0, |address| address.controller)
+    });
+    let Some(highest) = named.max().filter(|highest| *highest < MOST) else {
+        return;
+    };
+    // They are as the others of the guest.
+    let all = &mut devices.controllers;
+    let others = all.iter().rev();
+    let usual = others
+        .filter(|one| one.kind == ControllerKind::Scsi)
+        .find_map(|one| one.model);
+    for index in 0..=highest {
+        if !all.iter().any(|one| one.is(ControllerKind::Scsi, index)) {
+            let mut new = Controller::new(ControllerKind::Scsi, index);
+            new.model = usual;
+            new.insert(all);
         }
     }
 }

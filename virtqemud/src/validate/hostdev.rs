@@ -15,8 +15,11 @@ pub(super) fn check(domain: &Domain, _context: &Context) -> Result<()> {
                 "hostdev mode 'capabilities' is not supported in qemu",
             ));
         }
-        let mediated = matches!(hostdev.source, HostdevSource::Mdev { .. });
-        if mediated && hostdev.display == Some(OnOff::On) && domain.devices.graphics.is_empty() {
+        let shown = matches!(
+            hostdev.source,
+            HostdevSource::Mdev { .. } | HostdevSource::Pci { .. }
+        );
+        if shown && hostdev.display == Some(OnOff::On) && domain.devices.graphics.is_empty() {
             return Err(unsupported(
                 "graphics device is needed for attribute value 'display=on' in <hostdev>",
             ));

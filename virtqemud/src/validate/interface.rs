@@ -6,7 +6,7 @@ use super::refusal::unsupported;
 use super::shared_memory;
 use virt_domain::Domain;
 use virt_domain::devices::interface::{
-    Family, Interface, InterfaceDriver, InterfaceSource, InterfaceType, VhostUserMode,
+    Family, Interface, InterfaceDriver, InterfaceSource, InterfaceType, Teaming, VhostUserMode,
     VirtualPortType,
 };
 use virt_domain::devices::virtio::VirtioOptions;
@@ -36,6 +36,13 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         {
             return Err(unsupported(format!(
                 "invalid model for interface of type 'vdpa': '{model}' - must be 'virtio'"
+            )));
+        }
+        if let (Some(Teaming::Persistent), Some(model)) = (&interface.teaming, &interface.model)
+            && !interface.is_virtio()
+        {
+            return Err(unsupported(format!(
+                "virtio-net teaming persistent interface must be <model type='virtio'/>, not '{model}'"
             )));
         }
         if let Some(driver) = &interface.driver {

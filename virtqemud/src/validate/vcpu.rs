@@ -26,6 +26,13 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
     if domain.vcpu.current == Some(0) {
         return Err(unsupported("vcpu 0 can't be offline"));
     }
+    // One that is not among those that are named is off.
+    let named = domain.vcpus.iter().map(|vcpus| &vcpus.list);
+    for list in named.filter(|list| !list.is_empty()) {
+        if list.iter().all(|vcpu| vcpu.id != 0) {
+            return Err(unsupported("vcpu 0 can't be offline"));
+        }
+    }
     for vcpu in domain.vcpus.iter().flat_map(|vcpus| &vcpus.list) {
         if vcpu.id >= domain.vcpu.max {
             return Err(xml_error(format!(

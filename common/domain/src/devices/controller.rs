@@ -393,12 +393,18 @@ impl Element for Controller {
         let kind: ControllerKind = node.attr("type")?.unwrap_or(ControllerKind::Ide);
         let index = match node.attr_text("index") {
             None => None,
-            Some(text) => Some(text.trim().parse::<u32>().map_err(|_| {
-                wrong(format!(
-                    "Invalid value for attribute 'index' in element 'controller': '{text}'. \
-                     Expected non-negative value"
-                ))
-            })?),
+            Some(text) => {
+                let expected = |what: &str| {
+                    wrong(format!(
+                        "Invalid value for attribute 'index' in element 'controller': '{text}'. \
+                         Expected {what} value"
+                    ))
+                };
+                let index = text.trim().parse::<u32>();
+                let index = index.map_err(|_| expected("non-negative"))?;
+                i32::try_from(index).map_err(|_| expected("integer"))?;
+                Some(index)
+            }
         };
         let word = node.attr::<String>("model")?;
         let model = match &word {

@@ -6,6 +6,7 @@ use super::address::PciAddress;
 use super::info::DeviceInfo;
 use super::storage::{Auth, Host, Initiator, Named, SourceState, StartupPolicy};
 use super::virtio::VirtioModel;
+use crate::refusal::xml;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Tree, Words, Writer, YesNo};
 
@@ -325,12 +326,21 @@ impl HostdevSource {
                         unit,
                     }
                 }
-                Some("iscsi") => Self::Iscsi {
-                    name: node.required("name")?,
-                    hosts: node.children("host")?,
-                    auth: Auth::read_checked(node)?,
-                    initiator: node.child("initiator")?,
-                },
+                Some("iscsi") => {
+                    let name = node.required("name")?;
+                    let hosts: Vec<Host> = node.children("host")?;
+                    if hosts.len() > 1 {
+                        return Err(xml(
+                            "only one source host address may be specified for the iSCSI hostdev",
+                        ));
+                    }
+                    Self::Iscsi {
+                        name,
+                        hosts,
+                        auth: Auth::read_checked(node)?,
+                        initiator: node.child("initiator")?,
+                    }
+                }
                 Some(other) => {
                     return Err(node.bad_attr("protocol", other, "'adapter', 'iscsi'"));
                 }

@@ -2,6 +2,7 @@
 //! ACPI index and address.
 
 use super::address::{Address, PciAddress};
+use crate::refusal::unsupported;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Node, OnOff, Tag, Tree, Writer, YesNo};
 
@@ -41,6 +42,17 @@ impl Element for DeviceInfo {
             true => node.child("rom")?,
             false => None,
         };
+        if let Some(Rom {
+            enabled: Some(YesNo::No),
+            bar,
+            file,
+        }) = &rom
+            && (bar.is_some() || file.is_some())
+        {
+            return Err(unsupported(
+                "ROM tuning is not supported when ROM is disabled",
+            ));
+        }
         Ok(Self {
             boot,
             alias: node

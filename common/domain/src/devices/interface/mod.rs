@@ -395,7 +395,9 @@ impl Element for Interface {
             actual: node.raw("actual"),
             vlan: node.child("vlan")?,
             virtualport: node.child("virtualport")?,
-            bandwidth: node.child("bandwidth")?,
+            bandwidth: node
+                .child::<Bandwidth>("bandwidth")?
+                .filter(|bandwidth| *bandwidth != Bandwidth::default()),
             isolated: node
                 .child_with("port", |node| node.attr("isolated"))?
                 .flatten(),
