@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use virt_rpc::client::Connection;
 use virt_rpc::codec::Internal;
-use virt_rpc::protocol::records::{Batch, Guest, Kind, Priority, Record, Source, Write, WriteArgs};
+use virt_rpc::protocol::records::{Batch, Guest, Record, Source, Write, WriteArgs};
 use virt_tests::host::{Host, eventually, send};
 use virt_tests::keeper::sibling;
 use virt_tests::logd::Logd;
@@ -61,20 +61,11 @@ fn texts(records: &[Value], key: &str) -> Vec<String> {
 fn record(message: &str) -> Record {
     Record {
         time: 1,
-        priority: Priority::Info,
-        kind: Kind::Message,
-        category: "test".into(),
         file: "events.rs".into(),
         line: 1,
         function: "test".into(),
         thread: 1,
-        message: message.to_owned(),
-        error: None,
-        guest: None,
-        origin: None,
-        duration: None,
-        fields: Vec::new(),
-        audit: None,
+        ..Record::new("test", message)
     }
 }
 

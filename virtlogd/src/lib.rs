@@ -21,6 +21,7 @@ mod logs;
 mod marks;
 mod owner;
 mod pipes;
+mod plain_file;
 mod privileges;
 mod pump;
 mod reading;

@@ -1,17 +1,16 @@
 //! One log file: what is appended to it, and when it becomes a backup.
 
-use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::OFlags;
 use virt_rpc::protocol::log::LogFilePosition;
 
 use crate::chain;
 use crate::cut::{WINDOW, cut};
 use crate::limits::Limits;
+use crate::plain_file::PlainFile;
 use crate::source::Source;
 use crate::totals::TOTALS;
 
@@ -19,18 +18,9 @@ use crate::totals::TOTALS;
 #[derive(Debug)]
 pub struct LogFile {
     path: PathBuf,
-    open: Option<Opened>,
+    open: Option<PlainFile>,
     max_size: u64,
     backups: u32,
-}
-
-#[derive(Debug)]
-struct Opened {
-    /// Not opened to append, for splice(2) does not take that: it is written where it ends.
-    file: OwnedFd,
-    size: u64,
-    /// Device and inode.
-    inode: (u64, u64),
 }
 
 impl LogFile {
@@ -61,7 +51,7 @@ impl LogFile {
     pub fn position(&self) -> LogFilePosition {
         let open = self.open.as_ref();
         LogFilePosition {
-            inode: open.map_or(0, |open| open.inode.1),
+            inode: open.map_or(0, |open| open.inode()),
             offset: open.map_or(0, |open| open.size),
         }
     }
@@ -91,19 +81,8 @@ impl LogFile {
     }
 
     /// The file at our path: others may have truncated, moved or removed it since we wrote it last.
-    fn look(&mut self) -> io::Result<&mut Opened> {
-        let there = match fs::symlink_metadata(&self.path) {
-            Ok(there) => Some(there),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(e),
-        };
-        let same = match (self.open.take(), there) {
-            (Some(open), Some(there)) if (there.dev(), there.ino()) == open.inode => Opened {
-                size: there.len(),
-                ..open
-            },
-            _ => open(&self.path)?,
-        };
+    fn look(&mut self) -> io::Result<&mut PlainFile> {
+        let same = PlainFile::look(&self.path, self.open.take(), open)?;
         Ok(self.open.insert(same))
     }
 }
@@ -131,7 +110,7 @@ fn part(available: u64, room: u64, source: &impl Source) -> io::Result<Part> {
     Ok(Part { bytes, fills })
 }
 
-fn copy(open: &mut Opened, length: u64, source: &mut impl Source) -> io::Result<u64> {
+fn copy(open: &mut PlainFile, length: u64, source: &mut impl Source) -> io::Result<u64> {
     let mut copied = 0;
     while copied < length {
         match source.copy(open.file.as_fd(), open.size, length - copied)? {
@@ -145,31 +124,15 @@ fn copy(open: &mut Opened, length: u64, source: &mut impl Source) -> io::Result<
     Ok(copied)
 }
 
-fn open(path: &Path) -> io::Result<Opened> {
-    // Not through a link that someone planted at the file's place; NONBLOCK: nor waiting for the
-    // other end of a pipe there.
-    let flags = OFlags::WRONLY
-        | OFlags::CREATE
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR;
-    let file = openat2(CWD, path, flags, mode, ResolveFlags::NO_MAGICLINKS)?;
-    let about = fstat(&file)?;
-    if FileType::from_raw_mode(about.st_mode) != FileType::RegularFile {
-        let text = "there is something else than a plain file";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    Ok(Opened {
-        file,
-        size: u64::try_from(about.st_size).unwrap_or_default(),
-        inode: (about.st_dev, about.st_ino),
-    })
+/// Not to append, for splice(2) does not take that: it is written where it ends.
+fn open(path: &Path) -> io::Result<PlainFile> {
+    PlainFile::open(path, OFlags::WRONLY)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::source::Text;
 

@@ -6,7 +6,6 @@ use std::future::Future;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -309,16 +308,9 @@ enum Sockets {
 
 fn paths(arguments: &Arguments, has_own_user: bool) -> Result<Paths, String> {
     let root = arguments.root.as_deref();
-    let system = has_own_user || rustix::process::geteuid().is_root();
-    if arguments.session || !system {
-        let variable = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        Paths::session(root, variable)
-    } else {
-        Ok(Paths::system(root))
+    match has_own_user && !arguments.session {
+        true => Ok(Paths::system(root)),
+        false => Paths::of_user(root, arguments.session),
     }
 }
 

@@ -48,6 +48,21 @@ impl Paths {
         }
     }
 
+    /// Where a program that is started now has its files: root the host's, unless it is to be for a
+    /// `session`, everyone else their own.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub fn of_user(root: Option<&Path>, session: bool) -> Result<Self, String> {
+        if !session && rustix::process::geteuid().is_root() {
+            return Ok(Self::system(root));
+        }
+        Self::session(root, |name| {
+            let set = std::env::var_os(name).filter(|value| !value.is_empty());
+            set.map(PathBuf::from)
+        })
+    }
+
     /// One user's paths from the environment (`variable` looks a name up; empty counts as unset).
     /// With `root` the same tree is made below it: `root/config`, `root/cache`, `root/run`.
     ///

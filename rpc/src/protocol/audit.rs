@@ -63,7 +63,8 @@ impl Audit {
             })
     }
 
-    /// The fields as the trail has them, values cut where the kernel would cut the record: `virt=kvm op=start reason=booted vm="web"`.
+    /// The fields as the trail has them, `virt=kvm op=start reason=booted vm="web"`; values are cut where
+    /// the kernel would cut the record.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for (key, value) in &self.fields {

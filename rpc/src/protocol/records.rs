@@ -160,6 +160,27 @@ pub struct Record {
 }
 
 impl Record {
+    /// A message of that category with nothing beside it, neither time nor place.
+    pub fn new(category: impl Into<Word>, message: impl Into<String>) -> Self {
+        Self {
+            time: 0,
+            priority: Priority::Info,
+            kind: Kind::Message,
+            category: category.into(),
+            file: Word::Borrowed(""),
+            line: 0,
+            function: Word::Borrowed(""),
+            thread: 0,
+            message: message.into(),
+            error: None,
+            guest: None,
+            origin: None,
+            duration: None,
+            fields: Vec::new(),
+            audit: None,
+        }
+    }
+
     /// Bytes that it takes in memory, about.
     pub fn weight(&self) -> usize {
         let guest = self.guest.as_ref().map_or(0, |guest| guest.name.len());

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 /// How often one call's handler is run: the first time, and when what it asked for is there.
-pub(super) const ROUNDS_MAX: usize = 8;
+pub const ROUNDS_MAX: usize = 8;
 
 /// What must be done before a call can be served.
 pub(super) struct First(Pin<Box<dyn Future<Output = ()> + Send>>);

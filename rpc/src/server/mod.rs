@@ -50,6 +50,7 @@ mod stream;
 /// `procedure`, the row's; `guest.name` and `guest.uuid`, a `u128`, once the guest is known.
 pub const CALL: &str = "virt_rpc::call";
 
+pub use again::ROUNDS_MAX;
 pub use asked::call_span;
 pub use call::Call;
 pub use client::Client;

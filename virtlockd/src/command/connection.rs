@@ -8,10 +8,7 @@ use virt_rpc::protocol::leases::{Lease, List, ListArgs};
 
 /// The socket below `root`, of the system's daemon for root and of the user's own for others.
 pub(super) fn socket(root: Option<&Path>) -> Result<PathBuf, String> {
-    let paths = match rustix::process::geteuid().is_root() {
-        true => Paths::system(root),
-        false => Paths::session(root, |name| std::env::var_os(name).map(PathBuf::from))?,
-    };
+    let paths = Paths::of_user(root, false)?;
     Ok(paths.run.join("virtlockd-sock"))
 }
 

@@ -114,7 +114,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), String> {
     }
     let folder = match folder {
         Some(folder) => folder,
-        None => kept_in(&paths(root.as_deref(), session)?)?,
+        None => kept_in(&Paths::of_user(root.as_deref(), session)?)?,
     };
     match show(&folder, &filter, json) {
         // Who reads has seen enough.
@@ -194,17 +194,6 @@ pub(super) fn shown(text: &str) -> String {
         c => c.escape_debug().collect(),
     };
     text.chars().flat_map(escape).collect()
-}
-
-/// Where a daemon that is started so has its files.
-pub(super) fn paths(root: Option<&Path>, session: bool) -> Result<Paths, String> {
-    if !session && rustix::process::geteuid().is_root() {
-        return Ok(Paths::system(root));
-    }
-    Paths::session(root, |name| {
-        let set = std::env::var_os(name).filter(|value| !value.is_empty());
-        set.map(PathBuf::from)
-    })
 }
 
 /// The folder of logs, as the daemon's own configuration says.

@@ -29,7 +29,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), String> {
             other => return Err(other.unexpected().to_string()),
         }
     }
-    let paths = super::query::paths(root.as_deref(), session)?;
+    let paths = Paths::of_user(root.as_deref(), session)?;
     let statistics = ask(&paths)?;
     match json {
         true => {

@@ -65,7 +65,7 @@ pub(super) fn run(arguments: Vec<OsString>) -> Result<(), String> {
     };
     let folder = match folder {
         Some(folder) => folder,
-        None => query::kept_in(&query::paths(root.as_deref(), session)?)?,
+        None => query::kept_in(&virt_daemon::Paths::of_user(root.as_deref(), session)?)?,
     };
     match show(&folder, &wanted) {
         // Who reads has seen enough.

@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::records::Store;
-    use virt_rpc::protocol::records::{Kind, Priority, Record, Source};
+    use virt_rpc::protocol::records::{Record, Source};
 
     fn line(number: u64) -> Vec<u8> {
         let source = Source {
@@ -80,20 +80,11 @@ mod tests {
         };
         let record = Record {
             time: number,
-            priority: Priority::Info,
-            kind: Kind::Message,
-            category: "x".into(),
             file: "x.rs".into(),
             line: 7,
             function: "x".into(),
             thread: 9,
-            message: number.to_string(),
-            error: None,
-            guest: None,
-            origin: None,
-            duration: None,
-            fields: Vec::new(),
-            audit: None,
+            ..Record::new("x", number.to_string())
         };
         let mut out = Vec::new();
         Stored::new(&source, number, &record).push(&mut out);

@@ -1,13 +1,12 @@
 //! The file of records and its backups.
 
-use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::OFlags;
 
 use crate::chain;
+use crate::plain_file::PlainFile;
 
 /// Its name, in the folder of logs; backups are `records.jsonl.0` (the newest) and so on.
 pub const FILE: &str = "records.jsonl";
@@ -18,16 +17,8 @@ pub struct Store {
     path: PathBuf,
     max_size: u64,
     backups: u32,
-    open: Option<Opened>,
+    open: Option<PlainFile>,
     rotated: u64,
-}
-
-#[derive(Debug)]
-struct Opened {
-    file: File,
-    size: u64,
-    /// Device and inode.
-    inode: (u64, u64),
 }
 
 impl Store {
@@ -82,60 +73,31 @@ impl Store {
     }
 
     /// The file at our path: others may have truncated, moved or removed it since we wrote it last.
-    fn look(&mut self) -> io::Result<&mut Opened> {
-        let there = match fs::symlink_metadata(&self.path) {
-            Ok(there) => Some(there),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => return Err(e),
-        };
-        let same = match (self.open.take(), there) {
-            (Some(open), Some(there)) if (there.dev(), there.ino()) == open.inode => Opened {
-                size: there.len(),
-                ..open
-            },
-            _ => open(&self.path)?,
-        };
+    fn look(&mut self) -> io::Result<&mut PlainFile> {
+        let same = PlainFile::look(&self.path, self.open.take(), open)?;
         Ok(self.open.insert(same))
     }
 }
 
-fn open(path: &Path) -> io::Result<Opened> {
-    // As for logs of guests: no planted link, no waiting for a pipe's other end.
-    let flags = OFlags::RDWR
-        | OFlags::APPEND
-        | OFlags::CREATE
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
-    let mode = Mode::RUSR | Mode::WUSR;
-    let file = openat2(CWD, path, flags, mode, ResolveFlags::NO_MAGICLINKS)?;
-    let mut file = File::from(file);
-    let about = file.metadata()?;
-    if !about.is_file() {
-        let text = "there is something else than a plain file";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    let mut size = about.len();
-    if size > 0 {
+fn open(path: &Path) -> io::Result<PlainFile> {
+    let mut open = PlainFile::open(path, OFlags::RDWR | OFlags::APPEND)?;
+    if open.size > 0 {
         // A program that was killed may have left half a line.
-        file.seek(SeekFrom::End(-1))?;
+        open.file.seek(SeekFrom::End(-1))?;
         let mut last = [0];
-        file.read_exact(&mut last)?;
+        open.file.read_exact(&mut last)?;
         if last != *b"\n" {
-            file.write_all(b"\n")?;
-            size += 1;
+            open.file.write_all(b"\n")?;
+            open.size += 1;
         }
     }
-    Ok(Opened {
-        file,
-        size,
-        inode: (about.dev(), about.ino()),
-    })
+    Ok(open)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 

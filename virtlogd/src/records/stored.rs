@@ -142,14 +142,11 @@ mod tests {
     fn a_record_is_one_line_and_comes_back() {
         let record = Record {
             time: 1_769_850_300_042_000_007,
-            priority: Priority::Info,
             kind: Kind::Fact,
-            category: "guest".into(),
             file: "x.rs".into(),
             line: 7,
             function: "x".into(),
             thread: 9,
-            message: "evil\n{\"time\":\"1\"}\u{1b}".to_owned(),
             error: Some(Numbers {
                 domain: 10,
                 code: 1,
@@ -164,7 +161,7 @@ mod tests {
             }),
             duration: Some(5000),
             fields: vec![("reason".into(), "crashed\r\n".to_owned())],
-            audit: None,
+            ..Record::new("guest", "evil\n{\"time\":\"1\"}\u{1b}")
         };
         let source = Source {
             daemon: "virtqemud".into(),

@@ -43,8 +43,9 @@ struct Job {
 /// How far a source's records were written: the number of the next one.
 #[derive(Debug, Clone, Copy)]
 struct Progress {
-    audited: u64,
-    shown: u64,
+    /// In the outputs and in the audit trail, as far as they took it.
+    told: u64,
+    /// In the file.
     stored: u64,
 }
 
@@ -115,19 +116,18 @@ fn write(
         known.clear();
     }
     let progress = known.entry(batch.source.clone()).or_insert(Progress {
-        audited: batch.first,
-        shown: batch.first,
+        told: batch.first,
         stored: batch.first,
     });
     let end = batch.first + batch.records.len() as u64;
-    if !job.shown && progress.shown < end {
-        logging.write(batch, from(batch, progress.shown));
-    }
-    progress.shown = progress.shown.max(end);
-    if progress.audited < end {
-        let records = &batch.records[from(batch, progress.audited)..];
-        trail.write_all(records.iter().filter_map(|record| record.audit.as_deref()));
-        progress.audited = end;
+    if progress.told < end {
+        let new = from(batch, progress.told);
+        if !job.shown {
+            logging.write(batch, new);
+        }
+        let records = batch.records[new..].iter();
+        trail.write_all(records.filter_map(|record| record.audit.as_deref()));
+        progress.told = end;
     }
     let start = from(batch, progress.stored);
     let mut lines = Vec::with_capacity(512 * (batch.records.len() - start));

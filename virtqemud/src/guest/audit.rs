@@ -13,7 +13,7 @@ impl Body {
     pub(crate) fn audit(&self, records: impl FnOnce(&Subject) -> Vec<Audit>) {
         if let Ok(live) = self.live() {
             let subject = Subject::from(&*live.domain);
-            self.driver().auditor.tell(&subject, records(&subject));
+            self.driver().auditor.tell(&subject, records);
         }
     }
 
@@ -32,15 +32,17 @@ impl Body {
         let domain = live.as_ref().map_or(planned, |live| &live.domain);
         let pid = live.as_ref().map(|live| live.qemu.process.pid());
         let subject = Subject::from(domain);
-        let mut records = subject.at_start(domain);
-        records.push(subject.started(reason, pid, success));
-        self.driver().auditor.tell(&subject, records);
+        self.driver().auditor.tell(&subject, |subject| {
+            let mut records = subject.at_start(domain);
+            records.push(subject.started(reason, pid, success));
+            records
+        });
     }
 
     /// The guest's run ended; one that never came up has not stopped.
     pub(super) fn audit_stop(&self, live: &Live, reason: Shutoff) {
         let subject = Subject::from(&*live.domain);
-        let stopped = subject.stopped(reason.word());
-        self.driver().auditor.tell(&subject, [stopped]);
+        let auditor = &self.driver().auditor;
+        auditor.tell(&subject, |subject| vec![subject.stopped(reason.word())]);
     }
 }

@@ -27,11 +27,9 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
         return Err(unsupported("vcpu 0 can't be offline"));
     }
     // One that is not among those that are named is off.
-    let named = domain.vcpus.iter().map(|vcpus| &vcpus.list);
-    for list in named.filter(|list| !list.is_empty()) {
-        if list.iter().all(|vcpu| vcpu.id != 0) {
-            return Err(unsupported("vcpu 0 can't be offline"));
-        }
+    let named = domain.vcpus.as_ref().map(|vcpus| &vcpus.list);
+    if named.is_some_and(|list| !list.is_empty() && list.iter().all(|vcpu| vcpu.id != 0)) {
+        return Err(unsupported("vcpu 0 can't be offline"));
     }
     for vcpu in domain.vcpus.iter().flat_map(|vcpus| &vcpus.list) {
         if vcpu.id >= domain.vcpu.max {

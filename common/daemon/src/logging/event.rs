@@ -97,20 +97,12 @@ pub fn fact(category: &'static str, message: String) -> Record {
     let place = std::panic::Location::caller();
     Record {
         time: now(),
-        priority: Priority::Info,
         kind: Kind::Fact,
-        category: Word::Borrowed(category),
         file: Word::Borrowed(place.file()),
         line: place.line(),
         function: Word::Borrowed(category),
         thread: rustix::thread::gettid().as_raw_nonzero().get(),
-        message,
-        error: None,
-        guest: None,
-        origin: None,
-        duration: None,
-        fields: Vec::new(),
-        audit: None,
+        ..Record::new(category, message)
     }
 }
 
@@ -124,18 +116,13 @@ pub(super) fn record(event: &Event<'_>, call: Option<&CallData>) -> Record {
             true => Kind::Fact,
             false => Kind::Message,
         },
-        category: Word::Borrowed(metadata.target()),
         file: Word::Borrowed(metadata.file().unwrap_or_default()),
         line: metadata.line().unwrap_or_default(),
         function: Word::Borrowed(metadata.module_path().unwrap_or_default()),
         thread: rustix::thread::gettid().as_raw_nonzero().get(),
-        message: String::new(),
-        error: None,
         guest: call.and_then(|call| call.guest.clone()),
         origin: call.map(CallData::origin),
-        duration: None,
-        fields: Vec::new(),
-        audit: None,
+        ..Record::new(metadata.target(), "")
     };
     event.record(&mut Fields(&mut record));
     record.message = cut(record.message, MESSAGE_MAX);

@@ -143,19 +143,16 @@ mod tests {
     use std::os::fd::{FromRawFd, RawFd};
 
     use nix::sys::socket::{ControlMessageOwned, recvmsg};
-    use virt_rpc::protocol::records::{Guest, Kind, Numbers, Origin, Priority, Record, Source};
+    use virt_rpc::protocol::records::{Guest, Numbers, Origin, Priority, Record, Source};
 
     fn record(message: &str) -> Record {
         Record {
             time: 0,
             priority: Priority::Error,
-            kind: Kind::Message,
-            category: "virtd::x".into(),
             file: "x.rs".into(),
             line: 7,
             function: "virtd::x".into(),
             thread: 9,
-            message: message.to_owned(),
             error: Some(Numbers {
                 domain: 10,
                 code: 1,
@@ -170,7 +167,7 @@ mod tests {
             }),
             duration: Some(1_500_000),
             fields: vec![("disk.target".into(), "vda".to_owned())],
-            audit: None,
+            ..Record::new("virtd::x", message)
         }
     }
 

@@ -133,25 +133,17 @@ fn is_harmless(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virt_rpc::protocol::records::{Guest, Kind, Numbers, Origin, Priority};
+    use virt_rpc::protocol::records::{Guest, Numbers, Origin, Priority};
 
     fn record(message: &str) -> Record {
         Record {
             time: 1_769_850_300_042_000_000,
             priority: Priority::Warning,
-            kind: Kind::Message,
-            category: "virtd::x".into(),
             file: "x.rs".into(),
             line: 7,
             function: "virtd::x".into(),
             thread: 9,
-            message: message.to_owned(),
-            error: None,
-            guest: None,
-            origin: None,
-            duration: None,
-            fields: Vec::new(),
-            audit: None,
+            ..Record::new("virtd::x", message)
         }
     }
 

@@ -86,7 +86,7 @@ fn moment(nanoseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use virt_rpc::protocol::records::{Kind, Priority, Record};
+    use virt_rpc::protocol::records::{Priority, Record};
 
     #[test]
     fn a_record_is_one_message_of_its_priority() {
@@ -97,19 +97,11 @@ mod tests {
         let record = Record {
             time: 1_769_850_300_042_000_000,
             priority: Priority::Warning,
-            kind: Kind::Message,
-            category: "x".into(),
             file: "x.rs".into(),
             line: 7,
             function: "x".into(),
             thread: 9,
-            message: "a\n<0>forged".to_owned(),
-            error: None,
-            guest: None,
-            origin: None,
-            duration: None,
-            fields: Vec::new(),
-            audit: None,
+            ..Record::new("x", "a\n<0>forged")
         };
         let told = Told {
             record: &record,

@@ -6,13 +6,9 @@ use std::sync::Arc;
 
 use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::ConnectOpen;
-use virt_rpc::server::{Asking, Client, Doorkeeper, Opening};
+use virt_rpc::server::{Asking, Client, Doorkeeper, Opening, ROUNDS_MAX};
 
 use super::{AccessObject, Asked, Decider, Permissions, subject};
-
-/// How often it is asked anew whether someone may open the driver, when the policy changed meanwhile; as
-/// often as for a call.
-const ROUNDS: usize = 8;
 
 /// A driver's doorkeeper.
 #[derive(Debug)]
@@ -48,8 +44,8 @@ impl Doorkeeper for Door {
         }
         Some(Box::pin(async move {
             let mut verdict = None;
-            // A polkitd that is started again while it is asked changes the policy two or three times.
-            for _ in 0..ROUNDS {
+            // As often as for a call: a polkitd that is started again while it is asked changes the policy two or three times.
+            for _ in 0..ROUNDS_MAX {
                 Arc::clone(&decider)
                     .ask(ConnectOpen::ROW.name, vec![asked.clone()])
                     .await;

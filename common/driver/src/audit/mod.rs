@@ -170,39 +170,31 @@ impl Subject {
 
     /// It has another amount of something.
     pub fn amount(&self, of: Amount, old: u64, new: u64, reason: Reason, success: bool) -> Audit {
-        let mut fields = self.resource(of.word(), reason);
-        fields.push(("old", bare(old.to_string())));
-        fields.push(("new", bare(new.to_string())));
-        keyed(of.word(), fields, success)
+        let sides = [bare(old.to_string()), bare(new.to_string())];
+        self.sides(of.word(), sides, reason, success)
     }
 
     /// All that it has of the host's, in the order of libvirt's records.
     pub fn at_start(&self, domain: &Domain) -> Vec<Audit> {
-        let mut all = Vec::new();
-        let mut add = |device: &dyn Fn() -> Vec<Audit>| all.extend(device());
         let devices = &domain.devices;
-        fn each<D: Audited>(subject: &Subject, devices: &[D]) -> Vec<Audit> {
-            let each = devices.iter();
-            each.flat_map(|device| subject.gained(device, Reason::Start, true))
-                .collect()
-        }
-        add(&|| each(self, &devices.disks));
-        add(&|| each(self, &devices.filesystems));
-        add(&|| each(self, &devices.interfaces));
-        add(&|| each(self, &devices.hostdevs));
-        add(&|| each(self, &devices.redirdevs));
-        add(&|| each(self, &devices.serials));
-        add(&|| each(self, &devices.parallels));
-        add(&|| each(self, &devices.channels));
         // The first console of a whole machine is its first serial port.
         let twice = domain.os.kind.kind == OsKind::Hvm && !devices.serials.is_empty();
         let consoles = devices.consoles.get(usize::from(twice)..);
-        add(&|| each(self, consoles.unwrap_or_default()));
-        add(&|| each(self, &devices.smartcards));
-        add(&|| each(self, &devices.rngs));
-        add(&|| each(self, &devices.tpms));
-        add(&|| each(self, &devices.shmems));
-        add(&|| each(self, &devices.inputs));
+        let mut all = Vec::new();
+        self.each(&devices.disks, &mut all);
+        self.each(&devices.filesystems, &mut all);
+        self.each(&devices.interfaces, &mut all);
+        self.each(&devices.hostdevs, &mut all);
+        self.each(&devices.redirdevs, &mut all);
+        self.each(&devices.serials, &mut all);
+        self.each(&devices.parallels, &mut all);
+        self.each(&devices.channels, &mut all);
+        self.each(consoles.unwrap_or_default(), &mut all);
+        self.each(&devices.smartcards, &mut all);
+        self.each(&devices.rngs, &mut all);
+        self.each(&devices.tpms, &mut all);
+        self.each(&devices.shmems, &mut all);
+        self.each(&devices.inputs, &mut all);
         let threads = domain.iothread_ids().len() as u64;
         let amounts = [
             (Amount::Memory, domain.memory.size.0),
@@ -214,6 +206,11 @@ impl Subject {
             .filter(|(of, new)| *of != Amount::Iothreads || *new > 0);
         all.extend(amounts.map(|(of, new)| self.amount(of, 0, new, Reason::Start, true)));
         all
+    }
+
+    fn each(&self, devices: &[impl Audited], all: &mut Vec<Audit>) {
+        let each = devices.iter();
+        all.extend(each.flat_map(|device| self.gained(device, Reason::Start, true)));
     }
 
     fn changed(
@@ -241,10 +238,19 @@ impl Subject {
         }
         // A drive that was empty and is.
         let kind = kind.filter(|_| names.iter().any(Option::is_some))?;
-        let mut fields = self.resource(kind, reason);
-        let [old, new] = names.map(|name| Value::Text(name.unwrap_or_else(|| MISSING.to_owned())));
-        fields.extend([("old", old), ("new", new)]);
-        Some(keyed(kind, fields, success))
+        let sides = names.map(|name| Value::Text(name.unwrap_or_else(|| MISSING.to_owned())));
+        Some(self.sides(kind, sides, reason, success))
+    }
+
+    /// What there was of a kind, and what there is.
+    fn sides(&self, kind: &str, sides: [Value; 2], reason: Reason, success: bool) -> Audit {
+        let mut record = audit(Type::VirtResource, self.resource(kind, reason), success);
+        for (side, value) in ["old", "new"].into_iter().zip(sides) {
+            record
+                .fields
+                .push((Cow::Owned(format!("{side}-{kind}")), value));
+        }
+        record
     }
 
     fn resource(&self, kind: &str, reason: Reason) -> Vec<(&'static str, Value)> {
@@ -278,17 +284,6 @@ fn audit(kind: Type, fields: Vec<(&'static str, Value)>, success: bool) -> Audit
             .collect(),
         success,
     }
-}
-
-/// As [`audit`] of a resource, with `old` and `new` called `old-KIND` and `new-KIND`.
-fn keyed(kind: &str, fields: Vec<(&'static str, Value)>, success: bool) -> Audit {
-    let mut record = audit(Type::VirtResource, fields, success);
-    for (key, _) in &mut record.fields {
-        if matches!(key.as_ref(), "old" | "new") {
-            *key = Cow::Owned(format!("{key}-{kind}"));
-        }
-    }
-    record
 }
 
 #[cfg(test)]

@@ -6,9 +6,7 @@ use std::time::Instant;
 use tokio::runtime::Builder;
 use virt_rpc::client::Connection;
 use virt_rpc::codec::Internal;
-use virt_rpc::protocol::records::{
-    Batch, Guest, Kind, Origin, Priority, Record, Source, Write, WriteArgs,
-};
+use virt_rpc::protocol::records::{Batch, Guest, Origin, Record, Source, Write, WriteArgs};
 use virt_tests::host::Host;
 use virt_tests::logd::Logd;
 use virt_tests::measure::cpu_seconds;
@@ -92,15 +90,10 @@ fn send(logd: &Logd, from: u64, batches: u64) {
 fn batch_of(pid: u32, first: u64) -> WriteArgs {
     let record = |number: u64| Record {
         time: number,
-        priority: Priority::Info,
-        kind: Kind::Message,
-        category: "guest".into(),
         file: "common/driver/src/events/told.rs".into(),
         line: 25,
         function: "virt_driver::events::told".into(),
         thread: 1,
-        message: "started (booted)".to_owned(),
-        error: None,
         guest: Some(Guest {
             uuid: [7; 16],
             name: "web".to_owned(),
@@ -109,9 +102,8 @@ fn batch_of(pid: u32, first: u64) -> WriteArgs {
             connection: 3,
             procedure: "REMOTE_PROC_DOMAIN_CREATE".into(),
         }),
-        duration: None,
         fields: vec![("event".into(), "started".to_owned())],
-        audit: None,
+        ..Record::new("guest", "started (booted)")
     };
     WriteArgs {
         batch: Internal(Batch {
