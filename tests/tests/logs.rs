@@ -195,9 +195,10 @@ fn replacements_under_load_lose_and_double_nothing() {
         eventually("the end of the log", || client.position(&path).is_err());
         is_the_same(&name, &whole(&seen(&logd, &name)), &text);
     }
-    // Another client, and nothing for each replacement.
+    // Another client and what was still being opened when it first answered; nothing for each
+    // replacement, of which there were twenty.
     eventually("descriptors to be closed", || {
-        logd.descriptors() <= before + 4
+        logd.descriptors() < before + replacements
     });
 }
 
