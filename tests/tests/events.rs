@@ -272,6 +272,33 @@ fn no_record_is_lost_or_doubled_while_virtlogd_is_replaced_and_killed() {
 }
 
 #[test]
+fn a_full_disk_holds_up_no_call_and_loses_no_record_that_there_is_room_for() {
+    if !is_root() {
+        return skipped("takes a file system of its own: root");
+    }
+    let Some(mut logd) = start("") else { return };
+    let mount = |words: &[&str]| logd.host.inside(&[&["mount"], words].concat()).ok();
+    let place = logd.host.path("var/log/libvirt").display().to_string();
+    // As virtlogd sees it, for the mount is that of the test's host.
+    mount(&["-t", "tmpfs", "-o", "size=64k", "none", &place]);
+    let fill = format!("head -c 64k /dev/zero >{place}/filler");
+    logd.host.inside(&["sh", "-c", &fill]);
+    logd.host.start_daemon();
+    for number in 0..20 {
+        logd.host.define(&guest(&format!("full{number}")));
+    }
+    eventually("what does not fit to be told of", || {
+        logd.log().contains("records can't be written")
+    });
+    assert!(query(&logd.host, &["--field", "event=defined"]).is_empty());
+    logd.host.inside(&["rm", &format!("{place}/filler")]).ok();
+    eventually("all that happened meanwhile", || {
+        query(&logd.host, &["--field", "event=defined"]).len() == 20
+    });
+    logd.host.inside(&["umount", "-l", &place]).ok();
+}
+
+#[test]
 fn hostile_texts_stay_texts_and_strangers_are_turned_away() {
     let Some(logd) = start("log_level = 1\n") else {
         return;

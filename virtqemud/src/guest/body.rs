@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tracing::{Instrument, Span};
 use virt_driver::logs::GuestLog;
 use virt_driver::{Event, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -215,8 +216,14 @@ impl Body {
         }
     }
 
-    /// Acts upon it.
+    /// Acts upon it. What a QEMU tells that somebody ends is told of the call that ends it.
     pub(super) async fn hear(&mut self, news: News) {
+        let ended_by = self.running.as_ref().and_then(|r| r.qemu.ended_by());
+        let span = ended_by.unwrap_or_else(Span::current);
+        self.act_upon(news).instrument(span).await;
+    }
+
+    async fn act_upon(&mut self, news: News) {
         match news {
             News::Event(event) => self.take(event).await,
             News::HungUp => {

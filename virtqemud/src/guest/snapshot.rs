@@ -1,8 +1,9 @@
 //! What readers see of a guest.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
+use tracing::Span;
 use uuid::Uuid;
 use virt_domain::Domain;
 use virt_driver::{Definition, Owners, Shutoff, State, Summary};
@@ -198,9 +199,17 @@ pub struct Qemu {
     pub groups: Option<Arc<virt_cgroup::Placed>>,
     /// Who has its terminals open.
     pub consoles: Consoles,
-    /// What the end of the process will mean.
-    ending: Mutex<Option<Shutoff>>,
+    /// Why the process is about to end, if anybody said so.
+    ending: Mutex<Option<Ending>>,
     gone: watch::Sender<bool>,
+}
+
+/// What the end of a process will mean.
+#[derive(Debug)]
+struct Ending {
+    reason: Shutoff,
+    /// Of whoever said so: what is told of the end is told of that call.
+    call: Span,
 }
 
 impl Qemu {
@@ -226,18 +235,31 @@ impl Qemu {
 
     /// Says why the process is about to end. The first reason stays.
     pub fn intend(&self, reason: Shutoff) -> Shutoff {
-        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        *ending.get_or_insert(reason)
+        let new = || Ending {
+            reason,
+            call: Span::current(),
+        };
+        self.ending().get_or_insert_with(new).reason
     }
 
     /// Why the process is about to end, if anybody said so.
     pub fn intended(&self) -> Option<Shutoff> {
-        *self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ending().as_ref().map(|ending| ending.reason)
+    }
+
+    /// The call that ends it, if anybody said so.
+    pub(super) fn ended_by(&self) -> Option<Span> {
+        self.ending().as_ref().map(|ending| ending.call.clone())
     }
 
     /// It did not end after all.
     pub(super) fn forgive(&self) {
-        *self.ending.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.ending() = None;
+    }
+
+    fn ending(&self) -> MutexGuard<'_, Option<Ending>> {
+        // One value: it is whole at any time.
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Becomes true when the process is gone and everything of it was cleaned up.

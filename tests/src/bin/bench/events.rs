@@ -52,7 +52,7 @@ pub fn measure(plan: &Plan, targets: &[Target], table: &mut Table) {
             name,
             "per second",
             Better::Higher,
-            Goal::None,
+            Goal::AtLeast(200_000.0),
             records / taken,
         );
         let name = "virtlogd's CPU for a record";

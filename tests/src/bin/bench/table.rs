@@ -18,6 +18,8 @@ pub enum Goal {
     Times(f64),
     /// An absolute figure in the row's unit.
     AtMost(f64),
+    /// The same, of what should be large.
+    AtLeast(f64),
     /// Nothing was promised.
     None,
 }
@@ -130,6 +132,14 @@ fn goal(row: &Row, values: &[Option<f64>]) -> String {
         Goal::AtMost(most) => (
             format!("≤ {most} {}", row.unit),
             values.first().copied().flatten().map(|value| value <= most),
+        ),
+        Goal::AtLeast(least) => (
+            format!("≥ {least} {}", row.unit),
+            values
+                .first()
+                .copied()
+                .flatten()
+                .map(|value| value >= least),
         ),
     };
     match met {
