@@ -27,6 +27,7 @@ fn devices(host: &Host) -> String {
          <disk type='file' device='cdrom'><target dev='hdc' bus='ide'/><readonly/></disk>\
          <controller type='usb' model='piix3-uhci'/>\
          <interface type='user'><mac address='52:54:00:00:00:01'/></interface>\
+         <interface type='ethernet'><mac address='52:54:00:00:00:02'/></interface>\
          <serial type='file'><source path='{}'/></serial>\
          <console type='pty'/>\
          <console type='pty'><target type='virtio'/></console>\

@@ -2,7 +2,7 @@
 
 use virt_domain::Domain;
 use virt_driver::Shutoff;
-use virt_driver::audit::Subject;
+use virt_driver::audit::{NetNode, Reason, Subject};
 use virt_rpc::protocol::audit::Audit;
 
 use super::body::Body;
@@ -23,6 +23,17 @@ impl Body {
         let labels = live.domain.seclabels.iter();
         let labels = labels.filter(|label| label.label.is_some());
         self.audit(|subject| labels.map(|label| subject.labelled(label)).collect());
+    }
+
+    /// What was opened for its interfaces.
+    pub(crate) fn audit_opened(&self, nodes: &[NetNode]) {
+        let opened = |node, subject: &Subject| subject.gained(node, Reason::Open, true);
+        self.audit(|subject| {
+            nodes
+                .iter()
+                .flat_map(|node| opened(node, subject))
+                .collect()
+        });
     }
 
     /// The guest was started, or was not: what it was to have, which was given to it in any case, and

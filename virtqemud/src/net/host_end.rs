@@ -19,7 +19,7 @@ use virt_xml::YesNo;
 
 use super::rtnetlink::{LinkChange, Rtnetlink};
 use super::tap::{self, Tap, TapRequest};
-use super::{bandwidth, command, open_vswitch};
+use super::{bandwidth, command, open_vswitch, vhost};
 
 /// Name of a tap that the definition does not name.
 const ANY_TAP: &str = "vnet%d";
@@ -98,14 +98,27 @@ impl HostEnd {
         port.and_then(|port| port.kind) == Some(VirtualPortType::Openvswitch)
     }
 
-    /// The node that makes taps, where it is another one than usual.
-    pub fn tap_node(&self) -> Option<&str> {
-        self.interface.backend.as_ref()?.tap.as_deref()
+    /// The node that makes its tap; none for a macvtap, which is a node of its own.
+    pub fn tap_path(&self) -> Option<&str> {
+        let own = self
+            .interface
+            .backend
+            .as_ref()
+            .and_then(|own| own.tap.as_deref());
+        let direct = matches!(self.interface.source, InterfaceSource::Direct { .. });
+        (!direct).then_some(own.unwrap_or(tap::NODE))
     }
 
-    /// The node of the kernel's back end, where it is another one than usual.
-    pub fn vhost_node(&self) -> Option<&str> {
-        self.interface.backend.as_ref()?.vhost.as_deref()
+    /// The node of the kernel's back end.
+    pub fn vhost_path(&self) -> &str {
+        let own = self.interface.backend.as_ref();
+        own.and_then(|own| own.vhost.as_deref())
+            .unwrap_or(vhost::NETWORK)
+    }
+
+    /// The guest's address.
+    pub fn mac(&self) -> String {
+        self.interface.mac_text()
     }
 
     /// Makes it with that many queues. Blocks. `made` hears what is to be undone, also of a host's end
@@ -154,7 +167,7 @@ impl HostEnd {
             ));
         }
         let request = TapRequest {
-            node: self.tap_node().map(str::to_owned),
+            node: self.tap_path().unwrap_or(tap::NODE).to_owned(),
             name: name.unwrap_or(ANY_TAP).to_owned(),
             queues,
             virtio_header: interface.is_virtio(),

@@ -15,11 +15,14 @@ use super::rtnetlink::{LinkChange, Rtnetlink};
 /// Longest name of an interface in bytes (`IFNAMSIZ` without the end).
 pub const MAX_NAME: usize = 15;
 
+/// The node that makes taps.
+pub const NODE: &str = "/dev/net/tun";
+
 /// What a tap shall be.
 #[derive(Debug, Clone)]
 pub struct TapRequest {
-    /// The node that makes it; `/dev/net/tun` otherwise.
-    pub node: Option<String>,
+    /// The node that makes it.
+    pub node: String,
     /// Its name; a `%d` in it stands for the first free number. `vnet%d` is libvirt's.
     pub name: String,
     /// Queues, at least 1.
@@ -112,7 +115,7 @@ pub(super) fn open(request: &TapRequest) -> io::Result<Tap> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .open(request.node.as_deref().unwrap_or("/dev/net/tun"))?;
+            .open(&request.node)?;
         name = ifreq::queue(
             file.as_fd(),
             &name,
@@ -273,7 +276,7 @@ mod tests {
 
     fn request(bridge: Option<&str>) -> TapRequest {
         TapRequest {
-            node: None,
+            node: NODE.to_owned(),
             name: "vqtest%d".into(),
             queues: 1,
             virtio_header: true,

@@ -4,12 +4,14 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// One descriptor per queue of the kernel's network back end; `node` is `/dev/vhost-net` otherwise.
+/// Of the kernel's network back end.
+pub const NETWORK: &str = "/dev/vhost-net";
+
+/// One descriptor per queue of the kernel's network back end.
 ///
 /// # Errors
 /// When it is missing or not for us.
-pub fn network(node: Option<&str>, queues: u32) -> io::Result<Vec<OwnedFd>> {
-    let node = node.unwrap_or("/dev/vhost-net");
+pub fn network(node: &str, queues: u32) -> io::Result<Vec<OwnedFd>> {
     (0..queues.max(1)).map(|_| open(node)).collect()
 }
 

@@ -161,6 +161,7 @@ impl Body {
         let driver = self.driver();
         driver.registry.activate(id, Arc::clone(self.guest()));
         self.audit_labels();
+        self.audit_opened(&forked.net_nodes);
         Ok(connected.ready)
     }
 

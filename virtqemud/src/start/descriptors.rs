@@ -9,6 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use tokio::runtime::Handle;
+use virt_driver::audit::NetNode;
 use virt_driver::logs::{Existing, Route};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -26,6 +27,8 @@ pub(crate) struct Opened {
     taps: HashMap<String, HostEnd>,
     /// The taps that were made: alias and the interface's name.
     pub(super) names: Vec<(String, String)>,
+    /// What was opened for interfaces.
+    pub(super) net_nodes: Vec<NetNode>,
     /// What undoes them where they don't go by themselves.
     pub(super) ends: Vec<End>,
     /// Below this folders for sockets are made; elsewhere they are the user's to make.
@@ -64,6 +67,17 @@ impl Opened {
 
     pub(super) fn take(&mut self) -> Vec<(RawFd, OwnedFd)> {
         std::mem::take(&mut self.descriptors)
+    }
+}
+
+fn node(mac: String, path: &str, opened: &OwnedFd) -> NetNode {
+    let number = rustix::fs::fstat(opened).map(|stat| stat.st_rdev);
+    NetNode {
+        mac,
+        path: path.to_owned(),
+        device: number
+            .ok()
+            .map(|number| (rustix::fs::major(number), rustix::fs::minor(number))),
     }
 }
 
@@ -124,9 +138,20 @@ impl Descriptors for Opened {
         let tap = end.make(queues, &mut self.ends)?;
         let vhost = match wanted {
             VhostNet::No => Ok(Vec::new()),
-            _ => vhost::network(end.vhost_node(), queues),
+            _ => vhost::network(end.vhost_path(), queues),
         };
         self.names.push((alias.to_owned(), tap.name));
+        let nodes = [
+            end.tap_path().zip(tap.queues.first()),
+            vhost
+                .iter()
+                .flatten()
+                .next()
+                .map(|queue| (end.vhost_path(), queue)),
+        ];
+        let nodes = nodes.into_iter().flatten();
+        self.net_nodes
+            .extend(nodes.map(|(path, opened)| node(end.mac(), path, opened)));
         let vhost = match (wanted, vhost) {
             (_, Ok(queues)) => queues,
             (VhostNet::Required, Err(cause)) => {

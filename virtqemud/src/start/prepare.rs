@@ -16,6 +16,7 @@ use virt_domain::resource::Resource;
 use virt_domain::seclabel::{Seclabel, SeclabelType};
 use virt_domain::sysinfo::{SmbiosInfo, Sysinfo};
 use virt_driver::Shutoff;
+use virt_driver::audit::NetNode;
 use virt_driver::logs::GuestLog;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::LIBVIRT_VERSION;
@@ -50,6 +51,8 @@ pub(super) struct Forked {
     pub(super) dropped: Vec<Dropped>,
     /// Its control groups.
     pub(super) groups: Option<Arc<Placed>>,
+    /// What was opened for its interfaces.
+    pub(super) net_nodes: Vec<NetNode>,
     /// What of it will go away, in words.
     pub(super) deprecations: Vec<String>,
 }
@@ -289,6 +292,7 @@ fn fork_logged(
         taints,
         dropped,
         groups,
+        net_nodes: opened.net_nodes,
         deprecations,
     })
 }

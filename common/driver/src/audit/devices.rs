@@ -47,6 +47,34 @@ fn path(source: &CharSource) -> Option<&str> {
     }
 }
 
+/// A node of the host's that was opened for an interface: `/dev/net/tun`, `/dev/vhost-net`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetNode {
+    /// The interface's address.
+    pub mac: String,
+    /// The node's path.
+    pub path: String,
+    /// Its device number, major and minor, where it is known.
+    pub device: Option<(u32, u32)>,
+}
+
+impl Audited for NetNode {
+    fn audited(&self) -> Vec<Resource> {
+        let number = self.device.map_or_else(
+            || MISSING.to_owned(),
+            |(major, minor)| format!("{major:02X}:{minor:02X}"),
+        );
+        vec![Resource::Described {
+            kind: "net",
+            fields: vec![
+                ("net", bare(self.mac.clone())),
+                ("path", Value::Text(self.path.clone())),
+                ("rdev", bare(number)),
+            ],
+        }]
+    }
+}
+
 impl Audited for Disk {
     fn audited(&self) -> Vec<Resource> {
         let Some(source) = &self.source else {

@@ -13,6 +13,7 @@ use virt_domain::seclabel::Seclabel;
 use virt_rpc::protocol::audit::{Audit, Type, Value};
 
 pub use auditor::{Auditor, check};
+pub use devices::NetNode;
 
 /// What stands for what is not there.
 const MISSING: &str = "?";
@@ -56,6 +57,8 @@ pub enum Amount {
 /// Why a resource is the guest's now, or no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// The host's node of it was opened for the guest.
+    Open,
     /// It had it when it started.
     Start,
     /// It was plugged in.
@@ -77,6 +80,7 @@ pub struct Subject {
 impl Reason {
     const fn word(self) -> &'static str {
         match self {
+            Self::Open => "open",
             Self::Start => "start",
             Self::Attach => "attach",
             Self::Detach => "detach",
