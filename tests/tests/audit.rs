@@ -95,6 +95,14 @@ fn life(target: Target) -> Vec<String> {
     host.virsh(&["change-media", g, "hdc", "--eject"]).ok();
     host.virsh(&["detach-disk", g, "sda"]).ok();
     host.virsh(&["setmem", g, "16M", "--live"]).ok();
+    let nic = "<interface type='ethernet'><mac address='52:54:00:00:00:03'/>\
+               <model type='usb-net'/></interface>";
+    let nic = host.write("nic.xml", nic);
+    host.virsh(&["attach-device", g, &nic]).ok();
+    host.virsh(&["detach-device", g, &nic]).ok();
+    eventually("the interface to be gone", || {
+        !host.virsh(&["domiflist", g]).ok().contains("00:00:03")
+    });
     host.virsh(&["iothreadadd", g, "7", "--live"]).ok();
     host.virsh(&["iothreaddel", g, "7", "--live"]).ok();
     host.virsh(&["resume", g]).ok();

@@ -144,6 +144,44 @@ fn a_guest_has_ports_as_long_as_it_runs() {
 }
 
 #[test]
+fn an_interface_that_comes_later_has_a_port_as_long_as_it_is_there() {
+    let Some(mut pair) = Pair::new() else { return };
+    let xml = guest::firmware_only("on", DEVICES)
+        .replace("type='usb' model='none'", "type='usb' model='qemu-xhci'");
+    pair.host.define(&xml);
+    pair.host.virsh(&["start", "on"]).ok();
+    let nic = "<interface type='network'><source network='own'/><mac address='52:54:00:00:00:07'/>\
+               <model type='usb-net'/></interface>";
+    let nic = pair.host.write("nic.xml", nic);
+    for restarted in [false, true] {
+        pair.host.virsh(&["attach-device", "on", &nic]).ok();
+        assert_eq!((pair.ports("own").len(), pair.taps("vqown")), (2, 2));
+        if restarted {
+            pair.host.end_daemon(Signal::SIGKILL);
+            pair.start_daemon();
+        }
+        pair.host.virsh(&["detach-device", "on", &nic]).ok();
+        eventually("its port and its tap gone", || {
+            (pair.ports("own").len(), pair.taps("vqown")) == (1, 1)
+        });
+    }
+    pair.host.virsh(&["attach-device", "on", &nic]).ok();
+    let elsewhere = "<interface type='network'><source network='nosuch'/></interface>";
+    let elsewhere = pair.host.write("nic.xml", elsewhere);
+    let refused = pair
+        .host
+        .virsh(&["attach-device", "on", &elsewhere])
+        .failed();
+    assert!(
+        refused.contains("no network with matching name 'nosuch'"),
+        "{refused}"
+    );
+    pair.host.virsh(&["destroy", "on"]).ok();
+    assert_eq!((pair.taps("vqown"), pair.taps("vqshared")), (0, 0));
+    assert!(pair.ports("own").is_empty() && pair.ports("shared").is_empty());
+}
+
+#[test]
 fn a_guest_that_ended_unseen_leaves_no_port() {
     let Some(mut pair) = Pair::new() else { return };
     pair.host.define(&guest::firmware_only("on", DEVICES));

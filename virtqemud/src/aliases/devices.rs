@@ -6,7 +6,7 @@ use virt_domain::devices::info::DeviceInfo;
 use virt_domain::devices::memballoon::BalloonModel;
 use virt_error::Result;
 
-pub(super) fn assign(domain: &mut Domain) -> Result<()> {
+pub(crate) fn assign(domain: &mut Domain) -> Result<()> {
     let devices = &mut domain.devices;
     number("net", devices.interfaces.iter_mut().map(|d| &mut d.info));
     by_place(

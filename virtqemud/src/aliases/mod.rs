@@ -5,6 +5,7 @@ mod devices;
 mod nodes;
 mod storage;
 
+pub(crate) use devices::assign as name_others;
 pub(crate) use nodes::{last_number, last_of, number_one};
 pub(crate) use storage::{assign as name_storage, disk_alias, is_narrow};
 

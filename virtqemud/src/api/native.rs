@@ -174,7 +174,7 @@ impl Descriptors for Numbered {
 
     fn tap(&mut self, _: &str, queues: u32, _: VhostNet) -> Result<TapFds> {
         Ok(TapFds {
-            tap: (0..queues).map(|_| self.next()).collect(),
+            tap: (0..queues).map(|_| self.next().to_string()).collect(),
             vhost: Vec::new(),
         })
     }

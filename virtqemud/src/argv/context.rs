@@ -120,10 +120,20 @@ impl FileUse {
 /// Descriptors of one network interface.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TapFds {
-    /// One per queue.
-    pub tap: Vec<i32>,
+    /// One per queue, as QEMU knows it: a number, or the name it was given over the monitor.
+    pub tap: Vec<String>,
     /// One per queue where the kernel moves the packets; empty where QEMU does.
-    pub vhost: Vec<i32>,
+    pub vhost: Vec<String>,
+}
+
+/// What the back end of an interface takes of all that.
+pub struct NetContext<'a> {
+    /// As [`StartContext::short_name`].
+    pub short_name: &'a str,
+    /// As [`StartContext::config`].
+    pub config: &'a DriverConfig,
+    /// As [`StartContext::descriptors`].
+    pub descriptors: &'a mut dyn Descriptors,
 }
 
 /// Descriptors that a client handed over for disks.

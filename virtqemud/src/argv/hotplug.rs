@@ -5,11 +5,13 @@ use serde_json::Value;
 use virt_domain::Domain;
 use virt_domain::devices::controller::Controller;
 use virt_domain::devices::disk::Disk;
+use virt_domain::devices::interface::Interface;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::block::Needs;
 use super::command_line::Builder;
-use super::{controller as controllers, disk as disks};
+use super::context::NetContext;
+use super::{controller as controllers, disk as disks, interface as interfaces};
 use crate::caps::QemuCaps;
 
 /// One thing QEMU is to make, in the order in which it is needed.
@@ -19,6 +21,8 @@ pub(crate) enum Part {
     Object(Value),
     /// `blockdev-add`.
     Node(Value),
+    /// `netdev_add`.
+    Netdev(Value),
     /// `device_add`.
     Device(Value),
 }
@@ -71,6 +75,22 @@ pub(crate) fn controller(
     })
 }
 
+/// An interface of `domain` with its back end.
+///
+/// # Errors
+/// As [`disk`].
+pub(crate) fn interface(
+    domain: &Domain,
+    interface: &Interface,
+    caps: &QemuCaps,
+    context: &mut NetContext,
+) -> Result<Vec<Part>> {
+    with_builder(domain, caps, |b| {
+        let order = interface.info.boot_order();
+        interfaces::append_one(b, domain, interface, order, context)
+    })
+}
+
 fn with_builder(
     domain: &Domain,
     caps: &QemuCaps,
@@ -101,6 +121,7 @@ fn part(option: &[String]) -> Result<Part> {
     match option.as_str() {
         "-object" => Ok(Part::Object(value)),
         "-blockdev" => Ok(Part::Node(value)),
+        "-netdev" => Ok(Part::Netdev(value)),
         "-device" => Ok(Part::Device(value)),
         other => Err(missing(other)),
     }

@@ -6,7 +6,7 @@
 use super::boot;
 use super::character;
 use super::command_line::Builder;
-use super::context::{StartContext, VhostNet};
+use super::context::{NetContext, StartContext, VhostNet};
 use super::props::Props;
 use super::virtio;
 use crate::caps::CapFlag;
@@ -28,6 +28,11 @@ use virt_xml::{OnOff, YesNo};
 const PASST_RECONNECT: u32 = 5;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContext) -> Result<()> {
+    let context = &mut NetContext {
+        short_name: &context.short_name,
+        config: context.config,
+        descriptors: &mut *context.descriptors,
+    };
     for (place, interface) in domain.devices.interfaces.iter().enumerate() {
         if interface.as_hostdev().is_some() {
             // It is one of the host devices.
@@ -41,41 +46,49 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, context: &mut StartContex
             }
             continue;
         }
-        let alone = !matches!(
-            interface.source,
-            InterfaceSource::Network(_)
-                | InterfaceSource::Bridge { .. }
-                | InterfaceSource::Direct { .. }
-                | InterfaceSource::Ethernet { .. }
-                | InterfaceSource::Vhostuser(_)
-                | InterfaceSource::Vdpa { .. }
-        );
-        if alone && queues(interface) > 1 {
-            return Err(unsupported(format!(
-                "multiqueue network is not supported for: {}",
-                interface.kind()
-            )));
-        }
-        let alias = interface.info.alias().unwrap_or_default();
-        let id = format!("host{alias}");
-        let netdev = backend(b, context, interface, alias)?.with("id", id.clone());
-        b.netdev(&netdev);
-        let props = card(interface)
-            .with("netdev", id)
-            .with("id", alias)
-            .with("mac", interface.mac_text())
-            .maybe("host_mtu", interface.mtu.filter(|_| interface.is_virtio()))
-            .maybe(
-                "bootindex",
-                interface
-                    .info
-                    .boot_order()
-                    .or_else(|| boot::interface(domain, place)),
-            )
-            .placed(domain, &interface.info)?
-            .with_rom(&interface.info);
-        b.device(&props);
+        let order = interface.info.boot_order();
+        let order = order.or_else(|| boot::interface(domain, place));
+        append_one(b, domain, interface, order, context)?;
     }
+    Ok(())
+}
+
+/// One that is no host device.
+pub(super) fn append_one(
+    b: &mut Builder,
+    domain: &Domain,
+    interface: &Interface,
+    order: Option<u32>,
+    context: &mut NetContext,
+) -> Result<()> {
+    let alone = !matches!(
+        interface.source,
+        InterfaceSource::Network(_)
+            | InterfaceSource::Bridge { .. }
+            | InterfaceSource::Direct { .. }
+            | InterfaceSource::Ethernet { .. }
+            | InterfaceSource::Vhostuser(_)
+            | InterfaceSource::Vdpa { .. }
+    );
+    if alone && queues(interface) > 1 {
+        return Err(unsupported(format!(
+            "multiqueue network is not supported for: {}",
+            interface.kind()
+        )));
+    }
+    let alias = interface.info.alias().unwrap_or_default();
+    let id = format!("host{alias}");
+    let netdev = backend(b, context, interface, alias)?.with("id", id.clone());
+    b.netdev(&netdev);
+    let props = card(interface)
+        .with("netdev", id)
+        .with("id", alias)
+        .with("mac", interface.mac_text())
+        .maybe("host_mtu", interface.mtu.filter(|_| interface.is_virtio()))
+        .maybe("bootindex", order)
+        .placed(domain, &interface.info)?
+        .with_rom(&interface.info);
+    b.device(&props);
     Ok(())
 }
 
@@ -91,14 +104,14 @@ fn unsupported(text: impl Into<String>) -> Error {
 
 fn backend(
     b: &mut Builder,
-    context: &mut StartContext,
+    context: &mut NetContext,
     interface: &Interface,
     alias: &str,
 ) -> Result<Props> {
     let socket = |key: &str, value: String| Props::of("type", "socket").with(key, value);
     Ok(match &interface.source {
         InterfaceSource::User { .. } if interface.uses_passt() => {
-            let path = passt::socket_path(&context.config.state_dir, &context.short_name, alias);
+            let path = passt::socket_path(&context.config.state_dir, context.short_name, alias);
             stream(b, &path)
         }
         InterfaceSource::User { .. } => user(interface),
@@ -110,7 +123,7 @@ fn backend(
             let id = format!("char{alias}");
             if interface.uses_passt() {
                 let folder = &context.config.state_dir;
-                let path = passt::socket_path(folder, &context.short_name, alias);
+                let path = passt::socket_path(folder, context.short_name, alias);
                 let again = Reconnect {
                     enabled: YesNo::Yes,
                     timeout: Some(PASST_RECONNECT),
@@ -195,7 +208,7 @@ fn stream(b: &Builder, path: &Path) -> Props {
     }
 }
 
-fn tap(context: &mut StartContext, interface: &Interface, alias: &str) -> Result<Props> {
+fn tap(context: &mut NetContext, interface: &Interface, alias: &str) -> Result<Props> {
     let name = interface.driver.as_ref().and_then(|d| d.name);
     let vhost = match name {
         _ if !interface.is_virtio() => VhostNet::No,
@@ -214,10 +227,9 @@ fn tap(context: &mut StartContext, interface: &Interface, alias: &str) -> Result
     Ok(props.maybe("sndbuf", interface.sndbuf))
 }
 
-fn descriptors(props: Props, one: &str, many: &str, fds: &[i32]) -> Props {
-    let numbers: Vec<String> = fds.iter().map(i32::to_string).collect();
-    let key = if numbers.len() == 1 { one } else { many };
-    props.with(key, numbers.join(":"))
+fn descriptors(props: Props, one: &str, many: &str, fds: &[String]) -> Props {
+    let key = if fds.len() == 1 { one } else { many };
+    props.with(key, fds.join(":"))
 }
 
 fn append_vhost_user(

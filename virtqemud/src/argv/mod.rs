@@ -57,10 +57,11 @@ mod watchdog;
 pub use command_line::CommandLine;
 pub use context::{
     ClientTls, Descriptors, DiskGroup, DriverConfig, FileUse, HostNode, Incoming, Nbdkit,
-    StartContext, TapFds, Tls, VhostNet, guests_pages, short_name, unknown_disk_group,
+    NetContext, StartContext, TapFds, Tls, VhostNet, guests_pages, short_name, unknown_disk_group,
 };
 pub(crate) use hotplug::{
-    Part, controller as hotplug_controller, disk as hotplug_disk, medium as hotplug_medium,
+    Part, controller as hotplug_controller, disk as hotplug_disk, interface as hotplug_interface,
+    medium as hotplug_medium,
 };
 
 use crate::caps::QemuCaps;

@@ -57,7 +57,10 @@ impl Descriptors for Invented {
     }
 
     fn tap(&mut self, alias: &str, queues: u32, vhost: VhostNet) -> Result<TapFds> {
-        let count = |first: i32| (first..).take(queues as usize).collect();
+        let count = |first: i32| {
+            let numbers = (first..).take(queues as usize);
+            numbers.map(|number| number.to_string()).collect()
+        };
         Ok(TapFds {
             tap: count(if self.bare.iter().any(|a| a == alias) {
                 3

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::of_interfaces::OfInterfaces;
 use crate::ownership::Given;
 
 /// Files and folders of one run of a guest, and what is to be done when it is over.
@@ -11,9 +12,15 @@ pub struct Belongings {
     folders: Vec<PathBuf>,
     steps: Vec<Box<dyn FnOnce() + Send>>,
     given: Given,
+    interfaces: OfInterfaces,
 }
 
 impl Belongings {
+    /// What the guest's interfaces have.
+    pub fn of_interfaces(&self) -> &OfInterfaces {
+        &self.interfaces
+    }
+
     /// A file or socket that goes with the guest.
     pub fn file(&mut self, path: impl Into<PathBuf>) {
         self.files.push(path.into());
@@ -42,6 +49,15 @@ impl Belongings {
     /// Files that the guest does not use any more: they are to be given back now, and not at its end.
     pub fn take_out(&mut self, given: Given) -> Given {
         self.given.take_out(given)
+    }
+
+    /// What a device has that came while the guest runs.
+    pub fn adopt(&mut self, mut device: Self) {
+        self.files.append(&mut device.files);
+        self.folders.append(&mut device.folders);
+        self.steps.append(&mut device.steps);
+        self.given.add(device.given);
+        self.interfaces.adopt(&device.interfaces);
     }
 
     /// Removes everything, the latest first; what is not there any more is fine. Blocks.

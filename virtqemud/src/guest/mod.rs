@@ -37,6 +37,7 @@ mod leases;
 mod lifecycle;
 mod log;
 mod migration;
+mod of_interfaces;
 mod power;
 mod processors;
 mod recover;

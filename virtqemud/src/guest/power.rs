@@ -104,7 +104,7 @@ impl Body {
     }
 
     /// Has QEMU do something that has no result.
-    pub(super) async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         command: impl FnOnce(&crate::qmp::Monitor) -> crate::qmp::Pending,
     ) -> Result<()> {

@@ -2,10 +2,11 @@
 //! that.
 
 use virt_domain::Domain;
-use virt_domain::devices::disk::Disk;
+use virt_domain::devices::info::DeviceInfo;
 use virt_domain::devices::lease::Lease;
 use virt_error::Result;
 
+use super::interface;
 use super::lease::{exists, is_same, none};
 use super::{Device, Which, invalid, missing, no_such_alias, unsupported, wrong};
 
@@ -22,6 +23,7 @@ pub(crate) fn attach(domain: &mut Domain, device: Device) -> Result<()> {
             }
             domain.devices.disks.push(*disk);
         }
+        Device::Interface(interface) => devices.interfaces.push(*interface),
         Device::Lease(lease) => {
             if devices.leases.iter().any(|known| is_same(known, &lease)) {
                 return Err(exists(&lease));
@@ -49,6 +51,10 @@ pub(crate) fn detach(domain: &mut Domain, which: &Which) -> Result<()> {
                 place.ok_or_else(|| missing(format!("no target device {}", disk.name())))?;
             domain.devices.disks.remove(place);
         }
+        Which::Like(Device::Interface(interface)) => {
+            let place = interface::place(domain, interface)?;
+            domain.devices.interfaces.remove(place);
+        }
         Which::Like(Device::Lease(lease)) => {
             let leases: &mut Vec<Lease> = &mut domain.devices.leases;
             let place = leases.iter().position(|known| is_same(known, lease));
@@ -60,11 +66,15 @@ pub(crate) fn detach(domain: &mut Domain, which: &Which) -> Result<()> {
             )));
         }
         Which::Alias(alias) => {
-            let disks: &mut Vec<Disk> = &mut domain.devices.disks;
-            let place = disks
-                .iter()
-                .position(|disk| disk.info.alias() == Some(alias));
-            disks.remove(place.ok_or_else(|| no_such_alias(alias))?);
+            let is_it = |info: &DeviceInfo| info.alias() == Some(alias);
+            let devices = &mut domain.devices;
+            let (disks, interfaces) = (&mut devices.disks, &mut devices.interfaces);
+            if let Some(place) = disks.iter().position(|one| is_it(&one.info)) {
+                disks.remove(place);
+            } else {
+                let place = interfaces.iter().position(|one| is_it(&one.info));
+                interfaces.remove(place.ok_or_else(|| no_such_alias(alias))?);
+            }
         }
     }
     Ok(())
@@ -75,11 +85,23 @@ pub(crate) fn detach(domain: &mut Domain, which: &Which) -> Result<()> {
 /// # Errors
 /// INVALID_ARG for one that is not there, OPERATION_UNSUPPORTED for other kinds.
 pub(crate) fn update(domain: &mut Domain, device: Device) -> Result<()> {
-    let Device::Disk(mut disk) = device else {
-        return Err(unsupported(format!(
-            "persistent update of device '{}' is not supported",
-            device.kind()
-        )));
+    let mut disk = match device {
+        Device::Disk(disk) => disk,
+        Device::Interface(new) => {
+            let place = interface::place(domain, &new)?;
+            if let Some(known) = domain.devices.interfaces.get_mut(place) {
+                let address = known.info.address.take();
+                *known = *new;
+                known.info.address = known.info.address.take().or(address);
+            }
+            return Ok(());
+        }
+        other => {
+            return Err(unsupported(format!(
+                "persistent update of device '{}' is not supported",
+                other.kind()
+            )));
+        }
     };
     let place = place(domain, disk.name())
         .ok_or_else(|| wrong(format!("target {} doesn't exist.", disk.name())))?;

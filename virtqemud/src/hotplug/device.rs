@@ -1,6 +1,7 @@
 //! A device as a client describes it: the document of one element.
 
 use virt_domain::devices::disk::Disk;
+use virt_domain::devices::interface::Interface;
 use virt_domain::devices::lease::Lease;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Unknown};
@@ -10,6 +11,8 @@ use virt_xml::{Element, Unknown};
 pub(crate) enum Device {
     /// `<disk>`.
     Disk(Box<Disk>),
+    /// `<interface>`.
+    Interface(Box<Interface>),
     /// `<lease>`.
     Lease(Lease),
     /// Any other device, of which only the name counts.
@@ -28,7 +31,6 @@ const KINDS: &[&str] = &[
     "hostdev",
     "hub",
     "input",
-    "interface",
     "iommu",
     "memballoon",
     "memory",
@@ -64,6 +66,7 @@ impl Device {
                 }
                 Ok(Self::Disk(Box::new(disk)))
             }
+            "interface" => Ok(Self::Interface(Box::new(read(xml)?))),
             "lease" => Ok(Self::Lease(read(xml)?)),
             other if KINDS.contains(&other) => Ok(Self::Other(kind)),
             other => Err(unsupported(format!("unknown device type '{other}'"))),
@@ -74,6 +77,7 @@ impl Device {
     pub(crate) fn kind(&self) -> &str {
         match self {
             Self::Disk(_) => "disk",
+            Self::Interface(_) => "interface",
             Self::Lease(_) => "lease",
             Self::Other(kind) => kind,
         }

@@ -2,28 +2,22 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::json;
 use virt_domain::Domain;
 use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::disk::{Disk, DiskBus, DiskDevice};
 use virt_driver::Event;
 use virt_driver::audit::Reason;
 use virt_driver::leases::Resource;
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::Result;
 
-use super::prepare::{self, Complete, complete};
+use super::prepare::{self, Complete, complete, disk_of};
 use super::{missing, unsupported};
 use crate::argv;
 use crate::caps::QemuCaps;
 use crate::definitions::off_thread;
 use crate::guest::Body;
 use crate::{aliases, status};
-
-/// How long a guest may take to let go of a device before the caller is answered, as with the stock
-/// daemon.
-const UNPLUG: Duration = Duration::from_secs(5);
 
 /// The disk of that name.
 pub(super) fn place(domain: &Domain, name: &str) -> Option<usize> {
@@ -56,21 +50,20 @@ impl Body {
         check_bus(&disk)?;
         let name = disk.name().to_owned();
         let driver = Arc::clone(self.driver());
-        let found = complete(&driver, &live.domain, &name, |domain| {
+        let mut found = complete(&driver, &live.domain, |domain| {
             domain.devices.disks.push(disk);
         })
         .await?;
+        let disk = disk_of(&mut found.domain, &name)?;
         let caps = Arc::clone(&found.caps);
-        let disk = self.with_controllers(found).await?;
+        let disk = self.with_controllers(disk, found).await?;
         Box::pin(self.plug(disk, caps)).await
     }
 
     /// Gives the guest the controllers that the disk needs, and the disk a name.
-    async fn with_controllers(&mut self, found: Complete) -> Result<Disk> {
+    async fn with_controllers(&mut self, disk: Disk, found: Complete) -> Result<Disk> {
         let Complete {
-            disk,
-            controllers,
-            caps,
+            controllers, caps, ..
         } = found;
         for controller in controllers {
             if controller.kind != ControllerKind::Scsi {
@@ -181,39 +174,7 @@ impl Body {
             return Err(unsupported("This type of disk cannot be hot unplugged"));
         }
         let alias = disk.info.alias().unwrap_or_default().to_owned();
-        self.running_mut()?.kept_device = None;
-        let asked = live
-            .qemu
-            .monitor
-            .send("device_del", Some(json!({ "id": alias })));
-        let asked = self.attend(asked).await;
-        asked.map_err(|error| error.about(&self.name()))?;
-        let deadline = tokio::time::Instant::now() + UNPLUG;
-        let is_gone = |body: &Body| {
-            let live = body.live();
-            live.is_ok_and(|live| {
-                let mut disks = live.domain.devices.disks.iter();
-                disks.all(|disk| disk.info.alias() != Some(&alias))
-            })
-        };
-        let refused = |body: &Body| body.has_kept(&alias);
-        self.listen_until(deadline, |body| {
-            body.live().is_err() || is_gone(body) || refused(body)
-        })
-        .await;
-        match refused(self) {
-            true => Err(Error::new(
-                ErrorCode::OperationFailed,
-                ErrorDomain::Qemu,
-                format!("the guest refused to let go of device '{alias}'"),
-            )),
-            // It may be later: the event tells.
-            false => Ok(()),
-        }
-    }
-
-    fn has_kept(&self, alias: &str) -> bool {
-        self.kept_device() == Some(alias)
+        self.unplug(&alias).await
     }
 }
 

@@ -21,6 +21,10 @@ impl Body {
         if let Some(disk) = disks.find(|disk| disk.info.alias() == Some(&alias)) {
             self.disk_gone(disk).await;
         }
+        let mut interfaces = live.domain.devices.interfaces.iter();
+        if let Some(one) = interfaces.find(|one| one.info.alias() == Some(&alias)) {
+            self.interface_gone(one).await;
+        }
         self.emit(Event::DeviceRemoved { alias });
     }
 

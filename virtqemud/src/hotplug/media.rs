@@ -11,7 +11,7 @@ use virt_domain::devices::storage::{Location, StorageSource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::disk::{Taken, place};
-use super::prepare::{self, complete};
+use super::prepare::{self, complete, disk_of};
 use super::tray::Drawer;
 use super::{parts, unchanged};
 use crate::argv;
@@ -54,15 +54,16 @@ impl Body {
         let driver = Arc::clone(self.driver());
         let name = new.name().to_owned();
         let was = location(known).cloned();
-        let found = complete(&driver, &live.domain, &name, |domain| {
+        let mut found = complete(&driver, &live.domain, |domain| {
             let mut disks = domain.devices.disks.iter_mut();
             if let Some(disk) = disks.find(|disk| disk.name() == name) {
                 *disk = with_medium(disk, new);
             }
         })
         .await?;
-        if location(&found.disk).cloned() == was {
-            let policy = found.disk.source.as_ref().and_then(|s| s.startup_policy);
+        let disk = disk_of(&mut found.domain, &name)?;
+        if location(&disk).cloned() == was {
+            let policy = disk.source.as_ref().and_then(|s| s.startup_policy);
             return self.change_live(|live| {
                 let mut disks = Arc::make_mut(&mut live.domain).devices.disks.iter_mut();
                 let disk = disks.find(|disk| disk.name() == name);
@@ -78,7 +79,7 @@ impl Body {
                 "disk source can be changed only in removable drives",
             ));
         }
-        let mut disk = with_medium(known, found.disk);
+        let mut disk = with_medium(known, disk);
         let is_empty = location(&disk).is_none();
         let said = disk.driver.clone();
         disk = self.look_at(disk).await?;

@@ -1,5 +1,5 @@
 //! Devices that come, go and change: of the running guest, of its definition, or of both. Disks with
-//! their media, and leases; other devices are refused by name.
+//! their media, network interfaces, and leases; other devices are refused by name.
 //!
 //! What is done to a running guest is done in an order that leaves no moment in which it could write
 //! what it does not hold: the lease first, then the files' owner, then QEMU; and back the other way
@@ -9,12 +9,14 @@ mod config;
 mod device;
 mod disk;
 mod gone;
+mod interface;
 mod lease;
 mod media;
 mod parts;
 mod prepare;
 mod tray;
 mod unchanged;
+mod unplug;
 
 pub(crate) use config::{attach, detach, update};
 pub(crate) use device::Device;
@@ -40,6 +42,7 @@ impl Body {
     pub(crate) async fn attach(&mut self, device: Device) -> Result<()> {
         match device {
             Device::Disk(disk) => Box::pin(self.attach_disk(*disk)).await,
+            Device::Interface(interface) => Box::pin(self.attach_interface(*interface)).await,
             Device::Lease(lease) => self.attach_lease(lease).await,
             Device::Other(kind) => Err(unsupported(format!(
                 "live attach of device '{kind}' is not supported"
@@ -56,6 +59,7 @@ impl Body {
     pub(crate) async fn detach(&mut self, which: &Which) -> Result<()> {
         match which {
             Which::Like(Device::Disk(disk)) => self.detach_disk(disk.name()).await,
+            Which::Like(Device::Interface(interface)) => self.detach_interface(interface).await,
             Which::Like(Device::Lease(lease)) => self.detach_lease(lease).await,
             Which::Like(Device::Other(kind)) => Err(unsupported(format!(
                 "live detach of device '{kind}' is not supported"
@@ -67,10 +71,15 @@ impl Body {
                 if let Some(disk) = disk {
                     return self.detach_disk(disk.name()).await;
                 }
+                let mut interfaces = live.domain.devices.interfaces.iter();
+                if let Some(known) = interfaces.find(|known| known.info.alias() == Some(alias)) {
+                    return self.detach_interface(known).await;
+                }
                 let mut infos = live.domain.devices.infos().into_iter();
                 Err(match infos.any(|info| info.alias() == Some(alias)) {
                     true => unsupported(format!(
-                        "live detach of device '{alias}', which is no disk, is not supported"
+                        "live detach of device '{alias}' is not supported: it is neither a disk nor \
+                         an interface"
                     )),
                     false => no_such_alias(alias),
                 })
@@ -78,7 +87,7 @@ impl Body {
         }
     }
 
-    /// Changes a device of the running guest: the medium of a drive. `force`: whether the guest
+    /// Changes a device of the running guest: the medium of a drive, the cable of an interface. `force`: whether the guest
     /// locked its tray does not matter.
     ///
     /// # Errors
@@ -86,6 +95,7 @@ impl Body {
     pub(crate) async fn update(&mut self, device: Device, force: bool) -> Result<()> {
         match device {
             Device::Disk(disk) => Box::pin(self.update_disk(*disk, force)).await,
+            Device::Interface(interface) => self.update_interface(*interface).await,
             other => Err(Error::new(
                 ErrorCode::ConfigUnsupported,
                 ErrorDomain::Qemu,

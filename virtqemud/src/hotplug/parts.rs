@@ -1,4 +1,6 @@
-//! What QEMU is told to make for a disk, and to forget again.
+//! What QEMU is told to make for a device, and to forget again.
+
+use std::os::fd::OwnedFd;
 
 use serde_json::{Value, json};
 use virt_domain::devices::disk::Disk;
@@ -21,6 +23,7 @@ fn make(monitor: &Monitor, part: &Part) -> Pending {
     match part {
         Part::Object(value) => monitor.send("object-add", Some(value.clone())),
         Part::Node(value) => monitor.send("blockdev-add", Some(value.clone())),
+        Part::Netdev(value) => monitor.send("netdev_add", Some(value.clone())),
         Part::Device(value) => monitor.send("device_add", Some(value.clone())),
     }
 }
@@ -29,6 +32,7 @@ fn forget(monitor: &Monitor, name: &Name) -> Pending {
     match name {
         Name::Object(name) => monitor.send("object-del", Some(json!({ "id": name }))),
         Name::Node(name) => monitor.send("blockdev-del", Some(json!({ "node-name": name }))),
+        Name::Netdev(name) => monitor.send("netdev_del", Some(json!({ "id": name }))),
     }
 }
 
@@ -39,6 +43,8 @@ pub(super) enum Name {
     Object(String),
     /// Of a block node.
     Node(String),
+    /// Of the back end of an interface.
+    Netdev(String),
 }
 
 /// What is to be forgotten when the making of these fails or when they are not needed any more, in
@@ -47,6 +53,7 @@ pub(super) fn names(parts: &[Part]) -> Vec<Name> {
     let name = |part: &Part| match part {
         Part::Object(value) => Some(Name::Object(text(value, "id"))),
         Part::Node(value) => Some(Name::Node(text(value, "node-name"))),
+        Part::Netdev(value) => Some(Name::Netdev(text(value, "id"))),
         Part::Device(_) => None,
     };
     parts.iter().rev().filter_map(name).collect()
@@ -56,7 +63,7 @@ pub(super) fn names(parts: &[Part]) -> Vec<Name> {
 pub(super) fn top_of(disk: &Disk) -> Option<String> {
     names_of(disk).into_iter().find_map(|name| match name {
         Name::Node(node) => Some(node),
-        Name::Object(_) => None,
+        Name::Object(_) | Name::Netdev(_) => None,
     })
 }
 
@@ -111,6 +118,18 @@ impl Body {
                     .await;
                 return Err(error);
             }
+        }
+        Ok(())
+    }
+
+    /// Gives QEMU descriptors by name, for what it is to make next.
+    pub(super) async fn give(&mut self, descriptors: Vec<(String, OwnedFd)>) -> Result<()> {
+        let monitor = self.live()?.qemu.monitor.clone();
+        for (name, descriptor) in descriptors {
+            let name = json!({ "fdname": name });
+            let given = monitor.send_with_fd("getfd", Some(name), Some(descriptor));
+            let given = self.attend(given).await;
+            given.map_err(|error| error.about(&self.name()))?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! What a disk needs of the host before QEMU may have it.
+//! What a device needs before QEMU may have it: a description that is complete, and, of a disk, its
+//! files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,41 +24,47 @@ use crate::start::{Opened, check_disks, read_master_key};
 use crate::storage;
 use crate::{aliases, definitions};
 
-/// A disk that is complete, in the guest as it is to be.
+/// The guest as it is to be, complete.
 pub(super) struct Complete {
-    /// The disk, with an address.
-    pub disk: Disk,
-    /// Controllers that come with it.
+    /// The guest; the device in it has an address.
+    pub domain: Box<Domain>,
+    /// Controllers that come with the device.
     pub controllers: Vec<Controller>,
     /// What the guest's emulator can do.
     pub caps: Arc<QemuCaps>,
 }
 
-/// Fills a disk in and checks it beside everything else that the guest has: `put` puts it there.
+/// Fills a device in and checks it beside everything else that the guest has: `put` puts it there.
 ///
 /// # Errors
 /// As for a definition.
 pub(super) async fn complete(
     driver: &Driver,
     live: &Domain,
-    name: &str,
     put: impl FnOnce(&mut Domain),
 ) -> Result<Complete> {
     let mut domain = Box::new(live.clone());
     domain.inactive();
     put(&mut domain);
     let (mut domain, caps) = definitions::complete(driver, domain, Origin::New).await?;
-    let disks = &mut domain.devices.disks;
-    let place = disks.iter().position(|disk| disk.name() == name);
-    let disk = disks.remove(place.ok_or_else(|| lost(name))?);
     let known = &live.devices.controllers;
     let mut controllers = std::mem::take(&mut domain.devices.controllers);
     controllers.retain(|new| !known.iter().any(|old| old.is(new.kind, new.index())));
     Ok(Complete {
-        disk,
+        domain,
         controllers,
         caps,
     })
+}
+
+/// The disk of that name of a guest that is complete.
+///
+/// # Errors
+/// INTERNAL_ERROR when it is not there.
+pub(super) fn disk_of(domain: &mut Domain, name: &str) -> Result<Disk> {
+    let disks = &mut domain.devices.disks;
+    let place = disks.iter().position(|disk| disk.name() == name);
+    Ok(disks.remove(place.ok_or_else(|| lost(name))?))
 }
 
 fn lost(name: &str) -> Error {

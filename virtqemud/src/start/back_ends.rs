@@ -20,7 +20,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use super::{expiry, network_ports};
 use crate::driver::Driver;
 use crate::guest::Belongings;
-use crate::net::HostEnd;
+use crate::net::{End, HostEnd};
 use crate::qmp::machine::Chardev;
 use crate::qmp::{Monitor, Pending};
 use crate::status::qom_path;
@@ -91,9 +91,14 @@ pub(crate) fn belong(
     belongings.at_end(move || drop(lent));
     belong_here(driver, domain, short_name, belongings);
     filters_belong(driver, domain, belongings);
-    for end in crate::net::host_end::ends(domain) {
-        belongings.at_end(move || end.undo());
-    }
+    ends_belong(crate::net::host_end::ends(domain), belongings);
+}
+
+/// Links that don't go by themselves go with the guest.
+pub(super) fn ends_belong(ends: Vec<End>, belongings: &mut Belongings) {
+    let list = belongings.of_interfaces().ends.clone();
+    list.add(ends);
+    belongings.at_end(move || list.take().into_iter().for_each(End::undo));
 }
 
 /// What of that is chosen and started here.
@@ -215,12 +220,14 @@ fn bindings(domain: &Domain) -> Vec<Binding> {
 
 /// The filters are untied at the guest's end.
 fn filters_belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
-    let links: Vec<String> = bindings(domain).into_iter().map(|b| b.link).collect();
-    if links.is_empty() {
-        return;
-    }
+    let list = belongings.of_interfaces().filters.clone();
+    list.add(bindings(domain).into_iter().map(|b| b.link));
     let (driver, name) = (Arc::clone(driver), domain.name.clone());
     belongings.at_end(move || {
+        let links = list.take();
+        if links.is_empty() {
+            return;
+        }
         let runtime = tokio::runtime::Handle::current();
         let untied = runtime.block_on(filter_bindings::delete(&driver.neighbours, &links));
         if let Err(error) = untied {

@@ -23,14 +23,16 @@ const FIRST: RawFd = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Opened {
     descriptors: Vec<(RawFd, OwnedFd)>,
+    /// Whether QEMU runs and gets them over its monitor.
+    by_monitor: bool,
     /// What is known of each interface that gets a tap, by alias.
     taps: HashMap<String, HostEnd>,
     /// The taps that were made: alias and the interface's name.
-    pub(super) names: Vec<(String, String)>,
+    pub(crate) names: Vec<(String, String)>,
     /// What was opened for interfaces.
-    pub(super) net_nodes: Vec<NetNode>,
+    pub(crate) net_nodes: Vec<NetNode>,
     /// What undoes them where they don't go by themselves.
-    pub(super) ends: Vec<End>,
+    pub(crate) ends: Vec<End>,
     /// Below this folders for sockets are made; elsewhere they are the user's to make.
     channels: PathBuf,
     /// QEMU's ends of connections with the processes that draw its screens, by alias.
@@ -55,6 +57,36 @@ impl Opened {
             output,
             ..Self::default()
         }
+    }
+
+    /// For a QEMU that runs, which is to have a tap.
+    pub(crate) fn by_monitor(taps: HashMap<String, HostEnd>) -> Self {
+        Self {
+            taps,
+            by_monitor: true,
+            ..Self::default()
+        }
+    }
+
+    /// What QEMU calls a descriptor.
+    fn name(&self, number: RawFd) -> String {
+        match self.by_monitor {
+            // A number would be one of its own.
+            true => format!("given{number}"),
+            false => number.to_string(),
+        }
+    }
+
+    /// Adds a descriptor; what QEMU calls it.
+    fn add_named(&mut self, descriptor: OwnedFd) -> String {
+        let number = self.add(descriptor);
+        self.name(number)
+    }
+
+    /// What is to be given over the monitor, by name.
+    pub(crate) fn take_named(&mut self) -> Vec<(String, OwnedFd)> {
+        let taken = self.take().into_iter();
+        taken.map(|(number, fd)| (self.name(number), fd)).collect()
     }
 
     /// Adds a descriptor; its number in QEMU.
@@ -164,8 +196,12 @@ impl Descriptors for Opened {
             (_, Err(_)) => Vec::new(),
         };
         Ok(TapFds {
-            tap: tap.queues.into_iter().map(|fd| self.add(fd)).collect(),
-            vhost: vhost.into_iter().map(|fd| self.add(fd)).collect(),
+            tap: tap
+                .queues
+                .into_iter()
+                .map(|fd| self.add_named(fd))
+                .collect(),
+            vhost: vhost.into_iter().map(|fd| self.add_named(fd)).collect(),
         })
     }
 

@@ -10,6 +10,7 @@ mod check;
 mod descriptors;
 mod expiry;
 mod firmware_variables;
+pub(crate) mod interface;
 mod local_time;
 mod master_key;
 pub(crate) mod memory_devices;

@@ -142,19 +142,20 @@ pub(crate) fn connect(interface: &mut Interface, network: &str, port: &NetworkPo
 /// The ports go with the guest, also after a restart of the daemon.
 pub(super) fn belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
     let interfaces = domain.devices.interfaces.iter();
-    let ports: Vec<(String, Uuid)> = interfaces
-        .filter_map(|interface| match &interface.source {
-            InterfaceSource::Network(source) => {
-                Some((source.port.network.clone(), source.port.portid?))
-            }
-            _ => None,
-        })
-        .collect();
-    if ports.is_empty() {
-        return;
-    }
+    let ports = interfaces.filter_map(|interface| match &interface.source {
+        InterfaceSource::Network(source) => {
+            Some((source.port.network.clone(), source.port.portid?))
+        }
+        _ => None,
+    });
+    let list = belongings.of_interfaces().ports.clone();
+    list.add(ports);
     let (driver, name) = (Arc::clone(driver), domain.name.clone());
     belongings.at_end(move || {
+        let ports = list.take();
+        if ports.is_empty() {
+            return;
+        }
         let deleted = Handle::current().block_on(network_ports::delete(&driver.neighbours, &ports));
         if let Err(error) = deleted {
             let left: Vec<String> = ports

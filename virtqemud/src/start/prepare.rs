@@ -226,9 +226,7 @@ fn fork_logged(
     for socket in std::mem::take(&mut opened.sockets) {
         belongings.file(socket);
     }
-    for end in std::mem::take(&mut opened.ends) {
-        belongings.at_end(move || end.undo());
-    }
+    back_ends::ends_belong(std::mem::take(&mut opened.ends), &mut belongings);
     let line = built?;
     make_memory_folders(driver, &line, &mut belongings)?;
     back_ends::taps_made(&mut domain, &opened.names);

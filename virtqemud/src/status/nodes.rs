@@ -155,7 +155,7 @@ pub(crate) fn note_disk(disk: &mut Disk, parts: &[Part]) {
         match part {
             Part::Object(value) => names.take("-object", value),
             Part::Node(value) => names.take("-blockdev", value),
-            Part::Device(_) => {}
+            Part::Netdev(_) | Part::Device(_) => {}
         }
     }
     names.disk(disk);
