@@ -51,6 +51,20 @@ impl Tree {
         self.elements().find(|tree| tree.name == name)
     }
 
+    /// Whether all that another says of the same element is so here, too; there may be more.
+    pub fn has(&self, said: &Self) -> bool {
+        let text = said.text();
+        self.name == said.name
+            && (text.trim().is_empty() || text == self.text())
+            && said
+                .attributes
+                .iter()
+                .all(|one| self.attributes.contains(one))
+            && said
+                .elements()
+                .all(|one| self.elements().any(|own| own.has(one)))
+    }
+
     /// All text directly inside, put together.
     pub fn text(&self) -> String {
         let mut text = String::new();

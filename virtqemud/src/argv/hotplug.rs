@@ -5,13 +5,17 @@ use serde_json::Value;
 use virt_domain::Domain;
 use virt_domain::devices::controller::Controller;
 use virt_domain::devices::disk::Disk;
+use virt_domain::devices::input::{Input, InputBus};
 use virt_domain::devices::interface::Interface;
+use virt_domain::devices::rng::{Rng, RngBackend};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::block::Needs;
 use super::command_line::Builder;
 use super::context::NetContext;
-use super::{controller as controllers, disk as disks, interface as interfaces};
+use super::{
+    controller as controllers, disk as disks, input as inputs, interface as interfaces, rng as rngs,
+};
 use crate::caps::QemuCaps;
 
 /// One thing QEMU is to make, in the order in which it is needed.
@@ -91,6 +95,37 @@ pub(crate) fn interface(
     })
 }
 
+/// A source of randomness of `domain`.
+///
+/// # Errors
+/// OPERATION_UNSUPPORTED for one behind a character device.
+pub(crate) fn rng(domain: &Domain, rng: &Rng, caps: &QemuCaps) -> Result<Vec<Part>> {
+    if matches!(rng.backend, RngBackend::Egd(_)) {
+        return Err(unsupported(
+            "live attach of a source of randomness behind a character device is not supported",
+        ));
+    }
+    with_builder(domain, caps, |b| rngs::append_one(b, domain, rng, None))
+}
+
+/// An input device of `domain`.
+///
+/// # Errors
+/// OPERATION_UNSUPPORTED for one that only a start can make.
+pub(crate) fn input(domain: &Domain, input: &Input, caps: &QemuCaps) -> Result<Vec<Part>> {
+    if !matches!(input.bus, Some(InputBus::Usb | InputBus::Virtio)) {
+        let bus = input.bus.map(|bus| bus.word()).unwrap_or_default();
+        return Err(unsupported(format!(
+            "input device on bus '{bus}' cannot be hot plugged."
+        )));
+    }
+    with_builder(domain, caps, |b| inputs::append_one(b, domain, input))
+}
+
+fn unsupported(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::OperationUnsupported, ErrorDomain::Qemu, what)
+}
+
 fn with_builder(
     domain: &Domain,
     caps: &QemuCaps,
@@ -108,11 +143,9 @@ fn with_builder(
 /// An option and its argument. Every QEMU that is driven takes JSON for these.
 fn part(option: &[String]) -> Result<Part> {
     let missing = |what: &str| {
-        Error::new(
-            ErrorCode::OperationUnsupported,
-            ErrorDomain::Qemu,
-            format!("'{what}' can't be given to a QEMU that runs already"),
-        )
+        unsupported(format!(
+            "'{what}' can't be given to a QEMU that runs already"
+        ))
     };
     let [option, argument] = option else {
         return Err(missing("an option"));

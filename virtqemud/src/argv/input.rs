@@ -10,20 +10,23 @@ use virt_error::Result;
 use virt_xml::OnOff;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartContext) -> Result<()> {
-    for input in &domain.devices.inputs {
-        let props = match (input.bus, input.kind) {
-            (_, InputType::Evdev) => {
-                append_evdev(b, input);
-                continue;
-            }
-            (Some(InputBus::Usb), kind) => usb(kind, input),
-            (Some(InputBus::Virtio), kind) => on_virtio(kind, input),
-            // The machine has them.
-            _ => continue,
-        };
-        let props = props.placed(domain, &input.info)?;
-        b.device(&props);
-    }
+    let mut inputs = domain.devices.inputs.iter();
+    inputs.try_for_each(|input| append_one(b, domain, input))
+}
+
+pub(super) fn append_one(b: &mut Builder, domain: &Domain, input: &Input) -> Result<()> {
+    let props = match (input.bus, input.kind) {
+        (_, InputType::Evdev) => {
+            append_evdev(b, input);
+            return Ok(());
+        }
+        (Some(InputBus::Usb), kind) => usb(kind, input),
+        (Some(InputBus::Virtio), kind) => on_virtio(kind, input),
+        // The machine has them.
+        _ => return Ok(()),
+    };
+    let props = props.placed(domain, &input.info)?;
+    b.device(&props);
     Ok(())
 }
 

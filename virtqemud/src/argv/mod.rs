@@ -60,8 +60,8 @@ pub use context::{
     NetContext, StartContext, TapFds, Tls, VhostNet, guests_pages, short_name, unknown_disk_group,
 };
 pub(crate) use hotplug::{
-    Part, controller as hotplug_controller, disk as hotplug_disk, interface as hotplug_interface,
-    medium as hotplug_medium,
+    Part, controller as hotplug_controller, disk as hotplug_disk, input as hotplug_input,
+    interface as hotplug_interface, medium as hotplug_medium, rng as hotplug_rng,
 };
 
 use crate::caps::QemuCaps;

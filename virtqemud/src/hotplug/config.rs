@@ -30,6 +30,7 @@ pub(crate) fn attach(domain: &mut Domain, device: Device) -> Result<()> {
             }
             devices.leases.push(lease);
         }
+        Device::Plain(plain) => plain.add(devices),
         Device::Other(kind) => {
             return Err(unsupported(format!(
                 "persistent attach of device '{kind}' is not supported"
@@ -59,6 +60,9 @@ pub(crate) fn detach(domain: &mut Domain, which: &Which) -> Result<()> {
             let leases: &mut Vec<Lease> = &mut domain.devices.leases;
             let place = leases.iter().position(|known| is_same(known, lease));
             leases.remove(place.ok_or_else(|| missing(none(lease)))?);
+        }
+        Which::Like(Device::Plain(plain)) => {
+            plain.remove(&mut domain.devices)?;
         }
         Which::Like(Device::Other(kind)) => {
             return Err(unsupported(format!(

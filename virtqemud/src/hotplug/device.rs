@@ -6,6 +6,8 @@ use virt_domain::devices::lease::Lease;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Unknown};
 
+use super::plain::{Plain, read_plain};
+
 /// What can come and go.
 #[derive(Debug, Clone)]
 pub(crate) enum Device {
@@ -15,39 +17,25 @@ pub(crate) enum Device {
     Interface(Box<Interface>),
     /// `<lease>`.
     Lease(Lease),
+    /// One that a guest has a list of.
+    Plain(Box<dyn Plain>),
     /// Any other device, of which only the name counts.
     Other(String),
 }
 
-/// The elements that stand for devices (domaincommon.rng).
+/// The elements that stand for other devices (domaincommon.rng).
 const KINDS: &[&str] = &[
     "audio",
-    "channel",
-    "console",
-    "controller",
     "crypto",
-    "filesystem",
     "graphics",
-    "hostdev",
     "hub",
-    "input",
     "iommu",
     "memballoon",
-    "memory",
     "nvram",
     "panic",
-    "parallel",
     "pstore",
-    "redirdev",
-    "rng",
-    "serial",
-    "shmem",
-    "smartcard",
-    "sound",
     "tpm",
-    "video",
     "vsock",
-    "watchdog",
 ];
 
 impl Device {
@@ -69,7 +57,10 @@ impl Device {
             "interface" => Ok(Self::Interface(Box::new(read(xml)?))),
             "lease" => Ok(Self::Lease(read(xml)?)),
             other if KINDS.contains(&other) => Ok(Self::Other(kind)),
-            other => Err(unsupported(format!("unknown device type '{other}'"))),
+            other => match read_plain(other, xml)? {
+                Some(plain) => Ok(Self::Plain(plain)),
+                None => Err(unsupported(format!("unknown device type '{other}'"))),
+            },
         }
     }
 
@@ -79,12 +70,13 @@ impl Device {
             Self::Disk(_) => "disk",
             Self::Interface(_) => "interface",
             Self::Lease(_) => "lease",
+            Self::Plain(plain) => plain.kind(),
             Self::Other(kind) => kind,
         }
     }
 }
 
-fn read<E: Element>(xml: &str) -> Result<E> {
+pub(super) fn read<E: Element>(xml: &str) -> Result<E> {
     let (element, unknown) = virt_xml::read(xml)?;
     match unknown.first() {
         None => Ok(element),

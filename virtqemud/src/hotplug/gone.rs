@@ -25,6 +25,7 @@ impl Body {
         if let Some(one) = interfaces.find(|one| one.info.alias() == Some(&alias)) {
             self.interface_gone(one).await;
         }
+        self.plain_gone(&alias).await;
         self.emit(Event::DeviceRemoved { alias });
     }
 

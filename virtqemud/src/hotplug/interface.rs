@@ -9,7 +9,7 @@ use virt_driver::audit::Reason;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::prepare::complete;
-use super::{missing, unsupported};
+use super::{missing, no_slot, unsupported};
 use crate::aliases;
 use crate::definitions::off_thread;
 use crate::guest::Body;
@@ -55,15 +55,7 @@ impl Body {
         })
         .await?;
         if let Some(controller) = found.controllers.first() {
-            return Err(Error::new(
-                ErrorCode::OperationFailed,
-                ErrorDomain::Qemu,
-                format!(
-                    "No more available PCI slots: the interface needs another controller of type '{}', \
-                     which a guest that runs can't get; give it one before it starts",
-                    controller.kind
-                ),
-            ));
+            return Err(no_slot(controller));
         }
         // It was pushed last.
         let interface = found.domain.devices.interfaces.pop();

@@ -1,5 +1,6 @@
 //! Devices that come, go and change: of the running guest, of its definition, or of both. Disks with
-//! their media, network interfaces, and leases; other devices are refused by name.
+//! their media, network interfaces, leases, and what is QEMU's alone; of a definition most devices.
+//! Others are refused by name.
 //!
 //! What is done to a running guest is done in an order that leaves no moment in which it could write
 //! what it does not hold: the lease first, then the files' owner, then QEMU; and back the other way
@@ -13,6 +14,8 @@ mod interface;
 mod lease;
 mod media;
 mod parts;
+mod plain;
+mod plain_live;
 mod prepare;
 mod tray;
 mod unchanged;
@@ -21,6 +24,7 @@ mod unplug;
 pub(crate) use config::{attach, detach, update};
 pub(crate) use device::Device;
 
+use virt_domain::devices::controller::Controller;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use crate::guest::Body;
@@ -44,6 +48,7 @@ impl Body {
             Device::Disk(disk) => Box::pin(self.attach_disk(*disk)).await,
             Device::Interface(interface) => Box::pin(self.attach_interface(*interface)).await,
             Device::Lease(lease) => self.attach_lease(lease).await,
+            Device::Plain(plain) => Box::pin(self.attach_plain(plain)).await,
             Device::Other(kind) => Err(unsupported(format!(
                 "live attach of device '{kind}' is not supported"
             ))),
@@ -61,6 +66,7 @@ impl Body {
             Which::Like(Device::Disk(disk)) => self.detach_disk(disk.name()).await,
             Which::Like(Device::Interface(interface)) => self.detach_interface(interface).await,
             Which::Like(Device::Lease(lease)) => self.detach_lease(lease).await,
+            Which::Like(Device::Plain(plain)) => self.detach_plain(&**plain).await,
             Which::Like(Device::Other(kind)) => Err(unsupported(format!(
                 "live detach of device '{kind}' is not supported"
             ))),
@@ -75,12 +81,15 @@ impl Body {
                 if let Some(known) = interfaces.find(|known| known.info.alias() == Some(alias)) {
                     return self.detach_interface(known).await;
                 }
+                let mut devices = live.domain.devices.clone();
+                if let Some(plain) = plain::remove_alias(&mut devices, alias) {
+                    return self.detach_plain(&*plain).await;
+                }
                 let mut infos = live.domain.devices.infos().into_iter();
                 Err(match infos.any(|info| info.alias() == Some(alias)) {
-                    true => unsupported(format!(
-                        "live detach of device '{alias}' is not supported: it is neither a disk nor \
-                         an interface"
-                    )),
+                    true => {
+                        unsupported(format!("live detach of device '{alias}' is not supported"))
+                    }
                     false => no_such_alias(alias),
                 })
             }
@@ -103,6 +112,19 @@ impl Body {
             )),
         }
     }
+}
+
+/// The refusal of a device that needs a controller which the guest does not have.
+fn no_slot(controller: &Controller) -> Error {
+    Error::new(
+        ErrorCode::OperationFailed,
+        ErrorDomain::Qemu,
+        format!(
+            "No more available PCI slots: the device needs another controller of type '{}', which a \
+             guest that runs can't get; give it one before it starts",
+            controller.kind
+        ),
+    )
 }
 
 fn no_such_alias(alias: &str) -> Error {

@@ -1,17 +1,22 @@
 //! What of the host's each device is (WIRE.md section 20).
 
 use virt_domain::devices::chardev::{Channel, CharBackend, CharSource, Console, Parallel, Serial};
+use virt_domain::devices::controller::Controller;
 use virt_domain::devices::disk::Disk;
 use virt_domain::devices::filesystem::Filesystem;
 use virt_domain::devices::hostdev::{Hostdev, HostdevSource};
 use virt_domain::devices::input::{Input, InputType};
 use virt_domain::devices::interface::Interface;
+use virt_domain::devices::memory::MemoryDevice;
 use virt_domain::devices::redirdev::Redirdev;
 use virt_domain::devices::rng::{Rng, RngBackend};
 use virt_domain::devices::shmem::Shmem;
 use virt_domain::devices::smartcard::{Smartcard, SmartcardMode};
+use virt_domain::devices::sound::Sound;
 use virt_domain::devices::storage::Location;
 use virt_domain::devices::tpm::{Tpm, TpmBackend};
+use virt_domain::devices::video::Video;
+use virt_domain::devices::watchdog::Watchdog;
 use virt_rpc::protocol::audit::Value;
 
 use super::{Audited, MISSING, Resource, bare};
@@ -227,6 +232,19 @@ impl Audited for Shmem {
         }
     }
 }
+
+/// Nothing of the host's.
+macro_rules! own {
+    ($($device:ty)*) => {
+        $(impl Audited for $device {
+            fn audited(&self) -> Vec<Resource> {
+                Vec::new()
+            }
+        })*
+    };
+}
+
+own!(Controller MemoryDevice Sound Video Watchdog);
 
 impl Audited for Input {
     fn audited(&self) -> Vec<Resource> {

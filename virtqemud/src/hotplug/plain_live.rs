@@ -1,0 +1,73 @@
+//! The same of a guest that runs: what QEMU makes for them is all that there is to do.
+
+use std::sync::Arc;
+
+use virt_domain::Domain;
+use virt_driver::Event;
+use virt_driver::audit::Reason;
+use virt_error::Result;
+
+use super::plain::{Plain, remove_alias};
+use super::prepare::complete;
+use super::{missing, no_slot, parts};
+use crate::aliases;
+use crate::guest::Body;
+
+impl Body {
+    pub(super) async fn attach_plain(&mut self, device: Box<dyn Plain>) -> Result<()> {
+        let live = self.live()?;
+        let driver = Arc::clone(self.driver());
+        let mut found = complete(&driver, &live.domain, |domain| {
+            device.add(&mut domain.devices);
+        })
+        .await?;
+        if let Some(controller) = found.controllers.first() {
+            return Err(no_slot(controller));
+        }
+        let lost = || missing(format!("the <{}> device", device.kind()));
+        let added = device.pop(&mut found.domain.devices).ok_or_else(lost)?;
+        let mut next = Domain::clone(&live.domain);
+        added.add(&mut next.devices);
+        aliases::name_others(&mut next)?;
+        let named = device.pop(&mut next.devices).ok_or_else(lost)?;
+        let made = match named.parts(&live.domain, &found.caps) {
+            Ok(parts) => self.make(&parts).await,
+            Err(error) => Err(error),
+        };
+        self.audit(|guest| guest.gained(&named, Reason::Attach, made.is_ok()));
+        made?;
+        let alias = named.alias();
+        self.kept_mut()?.devices.push(alias.clone());
+        // What changed meanwhile stays.
+        self.change_live(|live| named.add(&mut Arc::make_mut(&mut live.domain).devices))?;
+        self.emit(Event::DeviceAdded { alias });
+        Ok(())
+    }
+
+    pub(super) async fn detach_plain(&mut self, meant: &dyn Plain) -> Result<()> {
+        let live = self.live()?;
+        let mut devices = live.domain.devices.clone();
+        let known = meant.remove(&mut devices)?;
+        // Refused where it can't be.
+        known.parts(&live.domain, &live.qemu.caps)?;
+        self.unplug(&known.alias()).await
+    }
+
+    /// Cleans up after one that the guest let go of.
+    pub(super) async fn plain_gone(&mut self, alias: &str) {
+        let Ok(live) = self.live() else { return };
+        let mut devices = live.domain.devices.clone();
+        let Some(gone) = remove_alias(&mut devices, alias) else {
+            return;
+        };
+        if let Ok(made) = gone.parts(&live.domain, &live.qemu.caps) {
+            self.forget(parts::names(&made)).await;
+        }
+        let changed = self.change_live(|live| {
+            remove_alias(&mut Arc::make_mut(&mut live.domain).devices, alias);
+        });
+        if changed.is_ok() {
+            self.audit(|guest| guest.lost(&gone, true));
+        }
+    }
+}
