@@ -39,6 +39,36 @@ lockd() {
     [ -z "$1" ] || wait_for "$tools/virtlockd" leases --root "$1"
 }
 
+# over_nfs VERSION: an image in a folder $images, which is also mounted from this machine's own server,
+# at $through
+over_nfs() {
+    images=/srv/images
+    through=/mnt/images
+    mkdir -p "$images" "$through"
+    systemctl start rpcbind nfs-server
+    exportfs -o rw,no_root_squash,insecure,fsid=1 "localhost:$images"
+    mount -t nfs -o "vers=$1" "localhost:$images" "$through"
+    dd if=/dev/zero of="$images/disk.raw" bs=1M count=1 2>/dev/null
+}
+
+# disk FOLDER: that image as a disk
+disk() { echo "<disk type='file'><driver name='qemu' type='raw'/><source file='$1/disk.raw'/><target dev='vda' bus='virtio'/></disk>"; }
+
+# configured ROOT [LINES]: its folders and files, with those lines of qemu-lockd.conf
+configured() {
+    for below in etc/libvirt run/libvirt run/lock var/lib/libvirt var/log/libvirt var/cache/libvirt; do
+        mkdir -p "$1/$below"
+    done
+    printf 'stdio_handler = "file"\nlock_manager = "lockd"\nuser = "root"\ngroup = "root"\nsecurity_driver = "none"\n' >"$1/etc/libvirt/qemu.conf"
+    echo "${2:-}" >"$1/etc/libvirt/qemu-lockd.conf"
+}
+
+# driver ROOT: its virtqemud, which answers
+driver() {
+    "$tools/virtqemud" --root "$1" >>"$1/daemon.log" 2>&1 &
+    wait_for virsh "$1" uri
+}
+
 # host ROOT [LINES]: its daemons, with those lines of qemu-lockd.conf
 host() {
     root=$1
@@ -48,18 +78,14 @@ host() {
         # Debian's package makes it, and the daemon looks for it whoever guests run as.
         id libvirt-qemu >/dev/null 2>&1 || useradd --system --user-group libvirt-qemu
     fi
-    for below in etc/libvirt run/libvirt run/lock var/lib/libvirt var/log/libvirt var/cache/libvirt; do
-        mkdir -p "$root/$below"
-    done
-    printf 'stdio_handler = "file"\nlock_manager = "lockd"\nuser = "root"\ngroup = "root"\nsecurity_driver = "none"\n' >"$root/etc/libvirt/qemu.conf"
-    echo "${2:-}" >"$root/etc/libvirt/qemu-lockd.conf"
+    configured "$root" "${2:-}"
     lockd "$root"
-    if [ -z "$root" ]; then
-        LIBVIRT_LOG_OUTPUTS=3:stderr /usr/sbin/libvirtd >>/stock-libvirtd.log 2>&1 &
-    else
-        "$tools/virtqemud" --root "$root" >>"$root/daemon.log" 2>&1 &
+    if [ -n "$root" ]; then
+        driver "$root"
+        return
     fi
-    wait_for virsh "$root" uri
+    LIBVIRT_LOG_OUTPUTS=3:stderr /usr/sbin/libvirtd >>/stock-libvirtd.log 2>&1 &
+    wait_for virsh "" uri
 }
 
 # guest ROOT NAME DEVICES: one that never leaves its firmware

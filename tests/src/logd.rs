@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::host::{Host, eventually, send};
 use crate::keeper::sibling;
@@ -114,4 +115,32 @@ pub fn whole(path: &Path) -> Vec<u8> {
     }
     all.extend(fs::read(path).unwrap_or_default());
     all
+}
+
+/// What `virtlogd query` finds, as JSON.
+///
+/// # Panics
+/// When it fails.
+pub fn query(host: &Host, words: &[&str]) -> Vec<Value> {
+    let (program, root) = (sibling("virtlogd"), host.root().to_string_lossy());
+    let program = program.to_string_lossy();
+    let mut all = vec![&*program, "query", "--json", "--root", &*root];
+    if !is_root() {
+        all.push("--session");
+    }
+    all.extend(words);
+    let text = host.inside(&all).ok();
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a record"))
+        .collect()
+}
+
+/// What records have under a key, among their own words or beside them.
+pub fn texts(records: &[Value], key: &str) -> Vec<String> {
+    let text = |record: &Value| {
+        let place = [&record[key], &record["fields"][key]];
+        let found = place.into_iter().find_map(Value::as_str);
+        found.unwrap_or_default().to_owned()
+    };
+    records.iter().map(text).collect()
 }

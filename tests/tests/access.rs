@@ -6,10 +6,13 @@
     reason = "tests: a failure is the test's failure, with its place"
 )]
 
+use std::fs;
 use std::process::Stdio;
 
 use virt_tests::acld::Acld;
 use virt_tests::host::eventually;
+use virt_tests::keeper::sibling;
+use virt_tests::logd::{self, query, texts};
 
 /// Root may do everything; `games` may see "apache" and start it.
 const POLICIES: &str = r#"
@@ -213,4 +216,63 @@ fn a_group_owns_the_guests_whose_metadata_name_it() {
     let mine = acld.host.write("mine.xml", &mine);
     let refused = acld.virsh_as("games", &["define", &mine]).failed();
     assert!(refused.contains("'QEMU' denied access"), "{refused}");
+}
+
+#[test]
+fn what_is_refused_is_in_virtlogds_records_and_in_the_guests_story() {
+    let policies = POLICIES.to_owned()
+        + "@id(\"nobody-stops-nginx\")\n\
+           forbid(principal, action == Action::\"domain.stop\", resource)\n\
+           when { resource.domain_name == \"nginx\" };";
+    let Some(mut acld) = Acld::start(&policies) else {
+        return;
+    };
+    // The user that virtacld is here may send records, as its own may by default.
+    let conf = acld.host.path("etc/libvirt/virtlogd.conf");
+    fs::write(conf, "records_users = [ \"daemon\" ]\n").unwrap();
+    let root = acld.host.root().to_string_lossy().into_owned();
+    let words = logd::ours(&root);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let log = acld.host.path("logd.log");
+    acld.host.keeper().spawn(&words, &[], &log);
+    acld.host.start_daemon();
+    for name in ["apache", "nginx"] {
+        acld.host.define(&guest(name));
+        acld.host.virsh(&["start", name]).ok();
+    }
+    acld.virsh_as("games", &["destroy", "apache"]).failed();
+    acld.host.virsh(&["destroy", "nginx"]).failed();
+    let games = nix::unistd::User::from_name("games").unwrap().unwrap();
+    let cases = [
+        ("apache", games.uid.as_raw(), "no policy permits it"),
+        (
+            "nginx",
+            0,
+            "forbidden by policy \"nobody-stops-nginx\" (/",
+        ),
+    ];
+    for (name, uid, rule) in cases {
+        let refusals = || query(&acld.host, &["--guest", name, "--field", "category=access"]);
+        eventually("the refusal", || !refusals().is_empty());
+        let all = refusals();
+        assert_eq!(texts(&all, "daemon"), ["virtacld"], "{all:?}");
+        assert_eq!(texts(&all, "permission"), ["domain.stop"]);
+        assert_eq!(texts(&all, "back_end"), ["cedar"]);
+        assert_eq!(texts(&all, "uid"), [uid.to_string()], "{all:?}");
+        let object = format!("connect_driver=\"QEMU\" domain_name=\"{name}\" domain_uuid=");
+        assert!(texts(&all, "object")[0].starts_with(&object), "{all:?}");
+        assert!(texts(&all, "rule")[0].starts_with(rule), "{all:?}");
+        // The same for the kernel's audit trail.
+        let audit = || {
+            let words = ["--guest", name, "--field", "category=audit"];
+            let told = texts(&query(&acld.host, &words), "message");
+            let refused = format!("success=no op=domain.stop subj-uid={uid} subj-pid=");
+            told.into_iter().any(|text| text.starts_with(&refused))
+        };
+        eventually("the audit record", audit);
+        let program = sibling("virtlogd").to_string_lossy().into_owned();
+        let story = acld.host.inside(&[&program, "tail", "--root", &root, name]);
+        let line = format!("refused: user {uid}, process ");
+        assert!(story.ok().contains(&line), "{name}");
+    }
 }

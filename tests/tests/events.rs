@@ -18,7 +18,7 @@ use virt_rpc::codec::Internal;
 use virt_rpc::protocol::records::{Batch, Guest, Record, Source, Write, WriteArgs};
 use virt_tests::host::{Host, eventually, send};
 use virt_tests::keeper::sibling;
-use virt_tests::logd::Logd;
+use virt_tests::logd::{Logd, query, texts};
 use virt_tests::target::{Target, is_root, skipped};
 
 /// Ours alone: the stock virtlogd takes no records.
@@ -32,30 +32,6 @@ fn start(conf: &str) -> Option<Logd> {
 
 fn guest(name: &str) -> String {
     virt_tests::guest::firmware_only(name, "")
-}
-
-/// `virtlogd query`, as JSON.
-fn query(host: &Host, words: &[&str]) -> Vec<Value> {
-    let (program, root) = (sibling("virtlogd"), host.root().to_string_lossy());
-    let program = program.to_string_lossy();
-    let mut all = vec![&*program, "query", "--json", "--root", &*root];
-    if !is_root() {
-        all.push("--session");
-    }
-    all.extend(words);
-    let text = host.inside(&all).ok();
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("a record"))
-        .collect()
-}
-
-fn texts(records: &[Value], key: &str) -> Vec<String> {
-    let text = |record: &Value| {
-        let place = [&record[key], &record["fields"][key]];
-        let found = place.into_iter().find_map(Value::as_str);
-        found.unwrap_or_default().to_owned()
-    };
-    records.iter().map(text).collect()
 }
 
 fn record(message: &str) -> Record {

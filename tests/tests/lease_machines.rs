@@ -16,6 +16,7 @@ use std::fs;
 use std::thread;
 
 use virt_tests::machines::{Machines, passed};
+use virt_tests::target::skipped;
 
 fn over_nfs(version: &str) {
     let Some(machines) = Machines::new() else {
@@ -33,6 +34,18 @@ fn locks_exclude_over_nfs_4_and_none_is_lost_with_virtlockd() {
 #[test]
 fn locks_exclude_over_nfs_3_and_none_is_lost_with_virtlockd() {
     over_nfs("3");
+}
+
+#[test]
+fn libvirts_virtlockd_and_ours_exclude_each_other_over_nfs() {
+    let Some(machines) = Machines::with_stock() else {
+        return;
+    };
+    if !machines.stock {
+        return skipped("needs libvirt's own daemons");
+    }
+    let run = machines.run(&[], &["./leases-beside-libvirts", "4.2"]);
+    passed(&run, &["beside libvirt's, NFS 4.2"]);
 }
 
 #[test]

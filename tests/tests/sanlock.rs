@@ -139,6 +139,51 @@ fn leases_that_guests_name_are_held_too_and_read_only_disks_need_none() {
 }
 
 #[test]
+fn what_is_plugged_takes_its_lease_and_what_is_taken_out_gives_it_back() {
+    let Some(mut sanlock) = ours() else { return };
+    let host = &sanlock.host;
+    let (first, second) = (image(host, "first.raw"), image(host, "second.raw"));
+    let with_bus = guest_with("a", &first).replacen(
+        "<devices>",
+        "<devices><controller type='scsi' model='virtio-scsi'/>",
+        1,
+    );
+    host.define(&with_bus);
+    host.define(&guest_with("b", &second));
+    host.virsh(&["start", "a"]).ok();
+    assert_eq!(sanlock.held("a"), 1);
+    let image = second.display().to_string();
+    let attach = ["attach-disk", "a", &image, "sda", "--targetbus", "scsi"];
+    let attach = [&attach[..], &["--subdriver", "raw"]].concat();
+    // While another guest has it, the guest goes on without.
+    host.virsh(&["start", "b"]).ok();
+    let error = host.virsh(&attach).failed();
+    assert!(error.contains("is locked by guest 'b'"), "{error}");
+    assert_eq!(sanlock.held("a"), 1);
+    assert!(!host.virsh(&["domblklist", "a"]).ok().contains("sda"));
+    host.virsh(&["destroy", "b"]).ok();
+    host.virsh(&attach).ok();
+    assert_eq!(sanlock.held("a"), 2);
+    let error = host.virsh(&["start", "b"]).failed();
+    assert!(error.contains("is locked by guest 'a'"), "{error}");
+    // It belongs to the guest as the first one does.
+    host.virsh(&["suspend", "a"]).ok();
+    assert_eq!(sanlock.held("a"), 0);
+    host.virsh(&["resume", "a"]).ok();
+    assert_eq!(sanlock.held("a"), 2);
+    sanlock.kill_daemon();
+    sanlock.start_daemon();
+    assert_eq!(sanlock.held("a"), 2);
+    let host = &sanlock.host;
+    // Nobody in the guest looks after the bus: QEMU lets go of it at once.
+    host.virsh(&["detach-disk", "a", "sda"]).ok();
+    eventually("the disk to be free", || sanlock.held("a") == 1);
+    host.virsh(&["start", "b"]).ok();
+    assert_eq!(sanlock.held("b"), 1);
+    assert_eq!(host.state("a"), "running");
+}
+
+#[test]
 fn a_host_that_loses_its_leases_pauses_or_ends_its_guests() {
     let Some(sanlock) = ours() else { return };
     let host = &sanlock.host;

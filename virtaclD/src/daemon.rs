@@ -37,7 +37,7 @@ impl Service for Virtacld {
         let conf = base.own;
         own_user::become_it(&conf.user)?;
         sandbox::enter(&conf.cedar_policies, &base.paths.run)?;
-        let decisions = Arc::new(Decisions::new(conf));
+        let decisions = Arc::new(Decisions::new(conf, Arc::clone(base.logging.outgoing())));
         Ok(Self { decisions })
     }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
+use virt_daemon::logging::Outgoing;
 use virt_rpc::protocol::Permission;
 use virt_rpc::protocol::decisions::{
     Answer, Decided, Question, Refusal, Reloaded, Subject, Verdict,
@@ -16,7 +17,7 @@ use virt_rpc::server::Client;
 
 use crate::back_end::BackEnd;
 use crate::conf::Conf;
-use crate::denial::{self, Denial};
+use crate::denial::Denial;
 use crate::in_force::{InForce, Policy};
 use crate::listeners::Listeners;
 use crate::people::{self, People};
@@ -40,6 +41,8 @@ pub struct Decisions {
     people: People,
     processes: Processes,
     polkit: Arc<Polkit>,
+    /// Where the audit trail is told of refusals.
+    outgoing: Arc<Outgoing>,
     /// Targets that were allowed, and refused.
     counts: [AtomicU64; 2],
 }
@@ -53,8 +56,8 @@ struct Growing {
 }
 
 impl Decisions {
-    /// Reads the policies.
-    pub fn new(conf: Conf) -> Self {
+    /// Reads the policies. Records for the audit trail go to `outgoing`.
+    pub fn new(conf: Conf, outgoing: Arc<Outgoing>) -> Self {
         let policy = Arc::new(Policy::read(conf.cedar_policies.clone()));
         let polkit = Arc::new(Polkit::new(conf.polkit_patience, Arc::clone(&policy)));
         Self {
@@ -63,6 +66,7 @@ impl Decisions {
             people: People::default(),
             processes: Processes::default(),
             polkit,
+            outgoing,
             counts: Default::default(),
         }
     }
@@ -123,7 +127,7 @@ impl Decisions {
         for (count, more) in self.counts.iter().zip([allowed, refused]) {
             count.fetch_add(more as u64, Ordering::Relaxed);
         }
-        tell_refusal(question, &answer);
+        self.tell_refusal(question, &answer);
         self.listeners().decided(|| {
             let mut shown = question.clone();
             shown.targets.truncate(TRACED);
@@ -324,16 +328,27 @@ impl Decisions {
             Err(reason) => refused(BackEnd::Polkit, reason),
         };
         if !verdict.allowed {
-            denial::tell(&Denial {
+            let denial = Denial {
                 subject,
                 permission: polkit::connecting(readonly),
                 object: None,
                 call: "a connection",
                 back_end: &verdict.back_end,
                 rule: &verdict.reason,
-            });
+            };
+            denial.tell(&self.outgoing);
         }
         verdict
+    }
+
+    /// Every refusal of a call is told; what a list leaves out is no refusal.
+    fn tell_refusal(&self, question: &Question, answer: &Answer) {
+        let (Some(refusal), Some(target)) = (&answer.refusal, question.targets.first()) else {
+            return;
+        };
+        let permission = format!("{}.{}", target.object.name(), refusal.permission.name());
+        let (back_end, rule) = (&refusal.back_end, &refusal.reason);
+        Denial::of(question, &permission, back_end, rule).tell(&self.outgoing);
     }
 
     /// Those that this host always asks and those that the driver names.
@@ -400,14 +415,4 @@ fn refused(back_end: BackEnd, reason: String) -> Verdict {
         reason,
         seen: Vec::new(),
     }
-}
-
-/// Every refusal of a call is told; what a list leaves out is no refusal.
-fn tell_refusal(question: &Question, answer: &Answer) {
-    let (Some(refusal), Some(target)) = (&answer.refusal, question.targets.first()) else {
-        return;
-    };
-    let permission = format!("{}.{}", target.object.name(), refusal.permission.name());
-    let (back_end, rule) = (&refusal.back_end, &refusal.reason);
-    denial::tell(&Denial::of(question, &permission, back_end, rule));
 }

@@ -1,6 +1,11 @@
 //! A refusal, and who is told of it: the one place for that, whatever refused.
 
+use std::sync::Arc;
+
+use virt_daemon::logging::{Outgoing, cut, fact};
+use virt_rpc::protocol::audit::{Audit, Type, Value};
 use virt_rpc::protocol::decisions::{Question, Subject, Target};
+use virt_rpc::protocol::records::{Guest, Record, VALUE_MAX};
 
 use crate::kinds::DRIVER_KEY;
 
@@ -39,43 +44,90 @@ impl<'a> Denial<'a> {
             rule,
         }
     }
-}
 
-/// Tells the log, under a category that reaches virtlogd whatever the log level is.
-pub fn tell(denial: &Denial<'_>) {
-    let Denial {
-        subject,
-        permission,
-        object,
-        call,
-        back_end,
-        rule,
-    } = denial;
-    let detail = |key: &str| {
-        let details = object.iter().flat_map(|(_, target)| &target.details);
-        let mut values = details.filter(|(known, _)| known == key);
-        values.next().map(|(_, value)| value.as_str())
-    };
-    let number = |text: &str| u128::from_str_radix(&text.replace('-', ""), 16).ok();
-    let named = object.map_or(String::new(), |(driver, target)| {
+    /// What is known of the object under that name.
+    fn detail(&self, key: &str) -> Option<&'a str> {
+        let (_, target) = self.object?;
+        let mut details = target.details.iter();
+        let (_, value) = details.find(|(known, _)| known == key)?;
+        Some(value)
+    }
+
+    /// The guest's UUID as a number, where it is about a guest.
+    fn guest(&self) -> Option<u128> {
+        let text = self.detail("domain_uuid")?;
+        u128::from_str_radix(&text.replace('-', ""), 16).ok()
+    }
+
+    /// The object with all that a policy is shown of it.
+    fn object(&self) -> Option<String> {
+        let (driver, target) = self.object?;
         let details = target.details.iter();
         let details: String = details
             .map(|(key, value)| format!(" {key}={value:?}"))
             .collect();
-        format!(" on {DRIVER_KEY}={driver:?}{details}")
-    });
-    tracing::warn!(
-        target: "access",
-        uid = subject.uid,
-        guest.name = detail("domain_name"),
-        guest.uuid = detail("domain_uuid").and_then(number),
-        client_pid = subject.pid,
-        permission = permission,
-        back_end = back_end,
-        refused_call = call,
-        rule = rule,
-        "refused: user {}, process {}, {permission}{named} for {call}: {back_end}: {rule}",
-        subject.uid,
-        subject.pid.unwrap_or_default(),
-    );
+        Some(format!("{DRIVER_KEY}={driver:?}{details}"))
+    }
+
+    /// Tells the log, under a category that reaches virtlogd whatever the log level is, and the kernel's
+    /// audit trail, to which virtlogd alone may write.
+    pub fn tell(&self, outgoing: &Arc<Outgoing>) {
+        let Self {
+            subject,
+            permission,
+            call,
+            back_end,
+            rule,
+            ..
+        } = self;
+        let object = self.object();
+        let on = object.iter().map(|object| format!(" on {object}"));
+        tracing::warn!(
+            target: "access",
+            uid = subject.uid,
+            guest.name = self.detail("domain_name"),
+            guest.uuid = self.guest(),
+            client_pid = subject.pid,
+            permission = permission,
+            object = object,
+            back_end = back_end,
+            refused_call = call,
+            rule = rule,
+            "refused: user {}, process {}, {permission}{} for {call}: {back_end}: {rule}",
+            subject.uid,
+            subject.pid.unwrap_or_default(),
+            on.collect::<String>(),
+        );
+        let audit = self.audit();
+        outgoing.push(Record {
+            guest: self.guest().map(|uuid| Guest {
+                uuid: uuid.to_be_bytes(),
+                name: self.detail("domain_name").unwrap_or_default().to_owned(),
+            }),
+            audit: Some(Box::new(audit.clone())),
+            ..fact("audit", format!("success=no {}", audit.text()))
+        });
+    }
+
+    /// The same for the audit trail; who is meant stands beside virtlogd, which the kernel names itself.
+    fn audit(&self) -> Audit {
+        let subject = self.subject;
+        let pid = subject.pid.map_or("?".to_owned(), |pid| pid.to_string());
+        let object = self.object().unwrap_or_default();
+        let text = |text: &str| Value::Text(cut(text.to_owned(), VALUE_MAX));
+        let fields = [
+            ("op", Value::Bare(self.permission.to_owned())),
+            ("subj-uid", Value::Bare(subject.uid.to_string())),
+            ("subj-pid", Value::Bare(pid)),
+            ("object", text(&object)),
+            ("call", text(self.call)),
+            ("back-end", text(self.back_end)),
+            ("rule", text(self.rule)),
+        ];
+        Audit {
+            kind: Type::UserAvc,
+            fields: fields.map(|(key, value)| (key.into(), value)).to_vec(),
+            success: false,
+        }
+    }
 }

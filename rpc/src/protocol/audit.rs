@@ -16,6 +16,8 @@ pub enum Type {
     VirtResource = 2501,
     /// A guest's security labels.
     VirtMachineId = 2502,
+    /// Someone was refused something by a program that decides.
+    UserAvc = 1107,
 }
 
 /// A field's value.

@@ -203,7 +203,7 @@ const fn nobody() -> Guest {
 }
 
 /// At most `max` bytes of a text, whole characters.
-pub(super) fn cut(mut text: String, max: usize) -> String {
+pub fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         // The start of a text is a boundary.
         let end = (0..=max).rev().find(|end| text.is_char_boundary(*end));

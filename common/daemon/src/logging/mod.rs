@@ -29,7 +29,7 @@ pub use virt_rpc::protocol::records::Priority;
 
 use crate::DaemonConf;
 pub use carrier::gather;
-pub use event::{FACTS, fact};
+pub use event::{FACTS, cut, fact};
 use layer::Setup;
 use line::Told;
 pub use line::hyphenated;
