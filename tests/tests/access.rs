@@ -245,11 +245,7 @@ fn what_is_refused_is_in_virtlogds_records_and_in_the_guests_story() {
     let games = nix::unistd::User::from_name("games").unwrap().unwrap();
     let cases = [
         ("apache", games.uid.as_raw(), "no policy permits it"),
-        (
-            "nginx",
-            0,
-            "forbidden by policy \"nobody-stops-nginx\" (/",
-        ),
+        ("nginx", 0, "forbidden by policy \"nobody-stops-nginx\" (/"),
     ];
     for (name, uid, rule) in cases {
         let refusals = || query(&acld.host, &["--guest", name, "--field", "category=access"]);
@@ -275,4 +271,13 @@ fn what_is_refused_is_in_virtlogds_records_and_in_the_guests_story() {
         let line = format!("refused: user {uid}, process ");
         assert!(story.ok().contains(&line), "{name}");
     }
+    // What a list left out is no refusal; who then asks for it by name is refused, over the same
+    // connection and however soon.
+    let hidden = ["--guest", "nginx", "--field", "permission=domain.getattr"];
+    assert!(query(&acld.host, &hidden).is_empty());
+    let script = "list --all; domstate nginx";
+    acld.virsh_as("games", &[script]).failed();
+    eventually("the refusal after the list", || {
+        query(&acld.host, &hidden).len() == 1
+    });
 }

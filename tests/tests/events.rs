@@ -12,7 +12,6 @@ use std::thread;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use serde_json::Value;
 use virt_rpc::client::Connection;
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::records::{Batch, Guest, Record, Source, Write, WriteArgs};

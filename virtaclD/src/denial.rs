@@ -5,7 +5,7 @@ use std::sync::Arc;
 use virt_daemon::logging::{Outgoing, cut, fact};
 use virt_rpc::protocol::audit::{Audit, Type, Value};
 use virt_rpc::protocol::decisions::{Question, Subject, Target};
-use virt_rpc::protocol::records::{Guest, Record, VALUE_MAX};
+use virt_rpc::protocol::records::{Guest, Record, VALUE_MAX, Word};
 
 use crate::kinds::DRIVER_KEY;
 
@@ -113,20 +113,28 @@ impl<'a> Denial<'a> {
     fn audit(&self) -> Audit {
         let subject = self.subject;
         let pid = subject.pid.map_or("?".to_owned(), |pid| pid.to_string());
-        let object = self.object().unwrap_or_default();
         let text = |text: &str| Value::Text(cut(text.to_owned(), VALUE_MAX));
-        let fields = [
-            ("op", Value::Bare(self.permission.to_owned())),
-            ("subj-uid", Value::Bare(subject.uid.to_string())),
-            ("subj-pid", Value::Bare(pid)),
-            ("object", text(&object)),
-            ("call", text(self.call)),
-            ("back-end", text(self.back_end)),
-            ("rule", text(self.rule)),
+        let named = |(key, value): &(String, String)| {
+            let key = Word::from(key.replace('_', "-"));
+            (key, text(value))
+        };
+        let mut fields: Vec<(Word, Value)> = vec![
+            ("op".into(), Value::Bare(self.permission.to_owned())),
+            ("subj-uid".into(), Value::Bare(subject.uid.to_string())),
+            ("subj-pid".into(), Value::Bare(pid)),
         ];
+        if let Some((driver, target)) = self.object {
+            fields.push(named(&(DRIVER_KEY.to_owned(), driver.to_owned())));
+            fields.extend(target.details.iter().map(named));
+        }
+        fields.extend([
+            ("call".into(), text(self.call)),
+            ("back-end".into(), text(self.back_end)),
+            ("rule".into(), text(self.rule)),
+        ]);
         Audit {
             kind: Type::UserAvc,
-            fields: fields.map(|(key, value)| (key.into(), value)).to_vec(),
+            fields,
             success: false,
         }
     }

@@ -39,7 +39,7 @@ impl Doorkeeper for Door {
             object: AccessObject::driver(),
         };
         let decider = Arc::clone(&self.0);
-        if let Some(verdict) = decider.known(&asked) {
+        if let Some(verdict) = decider.known_for_call(&asked) {
             return Some(Box::pin(ready(decider.outcome(Some(verdict)))));
         }
         Some(Box::pin(async move {
@@ -49,7 +49,7 @@ impl Doorkeeper for Door {
                 Arc::clone(&decider)
                     .ask(ConnectOpen::ROW.name, vec![asked.clone()])
                     .await;
-                verdict = decider.known(&asked);
+                verdict = decider.known_for_call(&asked);
                 if verdict.is_some() {
                     break;
                 }

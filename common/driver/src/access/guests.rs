@@ -97,7 +97,7 @@ impl<G: Guest> Guests<G> {
             return Ok(());
         }
         let asked = asked(call, permissions, about());
-        let known = decider.known(&asked);
+        let known = decider.known_for_call(&asked);
         if known.is_none() {
             ask::<P>(call, decider, vec![asked]);
         }

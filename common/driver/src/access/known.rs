@@ -13,6 +13,9 @@ const ENTRIES_MAX: usize = 100_000;
 /// A decision may be used that long after it was made whatever its back end says, unless the policy
 /// changed: the call that it was made for has yet to come back for it.
 const AT_LEAST: Duration = Duration::from_millis(250);
+/// Refusals of the same to the same process within that time are one: on a busy host the call for which
+/// it was made comes back that late.
+const ONE_CALL: Duration = Duration::from_secs(1);
 
 /// What one decision is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -53,6 +56,7 @@ pub struct Known {
 #[derive(Debug)]
 struct Entry {
     verdict: Verdict,
+    since: Instant,
     until: Option<Instant>,
 }
 
@@ -62,6 +66,20 @@ impl Known {
         let entry = self.entries.get(asked)?;
         let usable = entry.until.is_none_or(|until| now < until);
         usable.then(|| entry.verdict.clone())
+    }
+
+    /// The same for a call about this one object. A refusal answers the call that it was asked for: what
+    /// was refused before, or left out of a list, is asked about again, so that each refusal is told and
+    /// has its reason.
+    pub fn for_call(&self, asked: &Asked, now: Instant) -> Option<Verdict> {
+        let entry = self.entries.get(asked)?;
+        match &entry.verdict {
+            Verdict::Allowed => self.get(asked, now),
+            Verdict::Refused(reason) => {
+                let own = !reason.is_empty() && now < entry.since + ONE_CALL;
+                own.then(|| entry.verdict.clone())
+            }
+        }
     }
 
     /// Remembers a decision made under the policy of `generation`, for `valid` from `now` on or until
@@ -82,7 +100,12 @@ impl Known {
             self.entries.clear();
         }
         let until = valid.map(|valid| now + valid.max(AT_LEAST));
-        self.entries.insert(asked, Entry { verdict, until });
+        let entry = Entry {
+            verdict,
+            since: now,
+            until,
+        };
+        self.entries.insert(asked, entry);
     }
 
     /// A newer policy is in force: what was decided under another one is forgotten.
@@ -157,5 +180,22 @@ mod tests {
         known.learn(0, asked(7), refused.clone(), Some(Duration::ZERO), now);
         assert_eq!(known.get(&asked(7), now), Some(refused));
         assert_eq!(known.get(&asked(7), now + AT_LEAST), None);
+    }
+
+    #[test]
+    fn a_refusal_answers_its_own_call_and_a_list_again() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let refused = Verdict::Refused("no rule".into());
+        known.learn(0, asked(7), refused.clone(), None, now);
+        let left_out = Verdict::Refused("".into());
+        known.learn(0, asked(8), left_out.clone(), None, now);
+        known.learn(0, asked(9), Verdict::Allowed, None, now);
+        assert_eq!(known.for_call(&asked(7), now), Some(refused.clone()));
+        assert_eq!(known.for_call(&asked(8), now), None);
+        let later = now + ONE_CALL;
+        assert_eq!(known.for_call(&asked(7), later), None);
+        assert_eq!(known.for_call(&asked(9), later), Some(Verdict::Allowed));
+        assert_eq!(known.get(&asked(7), later), Some(refused));
+        assert_eq!(known.get(&asked(8), later), Some(left_out));
     }
 }

@@ -89,7 +89,12 @@ impl Decider {
         self.lock().get(asked, Instant::now())
     }
 
-    /// The same for many, all at one moment.
+    /// The same for a call about this one object ([`Known::for_call`]).
+    pub fn known_for_call(&self, asked: &Asked) -> Option<Verdict> {
+        self.lock().for_call(asked, Instant::now())
+    }
+
+    /// What is known of many, all at one moment.
     pub(super) fn with_known<T>(&self, look: impl FnOnce(&Known, Instant) -> T) -> T {
         look(&self.lock(), Instant::now())
     }
@@ -231,14 +236,16 @@ impl Decider {
 fn learn(known: &mut Known, part: &[Asked], answer: &Answer, now: Instant) {
     let valid = answer.valid_ms.map(|ms| Duration::from_millis(ms.into()));
     let refusal = answer.refusal.as_ref();
-    let reason: Arc<str> = refusal.map_or_else(Arc::default, |refusal| {
-        let (permission, back_end) = (refusal.permission.name(), &refusal.back_end);
-        format!(
-            "permission '{permission}' is missing ({back_end}: {})",
-            refusal.reason
-        )
-        .into()
-    });
+    let reason: Arc<str> = match (refusal, part) {
+        (Some(refusal), _) => {
+            let (permission, back_end) = (refusal.permission.name(), &refusal.back_end);
+            let reason = &refusal.reason;
+            format!("permission '{permission}' is missing ({back_end}: {reason})").into()
+        }
+        // One alone has a reason always; without one it would not be known again.
+        (None, [_]) => "virtacld gives no reason".into(),
+        (None, _) => Arc::default(),
+    };
     for (one, allowed) in part.iter().zip(&answer.allowed) {
         let verdict = match allowed {
             true => Verdict::Allowed,
