@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, SpaprVioAddress};
 use virt_domain::devices::chardev::SerialType;
-use virt_domain::devices::controller::{ControllerKind, ControllerModel};
+use virt_domain::devices::controller::ControllerModel;
 use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -70,9 +70,7 @@ fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, u64)> {
     all.extend(
         controllers
             .filter(|controller| {
-                controller.kind == ControllerKind::Scsi
-                    && (controller.model == Some(ControllerModel::Ibmvscsi)
-                        || put(&controller.info))
+                controller.has_model(ControllerModel::Ibmvscsi) || put(&controller.info)
             })
             .map(|controller| (&mut controller.info, DISKS)),
     );

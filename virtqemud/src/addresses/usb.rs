@@ -194,7 +194,7 @@ fn saturated(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX / 16)
 }
 
-/// Every USB device, and whether it is a hub; hubs first.
+/// Every USB device in the order in which they get their ports, and whether it is a hub.
 pub(super) fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, bool)> {
     let d = &mut domain.devices;
     let hubs = d.hubs.iter_mut().map(|x| (&mut x.info, true));
@@ -240,12 +240,12 @@ pub(super) fn infos(domain: &mut Domain) -> Vec<(&mut DeviceInfo, bool)> {
         .map(|x| (&mut x.info, false));
     let redirdevs = d.redirdevs.iter_mut().map(|x| (&mut x.info, false));
     hubs.chain(disks)
-        .chain(readers)
         .chain(nets)
-        .chain(serials)
-        .chain(inputs)
         .chain(sounds)
         .chain(hostdevs)
+        .chain(readers)
+        .chain(serials)
+        .chain(inputs)
         .chain(shares)
         .chain(redirdevs)
         .collect()

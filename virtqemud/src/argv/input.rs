@@ -6,7 +6,7 @@ use super::props::Props;
 use super::virtio;
 use virt_domain::Domain;
 use virt_domain::devices::input::{Grab, Input, InputBus, InputType};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::OnOff;
 
 pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartContext) -> Result<()> {
@@ -17,7 +17,7 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, _context: &mut StartConte
 pub(super) fn append_one(b: &mut Builder, domain: &Domain, input: &Input) -> Result<()> {
     let props = match (input.bus, input.kind) {
         (_, InputType::Evdev) => {
-            append_evdev(b, input);
+            append_evdev(b, input)?;
             return Ok(());
         }
         (Some(InputBus::Usb), kind) => usb(kind, input),
@@ -53,8 +53,14 @@ fn on_virtio(kind: InputType, input: &Input) -> Props {
 }
 
 /// A device of the host that QEMU reads is an object.
-fn append_evdev(b: &mut Builder, input: &Input) {
-    let Some(source) = &input.source else { return };
+fn append_evdev(b: &mut Builder, input: &Input) -> Result<()> {
+    let source = input.source.as_ref().ok_or_else(|| {
+        Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::None,
+            "argument key 'evdev' must not have null value",
+        )
+    })?;
     let object = Props::of("qom-type", "input-linux")
         .maybe("id", input.info.alias())
         .with("evdev", source.path.clone())
@@ -62,4 +68,5 @@ fn append_evdev(b: &mut Builder, input: &Input) {
         .maybe("repeat", source.repeat.map(OnOff::is_on))
         .maybe("grab-toggle", source.grab_toggle.map(|t| t.word()));
     b.object(&object);
+    Ok(())
 }

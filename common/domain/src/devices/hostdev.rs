@@ -4,7 +4,7 @@
 
 use super::address::PciAddress;
 use super::info::DeviceInfo;
-use super::storage::{Auth, Host, Initiator, Named, SourceState, StartupPolicy};
+use super::storage::{Auth, Host, HostTransport, Initiator, Named, SourceState, StartupPolicy};
 use super::virtio::VirtioModel;
 use crate::refusal::xml;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -57,6 +57,28 @@ pub enum HostdevModel {
     VirtioTransitional,
     /// virtio, only new.
     VirtioNonTransitional,
+}
+
+impl HostdevKind {
+    /// Whether such a device can have that model.
+    fn check_model(self, node: &Node<'_>, model: Option<HostdevModel>) -> Result<()> {
+        let Some(model) = model else { return Ok(()) };
+        match (self, model.virtio()) {
+            (Self::ScsiHost, Some(_)) | (Self::Mdev, None) => Ok(()),
+            (Self::ScsiHost, None) => Err(node.bad_attr(
+                "model",
+                model.word(),
+                "'virtio', 'virtio-transitional', 'virtio-non-transitional'",
+            )),
+            (Self::Mdev, Some(_)) => {
+                Err(node.bad_attr("model", model.word(), "'vfio-pci', 'vfio-ccw', 'vfio-ap'"))
+            }
+            // The stock daemon's sentence, which names the wrong types.
+            _ => Err(wrong(format!(
+                "'model' attribute in <hostdev> is only supported when type='{self}'"
+            ))),
+        }
+    }
 }
 
 impl HostdevModel {
@@ -328,11 +350,23 @@ impl HostdevSource {
                 }
                 Some("iscsi") => {
                     let name = node.required("name")?;
-                    let hosts: Vec<Host> = node.children("host")?;
+                    let mut hosts: Vec<Host> = node.children("host")?;
                     if hosts.len() > 1 {
                         return Err(xml(
                             "only one source host address may be specified for the iSCSI hostdev",
                         ));
+                    }
+                    for host in &mut hosts {
+                        host.check()?;
+                        if host.transport == Some(HostTransport::Unix) {
+                            return Err(Error::new(
+                                ErrorCode::ConfigUnsupported,
+                                ErrorDomain::Domain,
+                                "an iSCSI server at a UNIX socket",
+                            ));
+                        }
+                        // It is TCP whatever it says.
+                        host.transport = None;
                     }
                     Self::Iscsi {
                         name,
@@ -510,6 +544,9 @@ impl Element for Hostdev {
             ));
         }
         let managed = node.attr("managed")?;
+        let model = node.attr("model")?;
+        kind.check_model(node, model)?;
+        let shown = matches!(kind, HostdevKind::Pci | HostdevKind::Mdev);
         let source = node.child_with("source", |node| {
             let source = HostdevSource::read(node, kind)?;
             Ok((source, HostdevState::read(node)?))
@@ -522,9 +559,10 @@ impl Element for Hostdev {
             managed,
             sgio: node.attr("sgio")?,
             rawio: node.attr("rawio")?,
-            model: node.attr("model")?,
-            display: node.attr("display")?,
-            ramfb: node.attr("ramfb")?,
+            model,
+            // What others say of a display is unknown to them.
+            display: if shown { node.attr("display")? } else { None },
+            ramfb: if shown { node.attr("ramfb")? } else { None },
             driver: node.child("driver")?,
             teaming: node.child("teaming")?,
             source,

@@ -141,6 +141,21 @@ pub(super) fn complete(domain: &mut Domain, board: Board, context: &Context) -> 
         let index = controller.index();
         let byte = u8::try_from(index).unwrap_or(u8::MAX);
         let place = controller.info.pci().copied();
+        // Of the others the stock daemon does not ask it.
+        if let Some(place) = place
+            && model == ControllerModel::PciBridge
+            && u32::from(place.bus) >= index
+        {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Qemu,
+                format!(
+                    "PCI controller at index {index} ({index:#04x}) has bus='{:#04x}', but index must \
+                     be larger than bus",
+                    place.bus
+                ),
+            ));
+        }
         if let Some(name) = model_name(model, board, context) {
             controller.model_name.get_or_insert(ModelName { name });
         }

@@ -97,8 +97,13 @@ pub(super) fn place(domain: &mut Domain, board: Board, set: &mut PciSet) -> Resu
     Ok(())
 }
 
-/// Puts what the board likes at certain places there, if they are free.
-pub(super) fn prefer(domain: &mut Domain, board: Board, set: &mut PciSet) -> Result<()> {
+/// Puts what the board likes at certain places there, if they are free. The primary graphics card
+/// whose place is taken is returned: of all others it chooses first.
+pub(super) fn prefer(
+    domain: &mut Domain,
+    board: Board,
+    set: &mut PciSet,
+) -> Result<Option<Device>> {
     match board {
         Board::I440fx => primary_video(domain, set, 2),
         Board::Q35 => {
@@ -107,7 +112,7 @@ pub(super) fn prefer(domain: &mut Domain, board: Board, set: &mut PciSet) -> Res
             ich9_sound(domain, set)?;
             primary_video(domain, set, 1)
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 
@@ -126,26 +131,25 @@ fn settle(info: &mut DeviceInfo, set: &mut PciSet, at: PciAddress, flags: Connec
 }
 
 /// Firmware looks for the first graphics card there.
-fn primary_video(domain: &mut Domain, set: &mut PciSet, slot: u8) -> Result<()> {
+fn primary_video(domain: &mut Domain, set: &mut PciSet, slot: u8) -> Result<Option<Device>> {
     let videos = &mut domain.devices.videos;
     let primary = videos.iter().position(|v| v.primary).unwrap_or(0);
     let Some(video) = videos.get_mut(primary) else {
-        return Ok(());
+        return Ok(None);
     };
     if matches!(
         video.model,
         Some(VideoModel::None | VideoModel::Ramfb) | None
     ) || !unplaced(&video.info)
-        || !set.slot_is_free(0, slot)
     {
-        return Ok(());
+        return Ok(None);
     }
-    settle(
-        &mut video.info,
-        set,
-        PciAddress::new(0, slot, 0),
-        Connect::PCI,
-    )
+    if !set.slot_is_free(0, slot) {
+        return Ok(Some(Device::Video(primary)));
+    }
+    let place = PciAddress::new(0, slot, 0);
+    settle(&mut video.info, set, place, Connect::PCI)?;
+    Ok(None)
 }
 
 fn dmi_bridge(domain: &mut Domain, set: &mut PciSet) -> Result<()> {

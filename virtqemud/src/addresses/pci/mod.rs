@@ -83,15 +83,15 @@ fn try_all(
     for controller in roots_and_bridges(domain) {
         set.add(controller)?;
     }
-    let all = devices::list(domain, board);
     if set.buses().is_empty() {
-        return match all.first() {
+        return match devices::list(domain, board).first() {
             None => Ok(None),
             Some(wanted) => set.next(wanted.flags).map(|_| None),
         };
     }
-    // What the board has is at its place even if the guest does not mention it.
+    // What the board has is at its place even if the guest does not mention it, or names another bus.
     fixed::place(domain, board, &mut set)?;
+    let all = devices::list(domain, board);
     for wanted in &all {
         if let Some(address) = place(domain, *wanted)
             && !fixed::is_fixed(domain, board, wanted.device, &address)
@@ -103,8 +103,10 @@ fn try_all(
         set.reserve(&address, Connect::PCI | Connect::HOTPLUG | Connect::AUTO)?;
     }
     let full = set.is_full();
-    fixed::prefer(domain, board, &mut set)?;
-    for wanted in devices::list(domain, board) {
+    let first = fixed::prefer(domain, board, &mut set)?;
+    let mut all = devices::list(domain, board);
+    all.sort_by_key(|wanted| Some(wanted.device) != first);
+    for wanted in all {
         if place(domain, wanted).is_some() {
             continue;
         }
@@ -116,6 +118,15 @@ fn try_all(
             return set.remedy(wanted.flags).map(Some);
         };
         put(domain, wanted.device, address);
+    }
+    // The stock daemon counts a card that chose first a second time.
+    let twice = devices::list(domain, board);
+    let twice = twice.iter().find(|wanted| Some(wanted.device) == first);
+    if let Some(wanted) = twice
+        && set.next(wanted.flags)?.is_none()
+        && let Ok(missing) = set.remedy(wanted.flags)
+    {
+        return Ok(Some(missing));
     }
     if spare && !full {
         let flags = if board.has_pcie_root() {

@@ -187,11 +187,6 @@ impl PciSet {
     /// INTERNAL_ERROR where nothing that can be added would help.
     pub(crate) fn remedy(&self, flags: Connect) -> Result<Vec<ControllerModel>> {
         use ControllerModel as M;
-        let has = |kind: Connect| {
-            self.buses
-                .iter()
-                .any(|b| b.fits(kind, false) && b.next_free(kind).is_some())
-        };
         if flags.contains(Connect::PCIE_TO_PCI_BRIDGE) {
             return Err(internal(
                 "Cannot automatically add a new PCI bus for a device with connect flags 2000",
@@ -211,9 +206,8 @@ impl PciSet {
             if !self.growth.pcie_to_pci {
                 return Ok(vec![M::DmiToPciBridge, M::PciBridge]);
             }
-            if has(Connect::PCIE_TO_PCI_BRIDGE | Connect::HOTPLUG | Connect::AUTO) {
-                return Ok(vec![M::PcieToPciBridge]);
-            }
+            // With a port of its own, also where another is free; which of them it gets is another
+            // matter.
             return Ok(vec![M::PcieRootPort, M::PcieToPciBridge]);
         }
         if flags.contains(Connect::PCI_BRIDGE) && self.growth.root_ports {

@@ -63,6 +63,32 @@ pub struct Host {
     pub socket: Option<String>,
 }
 
+impl Host {
+    /// Whether it says what its transport takes, and nothing else.
+    ///
+    /// # Errors
+    /// XML_ERROR, naming the attribute.
+    pub(in crate::devices) fn check(&self) -> Result<()> {
+        let transport = self.transport.unwrap_or_default();
+        let text = match transport {
+            HostTransport::Unix if self.socket.is_none() => {
+                "missing socket for unix transport".to_owned()
+            }
+            HostTransport::Unix if self.name.is_some() => {
+                "transport 'unix' does not support attribute 'name'".to_owned()
+            }
+            HostTransport::Tcp | HostTransport::Rdma if self.socket.is_some() => {
+                format!("transport '{transport}' does not support socket attribute")
+            }
+            HostTransport::Tcp | HostTransport::Rdma if self.name.is_none() => {
+                "missing name for host".to_owned()
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorCode::XmlError, ErrorDomain::Domain, text))
+    }
+}
+
 /// Where on the network a source is.
 #[derive(Debug, Clone, PartialEq, Element)]
 pub struct Network {
@@ -334,35 +360,6 @@ impl Network {
                 ),
             );
         }
-        for host in &self.hosts {
-            match host.transport.unwrap_or_default() {
-                HostTransport::Unix if host.socket.is_none() => {
-                    return refused(
-                        ErrorCode::XmlError,
-                        "missing socket for unix transport".to_owned(),
-                    );
-                }
-                HostTransport::Unix if host.name.is_some() => {
-                    return refused(
-                        ErrorCode::XmlError,
-                        "transport 'unix' does not support attribute 'name'".to_owned(),
-                    );
-                }
-                HostTransport::Tcp | HostTransport::Rdma if host.socket.is_some() => {
-                    return refused(
-                        ErrorCode::XmlError,
-                        format!(
-                            "transport '{}' does not support socket attribute",
-                            host.transport.unwrap_or_default()
-                        ),
-                    );
-                }
-                HostTransport::Tcp | HostTransport::Rdma if host.name.is_none() => {
-                    return refused(ErrorCode::XmlError, "missing name for host".to_owned());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        self.hosts.iter().try_for_each(Host::check)
     }
 }
