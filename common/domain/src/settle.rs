@@ -70,6 +70,7 @@ impl Domain {
             pm.settle();
         }
         if let Some(cputune) = &mut self.cputune {
+            cputune.check_schedulers()?;
             cputune.one_by_one();
         }
         if let Some(metadata) = &mut self.metadata {
@@ -413,6 +414,21 @@ fn keep_one_of_each(metadata: &mut Tree) {
 }
 
 impl Cputune {
+    /// A scheduler says whose it is.
+    fn check_schedulers(&self) -> Result<()> {
+        let missing = |name: &str, element: &str| {
+            xml_error(format!("Missing attribute '{name}' in element '{element}'"))
+        };
+        if self.vcpuscheds.iter().any(|sched| sched.vcpus.is_none()) {
+            return Err(missing("vcpus", "vcpusched"));
+        }
+        let mut iothreads = self.iothreadscheds.iter();
+        if iothreads.any(|sched| sched.iothreads.is_none()) {
+            return Err(missing("iothreads", "iothreadsched"));
+        }
+        Ok(())
+    }
+
     /// Schedulers are kept for each thread by itself.
     fn one_by_one(&mut self) {
         let mut vcpus = Vec::new();
@@ -562,6 +578,10 @@ fn settle_labels(labels: &mut Vec<Seclabel>) -> Result<()> {
 impl Seclabel {
     fn settle(&mut self, several: bool) -> Result<()> {
         self.check()?;
+        if self.kind == Some(SeclabelType::None) {
+            // There is nothing to label.
+            (self.label, self.baselabel) = (None, None);
+        }
         if self.model.is_none() {
             if several {
                 return Err(xml_error(

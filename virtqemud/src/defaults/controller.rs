@@ -195,7 +195,9 @@ fn check_no_usb(domain: &Domain) -> Result<()> {
     let usb: Vec<_> = controllers
         .filter(|c| c.kind == ControllerKind::Usb)
         .collect();
-    if usb.len() > 1 && usb.iter().any(|c| c.has_model(ControllerModel::None)) {
+    let none = usb.iter().find(|c| c.has_model(ControllerModel::None));
+    // Behind number 0 the board's own would come before it, and both be refused the next time.
+    if none.is_some_and(|none| usb.len() > 1 || none.index() > 0) {
         return Err(Error::new(
             ErrorCode::XmlDetail,
             ErrorDomain::Domain,

@@ -56,9 +56,12 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
             cpu.check.get_or_insert(CpuCheck::Partial);
         }
         Some(CpuMode::Maximum) => {
+            // Of what the host has no model is chosen.
+            cpu.model = None;
             cpu.check.get_or_insert(CpuCheck::None);
         }
         Some(CpuMode::HostPassthrough) => {
+            cpu.model = None;
             cpu.check.get_or_insert(CpuCheck::None);
             if arch.is_x86() && context.caps.has(CapFlag::CpuMigratable) {
                 cpu.migratable.get_or_insert(OnOff::On);

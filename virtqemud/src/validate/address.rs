@@ -144,9 +144,15 @@ fn host_devices(domain: &Domain) -> Result<()> {
                     "SCSI host device must use 'drive' address type",
                 ));
             }
+            HostdevKind::ScsiHost if !matches!(address, Address::Pci(_) | Address::Ccw(_)) => {
+                return Err(unsupported(
+                    "SCSI_host host device must use 'pci' or 'ccw' address type",
+                ));
+            }
             _ => {}
         }
-        if hostdev.kind != HostdevKind::Pci && hostdev.info.rom.is_some() {
+        let on_pci = hostdev.kind == HostdevKind::Pci || matches!(address, Address::Pci(_));
+        if !on_pci && hostdev.info.rom.is_some() {
             return Err(unsupported("ROM tuning is only supported for PCI devices"));
         }
     }

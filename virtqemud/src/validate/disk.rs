@@ -124,6 +124,10 @@ fn medium(disk: &Disk, context: &Context) -> Result<()> {
             )));
         }
         DiskDevice::Lun => {
+            let inside = disk.source.as_ref().and_then(|s| s.encryption.as_ref());
+            if disk.encryption.is_some() || inside.is_some() {
+                return Err(unsupported("disk device 'lun' doesn't support encryption"));
+            }
             match disk.source.as_ref().map(|s| &s.location) {
                 Some(Location::Block { .. } | Location::Volume { .. }) => {}
                 Some(Location::Network(network)) => {
@@ -331,7 +335,8 @@ fn place(domain: &Domain, at: usize, disk: &Disk) -> Result<()> {
         return Ok(());
     };
     let fits = match address {
-        Address::Drive(_) => drives,
+        // A card's reader has no place, and the stock daemon lets one be said.
+        Address::Drive(_) => drives || bus == DiskBus::Sd,
         Address::Usb(_) => bus == DiskBus::Usb,
         _ => bus == DiskBus::Virtio,
     };

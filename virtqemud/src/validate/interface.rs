@@ -45,6 +45,15 @@ pub(super) fn check(domain: &Domain, context: &Context) -> Result<()> {
                 "virtio-net teaming persistent interface must be <model type='virtio'/>, not '{model}'"
             )));
         }
+        if let Some(Teaming::Transient { .. }) = &interface.teaming
+            // A network's kind is known when the guest starts.
+            && !matches!(interface.kind(), InterfaceType::Hostdev | InterfaceType::Network)
+        {
+            return Err(unsupported(format!(
+                "virtio-net teaming transient interface must be type='hostdev', not '{}'",
+                interface.kind()
+            )));
+        }
         if let Some(driver) = &interface.driver {
             if !interface.is_virtio() {
                 transport(&driver.virtio)?;

@@ -67,7 +67,15 @@ impl Element for Memballoon {
             autodeflate: node.attr("autodeflate")?,
             free_page_reporting: node.attr("freePageReporting")?,
             stats_period: node
-                .child_with("stats", |node| node.attr("period"))?
+                .child_with("stats", |node| {
+                    let period: Option<u32> = node.attr("period")?;
+                    match period.filter(|period| i32::try_from(*period).is_err()) {
+                        Some(long) => {
+                            Err(node.bad_attr("period", &long.to_string(), "0 to 2147483647"))
+                        }
+                        None => Ok(period),
+                    }
+                })?
                 .flatten()
                 .filter(|period| *period > 0),
             virtio: node.child("driver")?.unwrap_or_default(),

@@ -701,10 +701,15 @@ impl Location {
                 if transport != "pci" {
                     return Err(node.bad_attr("type", &transport, "'pci'"));
                 }
+                let address: PciAddress = node.required_child("address")?;
                 Self::Nvme {
                     namespace: node.required("namespace")?,
                     managed: Some(node.attr("managed")?.unwrap_or(YesNo::Yes)),
-                    address: node.required_child("address")?,
+                    // How many functions the host's device has is the host's to know.
+                    address: PciAddress {
+                        multifunction: None,
+                        ..address
+                    },
                 }
             }
             StorageKind::VhostUser => {

@@ -74,9 +74,6 @@ impl Host {
             HostTransport::Unix if self.socket.is_none() => {
                 "missing socket for unix transport".to_owned()
             }
-            HostTransport::Unix if self.name.is_some() => {
-                "transport 'unix' does not support attribute 'name'".to_owned()
-            }
             HostTransport::Tcp | HostTransport::Rdma if self.socket.is_some() => {
                 format!("transport '{transport}' does not support socket attribute")
             }
@@ -303,6 +300,14 @@ impl Network {
 
     /// Only NBD waits for its server; no time is no wish to.
     pub(super) fn settle(&mut self) {
+        // Only SSH asks which servers are known; a socket has neither name nor port.
+        if self.protocol != NetworkProtocol::Ssh {
+            self.known_hosts = None;
+        }
+        let hosts = self.hosts.iter_mut();
+        for host in hosts.filter(|host| host.transport == Some(HostTransport::Unix)) {
+            (host.name, host.port) = (None, None);
+        }
         let nbd = self.protocol == NetworkProtocol::Nbd;
         let delay = self.reconnect.and_then(|reconnect| reconnect.delay);
         let delay = delay.filter(|delay| *delay > 0 && nbd);
