@@ -36,7 +36,7 @@ pub mod ports;
 pub mod prepare;
 pub mod privileges;
 pub mod probe;
-pub mod process;
+pub use virt_driver::process;
 pub mod qemu_conf;
 pub mod qmp;
 pub mod save;

@@ -2,7 +2,10 @@
 //! events, lists.
 
 pub mod access;
+pub mod actor;
+pub mod api;
 pub mod audit;
+pub mod consoles;
 mod definition;
 pub mod durable;
 pub mod events;
@@ -13,6 +16,8 @@ pub mod identity;
 pub mod leases;
 pub mod logs;
 pub mod network_ports;
+mod off_thread;
+pub mod process;
 mod registry;
 pub mod secondary;
 pub mod secrets;
@@ -27,6 +32,7 @@ pub use definition::{Definition, DiskSummary, Summary};
 pub use events::{Event, Events, Subscriber};
 pub use filter::{Filter, too_long};
 pub use guest::{Facts, Guest};
+pub use off_thread::off_thread;
 pub use registry::{Registry, Reservation, Taken};
 pub use state::{Crashed, Paused, Running, Shutdown, Shutoff, State};
 pub use store::{Store, warning};

@@ -1,31 +1,23 @@
 //! A guest's terminals and channels as streams, both ways.
 
-use std::fs::OpenOptions;
-use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use virt_domain::Domain;
 use virt_domain::devices::chardev::{CharBackend, CharSource};
+use virt_driver::consoles::{open_terminal, relay, watched};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{DomainOpenChannel, DomainOpenConsole};
-use virt_rpc::server::{Call, Incoming, Router, ServerStream};
+use virt_rpc::server::{Call, Router};
 
 use super::flags;
 use super::session::Session;
 use crate::definitions::off_thread;
 use crate::guest::{Console, Live};
-use crate::process::watch;
 
 /// `VIR_DOMAIN_CONSOLE_FORCE`, and the same of channels: whoever has it is disconnected.
 const FORCE: u32 = 1;
 /// `VIR_DOMAIN_CONSOLE_SAFE`: only where nobody else can have it. Always so here.
 const SAFE: u32 = 2;
-
-/// Bytes moved at once.
-const PORTION: usize = 16 * 1024;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.task::<DomainOpenConsole, _, _>(console);
@@ -131,77 +123,4 @@ fn socket(domain: &Domain, name: Option<&str>) -> Result<String> {
             name.or(channel.target.name()).unwrap_or_default()
         ))),
     }
-}
-
-fn open_terminal(path: &str) -> io::Result<std::fs::File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(nix::libc::O_NOCTTY | nix::libc::O_NONBLOCK)
-        .open(path)
-}
-
-fn watched(file: std::fs::File) -> Result<AsyncFd<std::fs::File>> {
-    watch(file, Interest::READABLE | Interest::WRITABLE)
-        .map_err(|cause| Error::system(ErrorDomain::Qemu, "cannot watch the console", &cause))
-}
-
-/// Moves bytes both ways until either side ends.
-async fn relay(
-    stream: Arc<ServerStream>,
-    peer: AsyncFd<std::fs::File>,
-    claim: Console,
-) -> Result<()> {
-    let mut buffer = vec![0; PORTION];
-    let mut outgoing = bytes::Bytes::new();
-    loop {
-        tokio::select! {
-            () = claim.taken() => {
-                return Err(Error::new(
-                    ErrorCode::OperationAborted,
-                    ErrorDomain::Streams,
-                    "another client took the console over",
-                ));
-            }
-            incoming = stream.recv(), if outgoing.is_empty() => match incoming {
-                Incoming::Data(data) => outgoing = data,
-                Incoming::Hole(_) => {}
-                Incoming::Finish | Incoming::Abort => return Ok(()),
-            },
-            written = write(&peer, &outgoing), if !outgoing.is_empty() => match written {
-                Ok(count) => drop(outgoing.split_to(count)),
-                Err(_) => return over(&stream).await,
-            },
-            read = read(&peer, &mut buffer) => match read {
-                Ok(count) if count > 0 => {
-                    if stream.send(&buffer[..count]).await.is_err() {
-                        return Ok(());
-                    }
-                }
-                // A terminal whose other side is closed gives EIO.
-                _ => return over(&stream).await,
-            },
-        }
-    }
-}
-
-/// The guest's end is gone: the client is told that nothing more comes.
-async fn over(stream: &ServerStream) -> Result<()> {
-    // A client that is gone as well needs not be told.
-    let _ = stream.end().await;
-    Ok(())
-}
-
-async fn read(peer: &AsyncFd<std::fs::File>, buffer: &mut [u8]) -> io::Result<usize> {
-    peer.async_io(Interest::READABLE, |mut file| {
-        io::Read::read(&mut file, buffer)
-    })
-    .await
-}
-
-async fn write(peer: &AsyncFd<std::fs::File>, data: &[u8]) -> io::Result<usize> {
-    peer.async_io(Interest::WRITABLE, |mut file| {
-        io::Write::write(&mut file, data)
-    })
-    .await
 }

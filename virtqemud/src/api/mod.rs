@@ -30,8 +30,6 @@ pub mod flags;
 mod iothread;
 mod job;
 mod lifecycle;
-mod list;
-mod lookup;
 mod memory;
 mod messages;
 mod metadata;
@@ -74,8 +72,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     node::register(&mut router);
     capabilities::register(&mut router);
     cpu::register(&mut router);
-    lookup::register(&mut router);
-    list::register(&mut router);
+    virt_driver::api::register(&mut router);
     define::register(&mut router);
     xml::register(&mut router);
     state::register(&mut router);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use virt_driver::access::{Authorized, Permitted};
+use virt_driver::api;
+pub use virt_driver::api::Proof;
 use virt_driver::secondary::{HasSecondaries, Secondaries};
 use virt_driver::{Guests, Subscriber};
-use virt_error::Result;
+use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::NonnullDomain;
 use virt_rpc::server::{Call, Client, Opening};
@@ -26,12 +28,6 @@ pub struct Session {
     pub(super) subscriber: Subscriber,
     secondaries: Secondaries,
 }
-
-/// The proof that a call passed its access rules.
-pub trait Proof {}
-
-impl<P, G> Proof for Authorized<P, G> {}
-impl<P> Proof for Permitted<P> {}
 
 impl Session {
     /// Opens a connection.
@@ -86,5 +82,20 @@ impl Session {
 impl HasSecondaries for Session {
     fn secondaries(&self) -> &Secondaries {
         &self.secondaries
+    }
+}
+
+impl api::Session for Session {
+    type Guest = Guest;
+
+    const PREFIX: &'static str = "qemu";
+    const DOMAIN: ErrorDomain = ErrorDomain::Qemu;
+
+    fn guests(&self) -> &Guests<Guest> {
+        &self.driver.guests
+    }
+
+    fn subscriber(&self) -> &Subscriber {
+        &self.subscriber
     }
 }

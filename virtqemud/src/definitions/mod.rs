@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use virt_domain::Domain;
 use virt_driver::Definition;
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::Result;
 
 use crate::caps::QemuCaps;
 use crate::define::{self, Context, Origin};
@@ -22,6 +22,8 @@ use crate::driver::Driver;
 pub use autostart::autostart;
 pub use change::{change, change_live, replace};
 pub use load::load;
+pub use virt_driver::off_thread;
+
 pub use make::{Defined, define, refused};
 
 /// Reads a client's definition and completes it: defaults, addresses, checks.
@@ -60,22 +62,6 @@ pub async fn complete(
     };
     define::complete(&mut domain, &context)?;
     Ok((domain, caps))
-}
-
-/// Runs something that blocks off the daemon's thread.
-///
-/// # Errors
-/// Its own; INTERNAL_ERROR when it panicked.
-pub async fn off_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(Error::new(
-            ErrorCode::InternalError,
-            ErrorDomain::Qemu,
-            "a task of the daemon's own failed; its log says where",
-        ))
-    })
 }
 
 /// Writes a definition durably.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
+use virt_driver::actor;
 use virt_driver::logs::GuestLog;
 use virt_driver::{Event, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -65,11 +66,36 @@ pub(crate) struct Policy {
 
 /// What QEMU has to tell.
 #[derive(Debug)]
-pub(super) enum News {
+pub enum News {
     Event(qmp::Event),
     HungUp,
     Lingers,
     Ended,
+}
+
+impl actor::Body for Body {
+    type Guest = Guest;
+    type News = News;
+
+    fn of(guest: Arc<Guest>) -> Self {
+        Self::of(guest)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.is_at_rest()
+    }
+
+    async fn news(&mut self) -> News {
+        self.news().await
+    }
+
+    async fn hear(&mut self, news: News) {
+        self.hear(news).await;
+    }
+
+    async fn settle(&mut self) {
+        self.settle().await;
+    }
 }
 
 impl Body {

@@ -1,14 +1,15 @@
 //! The guest's entry in the registry.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use uuid::Uuid;
 use virt_driver::access::AccessObject;
+use virt_driver::actor::{self, HasActor, Mailbox, Work};
 use virt_driver::{Facts, Owners};
-use virt_error::Result;
+use virt_error::{ErrorDomain, Result};
 
-use super::actor::{self, Mailbox, Work};
+use super::body::Body;
 use super::snapshot::Snapshot;
 use crate::driver::Driver;
 
@@ -24,7 +25,7 @@ pub struct Guest {
     uuid: Uuid,
     snapshot: ArcSwap<Snapshot>,
     known_as: ArcSwapOption<KnownAs>,
-    pub(super) mailbox: Mutex<Option<Mailbox>>,
+    mailbox: Mailbox<Body>,
 }
 
 impl Guest {
@@ -35,7 +36,7 @@ impl Guest {
             uuid,
             snapshot: ArcSwap::from_pointee(snapshot),
             known_as: ArcSwapOption::empty(),
-            mailbox: Mutex::new(None),
+            mailbox: Mailbox::default(),
         })
     }
 
@@ -86,9 +87,17 @@ impl Guest {
     pub async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         job: &'static str,
-        work: impl for<'a> Work<'a, T> + Send + 'static,
+        work: impl for<'a> Work<'a, Body, T> + Send + 'static,
     ) -> Result<T> {
         actor::submit(self, job, work).await
+    }
+}
+
+impl HasActor<Body> for Guest {
+    const DOMAIN: ErrorDomain = ErrorDomain::Qemu;
+
+    fn mailbox(&self) -> &Mailbox<Body> {
+        &self.mailbox
     }
 }
 

@@ -23,11 +23,11 @@
 //! crashed, saved, failed) is what was under way by then. Destroying does not queue: it notes the
 //! intent, signals the process, and waits until the actor has cleaned up.
 
-mod actor;
+#[cfg(test)]
+mod actor_tests;
 mod audit;
 mod belongings;
 mod body;
-mod consoles;
 mod device_events;
 mod dump;
 mod end;
@@ -48,11 +48,9 @@ mod taint;
 pub(crate) mod tests;
 mod transition;
 
-pub use actor::{Boxed, Work};
 pub use belongings::{Belongings, Provisional};
 pub use body::Body;
 pub(crate) use body::{Policy, Running};
-pub use consoles::{Console, Consoles};
 pub use dump::{DumpFormat, DumpOptions};
 pub use entry::Guest;
 pub(crate) use launch::create_from;
@@ -65,3 +63,4 @@ pub use recover::{forget_transient, recover};
 pub use snapshot::{IothreadThread, Live, Qemu, Size, Snapshot, Vcpu};
 pub use taint::Taint;
 pub(crate) use transition::Becomes;
+pub use virt_driver::consoles::{Console, Consoles};

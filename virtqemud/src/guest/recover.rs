@@ -15,7 +15,6 @@ use virt_domain::devices::storage::StorageKind;
 use virt_driver::{Guest as _, Paused, Running as RunReason, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use super::actor;
 use super::belongings::Belongings;
 use super::body::{Body, Running};
 use super::entry::Guest;
@@ -289,7 +288,7 @@ async fn take_over(
         owes_leases: false,
         is_up: true,
     });
-    actor::adopt(&guest, body);
+    virt_driver::actor::adopt(&guest, body);
     let ready = connected.ready;
     Ok(Some(tokio::spawn(async move {
         let asked = guest

@@ -6,10 +6,10 @@ use tokio::sync::watch;
 use tracing::Span;
 use uuid::Uuid;
 use virt_domain::Domain;
+use virt_driver::consoles::Consoles;
 use virt_driver::{Definition, Owners, Shutoff, State, Summary};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use super::consoles::Consoles;
 use super::taint::Taint;
 use crate::caps::QemuCaps;
 use crate::process::Process;

@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, IntoRawFd};
 use std::time::Duration;
 
+use crate::leases::{LockdRegistration, Registration, SanlockRegistration};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recv,
     send, socket_with,
 };
-use virt_driver::leases::{LockdRegistration, Registration, SanlockRegistration};
 
 /// How long virtlockd may take for each answer.
 const PATIENCE: Duration = Duration::from_secs(10);

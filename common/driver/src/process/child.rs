@@ -75,7 +75,7 @@ pub struct Program {
     /// Who it runs as; `None` = as the daemon.
     pub account: Option<Account>,
     /// What it says to a lock manager, of itself, before it becomes the program.
-    pub registration: Option<virt_driver::leases::Registration>,
+    pub registration: Option<crate::leases::Registration>,
     /// It is killed when the thread that starts it ends, however that ends: for a program that only
     /// answers the daemon. Start such a program from a thread that lives as long as the daemon.
     pub ends_with_us: bool,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use virt_driver::{Filter, Guest as _, too_long};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::limit::DOMAIN_LIST_MAX;
@@ -14,11 +13,10 @@ use virt_rpc::protocol::remote::{
 };
 use virt_rpc::server::{Call, Router};
 
-use super::flags;
-use super::session::Session;
-use crate::guest::Guest;
+use super::Session;
+use crate::{Filter, Guest as _, too_long};
 
-pub(super) fn register(router: &mut Router<Session>) {
+pub(super) fn register<S: Session>(router: &mut Router<S>) {
     router.call::<ConnectListAllDomains>(all);
     router.call::<ConnectListDomains>(ids);
     router.call::<ConnectNumOfDomains>(|call| {
@@ -37,8 +35,8 @@ fn count(length: usize) -> i32 {
     i32::try_from(length).unwrap_or(i32::MAX)
 }
 
-fn all(call: &Call<ConnectListAllDomains, Session>) -> Result<ConnectListAllDomainsRet> {
-    flags::only(call.args.flags, Filter::ALL, "qemuConnectListAllDomains")?;
+fn all<S: Session>(call: &Call<ConnectListAllDomains, S>) -> Result<ConnectListAllDomainsRet> {
+    S::only(call.args.flags, Filter::ALL, "ConnectListAllDomains")?;
     let filter = Filter::new(call.args.flags);
     let guests = call.session().guests();
     let mut listed = guests.list(call, filter.is_active_only())?;
@@ -56,7 +54,7 @@ fn all(call: &Call<ConnectListAllDomains, Session>) -> Result<ConnectListAllDoma
     Ok(ConnectListAllDomainsRet { domains, ret })
 }
 
-fn ids(call: &Call<ConnectListDomains, Session>) -> Result<ConnectListDomainsRet> {
+fn ids<S: Session>(call: &Call<ConnectListDomains, S>) -> Result<ConnectListDomainsRet> {
     let most = most(call.args.maxids, "maxids")?;
     let active = call.session().guests().list(call, true)?;
     let ids = active.iter().filter_map(|guest| guest.id());
@@ -64,8 +62,8 @@ fn ids(call: &Call<ConnectListDomains, Session>) -> Result<ConnectListDomainsRet
     Ok(ConnectListDomainsRet { ids })
 }
 
-fn defined(
-    call: &Call<ConnectListDefinedDomains, Session>,
+fn defined<S: Session>(
+    call: &Call<ConnectListDefinedDomains, S>,
 ) -> Result<ConnectListDefinedDomainsRet> {
     let most = most(call.args.maxnames, "maxnames")?;
     let names = inactive(call)?.map(|guest| guest.name().as_ref().to_owned());
@@ -73,9 +71,9 @@ fn defined(
     Ok(ConnectListDefinedDomainsRet { names })
 }
 
-fn inactive<P: Procedure>(
-    call: &Call<P, Session>,
-) -> Result<impl Iterator<Item = Arc<Guest>> + use<P>> {
+fn inactive<P: Procedure, S: Session>(
+    call: &Call<P, S>,
+) -> Result<impl Iterator<Item = Arc<S::Guest>> + use<P, S>> {
     let all = call.session().guests().list(call, false)?;
     Ok(all.into_iter().filter(|guest| !guest.facts().is_active()))
 }
