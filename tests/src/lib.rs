@@ -12,6 +12,7 @@
 
 pub mod acld;
 pub mod conformance;
+pub mod containers;
 pub mod differential;
 pub mod fuzz;
 pub mod groups;

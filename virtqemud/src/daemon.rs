@@ -4,12 +4,11 @@
 use std::sync::Arc;
 
 use virt_daemon::conf::{ConfError, Document};
-use virt_daemon::metrics::{Figure, FigureKind};
+use virt_daemon::metrics::Figure;
 use virt_daemon::privileges::Kept;
 use virt_daemon::{DaemonConf, Foundation, Paths, Service};
 use virt_driver::access::{Access, Decider, Door};
 use virt_driver::audit::Auditor;
-use virt_driver::{Guest as _, State};
 use virt_rpc::server::Router;
 
 use crate::api::{self, Session};
@@ -88,29 +87,7 @@ impl Service for Virtqemud {
     }
 
     fn figures(&self) -> Vec<Figure> {
-        let mut by_state = [0; State::WORDS.len()];
-        for guest in self.driver.registry.all() {
-            let state = usize::try_from(guest.facts().state.number()).unwrap_or_default();
-            if let Some(count) = by_state.get_mut(state) {
-                *count += 1;
-            }
-        }
-        let words = State::WORDS.iter().zip(by_state);
-        let samples = words.map(|(word, count)| (vec![("state", (*word).to_owned())], count));
-        vec![
-            Figure {
-                name: "guests",
-                help: "Guests by state",
-                kind: FigureKind::Gauge,
-                samples: samples.collect(),
-            },
-            Figure::one(
-                FigureKind::Gauge,
-                "decisions_remembered",
-                "Decisions about access that are remembered",
-                self.decider.remembered() as u64,
-            ),
-        ]
+        virt_driver::figures(&self.driver.registry, &self.decider)
     }
 
     fn is_busy(&self) -> bool {

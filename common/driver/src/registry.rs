@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use virt_error::{Error, ErrorCode, ErrorDomain};
+
 use crate::Guest;
 
 /// All guests of a driver.
@@ -38,6 +40,28 @@ pub enum Taken<G> {
     Uuid(Arc<G>),
     /// Someone else is about to make a guest of that name or UUID.
     Reserved,
+}
+
+impl<G: Guest> Taken<G> {
+    /// The refusal of a guest that asks for `name` and `uuid`, as the stock daemon says it
+    /// (tests/transcripts/define.txt): OPERATION_FAILED of the driver's `domain`.
+    pub fn refusal(&self, name: &str, uuid: Uuid, domain: ErrorDomain) -> Error {
+        let what = match self {
+            Self::Name(other) => {
+                format!("domain '{name}' already exists with uuid {}", other.uuid())
+            }
+            Self::Uuid(other) => {
+                format!(
+                    "domain '{}' is already defined with uuid {uuid}",
+                    other.name()
+                )
+            }
+            Self::Reserved => {
+                format!("domain '{name}' with uuid {uuid} is being made by another call")
+            }
+        };
+        Error::new(ErrorCode::OperationFailed, domain, what)
+    }
 }
 
 /// A name and UUID kept for a guest that is about to be; given back when dropped.

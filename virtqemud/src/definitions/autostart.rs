@@ -1,9 +1,6 @@
 //! Starting guests with the host: once a boot, whatever happens to the daemon after that
 //! (WIRE.md section 25).
 
-use std::fs::OpenOptions;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +11,7 @@ use crate::guest::{Guest, StartOptions};
 /// unless that was done since the host booted: then `false`. The folder of the marker does not
 /// outlive a boot.
 pub fn autostart(driver: &Arc<Driver>) -> bool {
-    if !is_first_since_boot(driver) {
+    if !virt_driver::is_first_since_boot(&driver.folders.state) {
         return false;
     }
     let guests = driver.registry.all().into_iter().filter(|guest| {
@@ -64,26 +61,5 @@ async fn start(driver: &Arc<Driver>, guest: &Arc<Guest>) {
             "guest '{}' does not start with the host: {error}",
             snapshot.name
         ),
-    }
-}
-
-/// Makes the marker; whoever finds it there is not the first.
-fn is_first_since_boot(driver: &Driver) -> bool {
-    let marker = driver.folders.state.join("autostarted");
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&marker);
-    match made {
-        Ok(_) => true,
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
-        Err(error) => {
-            tracing::error!(
-                "no guest starts with the host: cannot make '{}': {error}",
-                marker.display()
-            );
-            false
-        }
     }
 }

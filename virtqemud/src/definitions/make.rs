@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
 use virt_domain::Domain;
-use virt_driver::{Definition, Event, Guest as _, Taken};
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_driver::{Definition, Event};
+use virt_error::{ErrorDomain, Result};
 
 use super::{replace, write};
 use crate::driver::Driver;
@@ -31,7 +30,7 @@ pub enum Defined {
 pub async fn define(driver: &Arc<Driver>, domain: Box<Domain>) -> Result<Arc<Guest>> {
     let uuid = domain.uuid;
     let (guest, how) = match driver.registry.reserve(&domain.name, uuid) {
-        Err(taken) => return Err(refused(&taken, &domain.name, uuid)),
+        Err(taken) => return Err(taken.refusal(&domain.name, uuid, ErrorDomain::Qemu)),
         Ok(Err(guest)) => {
             let job = "define";
             guest
@@ -63,24 +62,4 @@ pub async fn define(driver: &Arc<Driver>, domain: Box<Domain>) -> Result<Arc<Gue
     };
     driver.events.emit(&*guest, event);
     Ok(guest)
-}
-
-/// Why a guest can't have its name and UUID, as the stock daemon says it
-/// (tests/transcripts/define.txt).
-pub fn refused(taken: &Taken<Guest>, name: &str, uuid: Uuid) -> Error {
-    let what = match taken {
-        Taken::Name(other) => {
-            format!("domain '{name}' already exists with uuid {}", other.uuid())
-        }
-        Taken::Uuid(other) => {
-            format!(
-                "domain '{}' is already defined with uuid {uuid}",
-                other.name()
-            )
-        }
-        Taken::Reserved => {
-            format!("domain '{name}' with uuid {uuid} is being made by another call")
-        }
-    };
-    Error::new(ErrorCode::OperationFailed, ErrorDomain::Qemu, what)
 }

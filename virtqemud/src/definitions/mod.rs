@@ -24,7 +24,7 @@ pub use change::{change, change_live, replace};
 pub use load::load;
 pub use virt_driver::off_thread;
 
-pub use make::{Defined, define, refused};
+pub use make::{Defined, define};
 
 /// Reads a client's definition and completes it: defaults, addresses, checks.
 ///

@@ -83,7 +83,7 @@ pub(crate) async fn create_from(
 ) -> Result<Arc<Guest>> {
     let uuid = plan.domain.uuid;
     let reserved = driver.registry.reserve(&plan.domain.name, uuid);
-    match reserved.map_err(|taken| definitions::refused(&taken, &plan.domain.name, uuid))? {
+    match reserved.map_err(|taken| taken.refusal(&plan.domain.name, uuid, ErrorDomain::Qemu))? {
         Err(guest) => {
             if guest.snapshot().is_active() {
                 return Err(already_active(&guest));

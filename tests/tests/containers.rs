@@ -1,0 +1,293 @@
+//! Containers through the stock virsh and Python bindings: defined, started, used over their consoles,
+//! ended, and found again by the next daemon. Nothing of them is left, whoever is killed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a failure is the test's failure, with its place"
+)]
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use virt_tests::containers::Containers;
+use virt_tests::groups::folder;
+use virt_tests::host::{eventually, process_runs, send};
+use virt_tests::target::Target;
+
+/// Runs a command in a container that is a shell, over its console.
+const CONSOLE: &str = r#"
+def say(name, text, until):
+    dom = conn.lookupByName(name)
+    stream = conn.newStream(0)
+    dom.openConsole(None, stream, 0)
+    stream.send((text + "\n").encode())
+    heard = b""
+    while until.encode() not in heard:
+        heard += stream.recv(4096)
+    stream.abort()
+    return heard.decode()
+"#;
+
+#[test]
+fn a_container_is_defined_started_and_ended() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    assert_eq!(containers.state("box"), "shut off");
+    containers.virsh(&["start", "box"]).ok();
+    assert_eq!(containers.state("box"), "running");
+    let controller = containers.controller("box");
+    let [init] = Containers::children(controller)[..] else {
+        panic!("a controller has one child, the init");
+    };
+    let status = containers.virsh(&["dumpxml", "box"]).ok();
+    assert!(
+        status.contains(&format!("<domain type='lxc' id='{controller}'>")),
+        "{status}"
+    );
+    assert!(status.contains("<target type='lxc' port='0'/>"), "{status}");
+    let group = folder(init, "memory").expect("a group");
+    assert!(
+        group.to_string_lossy().contains("lxc-"),
+        "{}",
+        group.display()
+    );
+    containers.virsh(&["destroy", "box"]).ok();
+    assert_eq!(
+        containers
+            .virsh(&["domstate", "--reason", "box"])
+            .ok()
+            .trim(),
+        "shut off (destroyed)"
+    );
+    assert!(!process_runs(controller) && !process_runs(init));
+    assert!(!group.exists(), "{}", group.display());
+    assert_eq!(containers.left(), Vec::<String>::new());
+    containers.virsh(&["undefine", "box"]).ok();
+    let missing = containers.virsh(&["domstate", "box"]).failed();
+    assert!(missing.contains("failed to get domain 'box'"), "{missing}");
+}
+
+#[test]
+fn a_container_has_its_own_world() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let shell = containers.xml(
+        "box",
+        "<init>/bin/sh</init><initenv name='COLOUR'>blue</initenv>",
+        "",
+    );
+    containers.define(&shell);
+    containers.virsh(&["start", "box"]).ok();
+    let said = containers.python(&format!(
+        "{CONSOLE}\nprint(say('box', 'echo pid=$$ $COLOUR $container; hostname; id -u; ps | grep -c [0-9]; \
+         ls /proc/self/fd; ls /dev; echo x >/proc/sys/kernel/core_pattern; echo do\"\"ne', 'done\\r'))"
+    ));
+    let said = said.ok();
+    assert!(said.contains("pid=1 blue lxc-libvirt"), "{said}");
+    assert!(said.contains("\nbox\r\n0\r\n"), "{said}");
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert!(!said.contains("vda") && !said.contains("kmsg"), "{said}");
+    // A second client is refused, then takes the console away.
+    let refused = containers.python(&format!(
+        "{CONSOLE}\nsay('box', 'echo one', 'one')\ns = conn.newStream(0)\n\
+         d = conn.lookupByName('box')\nd.openConsole(None, s, 0)\nt = conn.newStream(0)\n\
+         try: d.openConsole(None, t, 0)\nexcept libvirt.libvirtError as e: print(e.get_error_code())\n\
+         d.openConsole(None, t, libvirt.VIR_DOMAIN_CONSOLE_FORCE)\nprint('taken')"
+    ));
+    assert!(refused.ok().ends_with("taken\n"));
+    containers.virsh(&["destroy", "box"]).ok();
+}
+
+#[test]
+fn a_container_shuts_down_when_it_is_asked_to() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let file = containers.host.write("box.xml", &containers.service("box"));
+    let told = containers.python(&format!(
+        "libvirt.virEventRegisterDefaultImpl()\nconn.close()\nconn = libvirt.open(None)\nseen = []\n\
+         conn.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, \
+             lambda c, d, e, r, o: seen.append((d.name(), e, r)), None)\n\
+         dom = conn.createXML(open({file:?}).read(), 0)\n\
+         stream = conn.newStream(0)\ndom.openConsole(None, stream, 0)\nheard = b''\n\
+         while b'started' not in heard: heard += stream.recv(100)\nstream.abort()\n\
+         dom.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_SIGNAL)\n\
+         while len(seen) < 2: libvirt.virEventRunDefaultImpl()\nprint(seen)"
+    ));
+    assert_eq!(told.ok(), "[('box', 2, 0), ('box', 5, 0)]\n");
+    // It was transient.
+    containers.virsh(&["domstate", "box"]).failed();
+    assert_eq!(containers.left(), Vec::<String>::new());
+}
+
+#[test]
+fn the_next_daemon_finds_a_container() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    containers.virsh(&["autostart", "box"]).ok();
+    containers.virsh(&["start", "box"]).ok();
+    let controller = containers.controller("box");
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        containers.end(signal);
+        containers.again();
+        assert_eq!(containers.controller("box"), controller);
+    }
+    let info = containers.virsh(&["dominfo", "box"]).ok();
+    assert!(info.contains("Autostart:      enable"), "{info}");
+    containers.virsh(&["destroy", "box"]).ok();
+    assert_eq!(containers.state("box"), "shut off");
+    assert!(!process_runs(controller));
+}
+
+#[test]
+fn nothing_is_left_whoever_is_killed() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    containers.virsh(&["start", "box"]).ok();
+    let controller = containers.controller("box");
+    let init = Containers::children(controller)[0];
+    let group = folder(init, "memory").expect("a group");
+    send(controller, Signal::SIGKILL);
+    eventually("the container's end is noticed", || {
+        containers.state("box") == "shut off"
+    });
+    assert!(!process_runs(init) && !group.exists());
+    assert_eq!(containers.left(), Vec::<String>::new());
+
+    containers.virsh(&["start", "box"]).ok();
+    let controller = containers.controller("box");
+    let init = Containers::children(controller)[0];
+    let group = folder(init, "memory").expect("a group");
+    containers.end(Signal::SIGKILL);
+    send(controller, Signal::SIGKILL);
+    eventually("init ends with its controller", || !process_runs(init));
+    containers.again();
+    assert_eq!(containers.state("box"), "shut off");
+    eventually("its group is gone", || !group.exists());
+    assert_eq!(containers.left(), Vec::<String>::new());
+}
+
+#[test]
+fn what_can_not_be_started_says_why_and_leaves_nothing() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    if containers.host.target == Target::Stock {
+        // Its sentences are others.
+        return;
+    }
+    let missing = containers.host.path("nowhere");
+    let bad = [
+        (
+            containers.xml("box", "<init>/bin/nothing</init>", ""),
+            "cannot run init '/bin/nothing': No such file or directory".to_owned(),
+        ),
+        (
+            containers.service("box").replace(
+                &*containers.root().to_string_lossy(),
+                &missing.to_string_lossy(),
+            ),
+            format!(
+                "cannot open '{}': No such file or directory",
+                missing.display()
+            ),
+        ),
+        (
+            containers.xml(
+                "box",
+                "",
+                "<interface type='bridge'><source bridge='none'/></interface>",
+            ),
+            "<interface> is not supported for containers here".to_owned(),
+        ),
+        (
+            containers.xml("box", "<initdir>/nowhere</initdir><init>/bin/sh</init>", ""),
+            "cannot go to its folder '/nowhere'".to_owned(),
+        ),
+    ];
+    for (xml, why) in bad {
+        containers.define(&xml);
+        let said = containers.virsh(&["start", "box"]).failed();
+        assert!(said.contains(&why), "{said}\n{why}");
+        assert_eq!(containers.state("box"), "shut off");
+        assert_eq!(containers.left(), Vec::<String>::new());
+        containers.virsh(&["undefine", "box"]).ok();
+    }
+    assert_eq!(Containers::children(containers.daemon()), Vec::<u32>::new());
+}
+
+#[test]
+fn users_are_mapped_and_file_systems_mounted() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let shared = containers.host.path("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::write(shared.join("file"), "shared\n").unwrap();
+    let devices = format!(
+        "<filesystem type='mount'><source dir='{}'/><target dir='/mnt/shared'/><readonly/>\
+         </filesystem><filesystem type='ram'><source usage='1' units='MiB'/>\
+         <target dir='/tmp'/></filesystem>",
+        shared.display()
+    );
+    // The mount points are made by whom the container's root is on the host.
+    fs::create_dir_all(containers.root().join("mnt/shared")).unwrap();
+    for folder in ["tmp", "proc", "sys", "dev"] {
+        fs::create_dir_all(containers.root().join(folder)).unwrap();
+    }
+    let idmap = "<idmap><uid start='0' target='100000' count='65536'/>\
+                 <gid start='0' target='100000' count='65536'/></idmap><devices>";
+    let xml = containers.xml("box", "<init>/bin/sh</init>", &devices);
+    containers.define(&xml.replace("<devices>", idmap));
+    let open = std::process::Command::new("chmod")
+        .args(["-R", "a+rX"])
+        .arg(containers.root())
+        .status();
+    assert!(open.unwrap().success());
+    containers.virsh(&["start", "box"]).ok();
+    let init = Containers::children(containers.controller("box"))[0];
+    let status = fs::read_to_string(format!("/proc/{init}/status")).unwrap();
+    assert!(status.contains("Uid:\t100000\t100000"), "{status}");
+    let said = containers.python(&format!(
+        "{CONSOLE}\nprint(say('box', 'id -u; cat /mnt/shared/file; touch /mnt/shared/new; touch /tmp/new; \
+         ls /tmp; echo x > /dev/null && echo nu\"\"ll; echo do\"\"ne', 'done\\r'))"
+    ));
+    let said = said.ok();
+    assert!(said.contains("\n0\r\nshared\r\n"), "{said}");
+    assert!(
+        said.contains("/mnt/shared/new: Read-only file system"),
+        "{said}"
+    );
+    assert!(
+        said.contains("\nnew\r\n") && said.contains("\nnull\r\n"),
+        "{said}"
+    );
+    containers.virsh(&["destroy", "box"]).ok();
+}
+
+#[test]
+fn planted_links_lead_nowhere() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    // The container's own files point at the host's: what is mounted there stays inside.
+    let outside = containers.host.path("outside");
+    fs::create_dir(&outside).unwrap();
+    let root = containers.root();
+    std::os::unix::fs::symlink(&outside, root.join("trap")).unwrap();
+    let devices = "<filesystem type='ram'><source usage='1' units='MiB'/>\
+                   <target dir='/trap/deep'/></filesystem>";
+    containers.define(&containers.xml("box", "<init>/bin/service</init>", devices));
+    // There is no such folder inside, so one may be made there, or the start refused.
+    let _ = containers.virsh(&["start", "box"]);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let _ = containers.virsh(&["destroy", "box"]);
+}

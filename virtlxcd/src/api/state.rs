@@ -1,0 +1,83 @@
+//! What a container is and does, in few words.
+
+use virt_driver::Guest as _;
+use virt_driver::api::Session as _;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::remote::{
+    DomainGetInfo, DomainGetInfoRet, DomainGetOsType, DomainGetOsTypeRet, DomainGetState,
+    DomainGetStateRet, DomainIsActive, DomainIsActiveRet, DomainIsPersistent,
+    DomainIsPersistentRet, DomainIsUpdated, DomainIsUpdatedRet,
+};
+use virt_rpc::server::{Call, Router};
+
+use super::session::Session;
+
+pub(super) fn register(router: &mut Router<Session>) {
+    router.call::<DomainGetInfo>(info);
+    router.call::<DomainGetState>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        Session::only(call.args.flags, 0, "DomainGetState")?;
+        let state = guest.snapshot().state;
+        Ok(DomainGetStateRet {
+            state: state.number(),
+            reason: state.reason(),
+        })
+    });
+    router.call::<DomainGetOsType>(|call| {
+        call.session().guest(call, &call.args.dom)?;
+        // No other kind is taken.
+        let r#type = "exe".into();
+        Ok(DomainGetOsTypeRet { r#type })
+    });
+    router.call::<DomainIsActive>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let active = guest.snapshot().is_active().into();
+        Ok(DomainIsActiveRet { active })
+    });
+    router.call::<DomainIsPersistent>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let persistent = guest.facts().persistent.into();
+        Ok(DomainIsPersistentRet { persistent })
+    });
+    router.call::<DomainIsUpdated>(|call| {
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let updated = guest.snapshot().updated.into();
+        Ok(DomainIsUpdatedRet { updated })
+    });
+}
+
+fn info(call: &Call<DomainGetInfo, Session>) -> Result<DomainGetInfoRet> {
+    let guest = call.session().guest(call, &call.args.dom)?;
+    let snapshot = guest.snapshot();
+    let state = u8::try_from(snapshot.state.number()).unwrap_or(0);
+    let Some(live) = &snapshot.live else {
+        let summary = snapshot.definition.as_ref().map(|kept| kept.summary());
+        let summary = summary.ok_or_else(gone)?;
+        return Ok(DomainGetInfoRet {
+            state,
+            maxMem: summary.memory,
+            memory: summary.current_memory,
+            nrVirtCpu: u16::try_from(summary.vcpus).unwrap_or(u16::MAX),
+            cpuTime: 0,
+        });
+    };
+    let groups = live.container.groups.as_ref();
+    let used = groups
+        .map(|groups| groups.group().cpu_usage())
+        .transpose()?;
+    Ok(DomainGetInfoRet {
+        state,
+        maxMem: live.domain.memory.size.0,
+        memory: live.domain.current_memory.0,
+        nrVirtCpu: u16::try_from(live.domain.vcpu.count()).unwrap_or(u16::MAX),
+        cpuTime: used.map_or(0, |used| used.total),
+    })
+}
+
+fn gone() -> Error {
+    Error::new(
+        ErrorCode::OperationInvalid,
+        ErrorDomain::Lxc,
+        "the container stopped and is gone",
+    )
+}

@@ -1,0 +1,176 @@
+//! What a container sees of files. Sources on the host are opened before its root becomes the root;
+//! everything else happens below the new root, where no link that a container planted leads out.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsmount, fsopen, mount, mount_bind_recursive,
+    mount_change, mount_remount, move_mount, open_tree, unmount,
+};
+
+use super::devices;
+use crate::plan::{Plan, Source};
+
+/// What is seen of the kernel that could change the host; shown read-only.
+const KERNEL: [&str; 5] = [
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+    "/proc/irq",
+    "/proc/bus",
+    "/proc/fs",
+];
+
+/// Makes the container's root the root of this process, with what is mounted below.
+///
+/// Gives the devices of the host that a container with users of its own is to have.
+pub(super) fn enter(plan: &Plan) -> Result<Vec<OwnedFd>, String> {
+    mount_change(
+        "/",
+        MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
+    )
+    .map_err(|e| format!("cannot set the host's mounts apart: {e}"))?;
+    let sources = plan.mounts.iter().map(|mount| match &mount.what {
+        Source::Host(path) => tree(path).map(Some),
+        _ => Ok(None),
+    });
+    let sources: Vec<Option<OwnedFd>> = sources.collect::<Result<_, _>>()?;
+    let nodes: Vec<OwnedFd> = match plan.users.is_empty() {
+        true => Vec::new(),
+        false => devices::host_paths()
+            .map(|path| tree(&path))
+            .collect::<Result<_, _>>()?,
+    };
+    // While the host's are seen: who maps users may not see more of them than before.
+    let kernel = Kernel::new(plan)?;
+    let root = tree(&plan.root)?;
+    let failed = |e: rustix::io::Errno| format!("cannot make '{}' the root: {e}", plan.root);
+    attach(root.as_fd(), &plan.root).map_err(failed)?;
+    rustix::process::fchdir(&root).map_err(failed)?;
+    rustix::process::pivot_root(".", ".").map_err(failed)?;
+    unmount(".", UnmountFlags::DETACH).map_err(failed)?;
+    rustix::process::chdir("/").map_err(failed)?;
+    kernel.show()?;
+    for (one, source) in plan.mounts.iter().zip(sources) {
+        let failed = |e: io::Error| format!("cannot mount '{}' in the container: {e}", one.target);
+        folder(&one.target).map_err(failed)?;
+        let mounted = match (&one.what, source) {
+            (_, Some(source)) => attach(source.as_fd(), &one.target),
+            (Source::Container(path), None) => mount_bind_recursive(&**path, &*one.target),
+            (Source::Memory(bytes), None) => {
+                let options = std::ffi::CString::new(format!("size={bytes},mode=0755"));
+                let options = options.map_err(io::Error::other).map_err(failed)?;
+                let flags = MountFlags::NOSUID | MountFlags::NODEV;
+                mount("tmpfs", &*one.target, "tmpfs", flags, &*options)
+            }
+            (Source::Host(_), None) => Ok(()), // Opened above.
+        };
+        mounted.map_err(|e| failed(e.into()))?;
+        if one.readonly {
+            readonly(&one.target)?;
+        }
+    }
+    Ok(nodes)
+}
+
+/// What comes last, as it keeps from writing.
+pub(super) fn finish(plan: &Plan) -> Result<(), String> {
+    match plan.root_readonly {
+        true => readonly("/"),
+        false => Ok(()),
+    }
+}
+
+/// A copy of the mounts at a path of the host.
+fn tree(path: &str) -> Result<OwnedFd, String> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(CWD, path, flags).map_err(|e| format!("cannot open '{path}': {e}"))
+}
+
+/// Shows a copy of mounts at a path.
+pub(super) fn attach(tree: BorrowedFd<'_>, target: &str) -> rustix::io::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    move_mount(tree, "", CWD, target, flags)
+}
+
+/// Keeps the container from writing there; what else the mount keeps it from stays.
+fn readonly(target: &str) -> Result<(), String> {
+    let failed =
+        |e: rustix::io::Errno| format!("cannot make '{target}' read-only in the container: {e}");
+    let has = statvfs(target).map_err(failed)?.f_flag;
+    let kept = [
+        (StatVfsMountFlags::NOSUID, MountFlags::NOSUID),
+        (StatVfsMountFlags::NODEV, MountFlags::NODEV),
+        (StatVfsMountFlags::NOEXEC, MountFlags::NOEXEC),
+        (StatVfsMountFlags::NOATIME, MountFlags::NOATIME),
+        (StatVfsMountFlags::NODIRATIME, MountFlags::NODIRATIME),
+        (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
+    ];
+    let kept = kept.into_iter().filter(|(flag, _)| has.contains(*flag));
+    let flags = kept.fold(MountFlags::BIND | MountFlags::RDONLY, |all, (_, flag)| {
+        all | flag
+    });
+    mount_remount(target, flags, "").map_err(failed)
+}
+
+/// Makes a folder of the container with those above it.
+pub(super) fn folder(path: &str) -> io::Result<()> {
+    if Path::new(path).is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
+
+/// The kernel's own file systems, not yet seen.
+struct Kernel {
+    proc: OwnedFd,
+    sys: OwnedFd,
+}
+
+impl Kernel {
+    fn new(plan: &Plan) -> Result<Self, String> {
+        let plain = MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        // With users of its own and the host's network the kernel lets nobody mount it: then it is
+        // empty.
+        let sys = match plan.users.is_empty() || plan.own_network {
+            true => "sysfs",
+            false => "tmpfs",
+        };
+        Ok(Self {
+            proc: unseen("proc", plain)?,
+            sys: unseen(sys, plain | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
+        })
+    }
+
+    fn show(&self) -> Result<(), String> {
+        for (mount, target) in [(&self.proc, "/proc"), (&self.sys, "/sys")] {
+            let failed = |e: io::Error| format!("cannot mount '{target}' in the container: {e}");
+            folder(target).map_err(failed)?;
+            attach(mount.as_fd(), target).map_err(|e| failed(e.into()))?;
+        }
+        for path in KERNEL.iter().filter(|path| Path::new(path).exists()) {
+            mount_bind_recursive(*path, *path)
+                .map_err(|e| format!("cannot mount '{path}' in the container: {e}"))?;
+            readonly(path)?;
+        }
+        Ok(())
+    }
+}
+
+fn unseen(kind: &str, attributes: MountAttrFlags) -> Result<OwnedFd, String> {
+    let make = || {
+        let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().map_err(|e: rustix::io::Errno| format!("cannot make '{kind}' for the container: {e}"))
+}

@@ -1,0 +1,358 @@
+//! From XML to a definition that says all of what a container gets, and from that to the [`Plan`] of
+//! its start. What has no place in a plan is refused by name.
+
+use std::path::Path;
+
+use virt_domain::arch::{OsKind, VirtType};
+use virt_domain::devices::chardev::{CharBackend, CharSource, Console, ConsoleType};
+use virt_domain::devices::filesystem::{AccessMode, Filesystem, FilesystemKind};
+use virt_domain::devices::info::DeviceInfo;
+use virt_domain::{Arch, Domain};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use crate::plan::{Mount, Plan, Range, Source};
+use crate::privileges::DROPPED;
+
+/// What the stock driver names as the program that runs containers; ours is elsewhere, and documents
+/// stay the same.
+const EMULATOR: &str = "/usr/lib/libvirt/libvirt_lxc";
+
+/// The first program where none is named.
+const INIT: &str = "/sbin/init";
+
+/// No container has more consoles.
+const MAX_CONSOLES: usize = 64;
+
+fn unsupported(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Lxc, what)
+}
+
+/// Reads a client's definition and completes it.
+///
+/// # Errors
+/// What is wrong with it, by name; CONFIG_UNSUPPORTED for what is no container.
+pub fn read(xml: &str) -> Result<Box<Domain>> {
+    let mut domain = Box::new(Domain::read(xml)?);
+    domain.inactive();
+    complete(&mut domain)?;
+    Ok(domain)
+}
+
+/// Fills in what a definition leaves open, and checks it.
+///
+/// # Errors
+/// CONFIG_UNSUPPORTED, XML_ERROR; the text names the element.
+pub fn complete(domain: &mut Domain) -> Result<()> {
+    if domain.virt_type != VirtType::Lxc {
+        return Err(unsupported(
+            "virtlxcd runs domains of type 'lxc' only: virtual machines are virtqemud's",
+        ));
+    }
+    if domain.os.kind.kind != OsKind::Exe {
+        return Err(unsupported(
+            "<os>: a container's <type> is 'exe'; <init> names its first program",
+        ));
+    }
+    domain.os.kind.arch.get_or_insert(host_arch());
+    domain.os.init.get_or_insert_with(|| INIT.to_owned());
+    let devices = &mut domain.devices;
+    devices.emulator.get_or_insert_with(|| EMULATOR.to_owned());
+    for filesystem in &mut devices.filesystems {
+        filesystem.accessmode.get_or_insert(AccessMode::Passthrough);
+    }
+    if devices.consoles.is_empty() {
+        devices.consoles.push(Console {
+            source: CharSource {
+                backend: CharBackend::Pty { path: None },
+                seclabels: Vec::new(),
+                log: None,
+            },
+            kind: Some(ConsoleType::Lxc),
+            port: Some(0),
+            info: DeviceInfo::default(),
+        });
+    }
+    for (number, console) in (0..).zip(&mut devices.consoles) {
+        console.kind.get_or_insert(ConsoleType::Lxc);
+        console.port.get_or_insert(number);
+    }
+    Ok(())
+}
+
+fn host_arch() -> Arch {
+    Arch::from_word(std::env::consts::ARCH).unwrap_or_default()
+}
+
+/// What a start makes of a definition.
+///
+/// # Errors
+/// CONFIG_UNSUPPORTED naming the element that is not there yet, XML_ERROR for one that can't be.
+pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
+    refuse(domain)?;
+    let root = root(domain);
+    let filesystems = domain.devices.filesystems.iter();
+    let others = filesystems.filter(|one| !is_root(one));
+    let idmap = domain.idmap.as_ref();
+    let ranges = |all: &[virt_domain::resource::IdRange]| {
+        let all = all.iter().map(|range| Range {
+            inside: range.start,
+            outside: range.target,
+            count: range.count,
+        });
+        all.collect::<Vec<_>>()
+    };
+    let features = domain.features.as_ref();
+    let os = &domain.os;
+    let init = os.init.clone().unwrap_or_else(|| INIT.to_owned());
+    Ok(Plan {
+        name: domain.name.clone(),
+        socket: socket.to_string_lossy().into_owned(),
+        init: std::iter::once(init)
+            .chain(os.initargs.iter().cloned())
+            .collect(),
+        environment: environment(domain),
+        folder: os.initdir.clone().unwrap_or_else(|| "/".to_owned()),
+        user: id(os.inituser.as_deref(), "inituser")?,
+        group: id(os.initgroup.as_deref(), "initgroup")?,
+        root: root.map_or_else(|| Ok("/".to_owned()), host_folder)?,
+        root_readonly: root.is_some_and(|root| root.readonly),
+        mounts: others.map(mount).collect::<Result<_>>()?,
+        users: idmap.map_or_else(Vec::new, |map| ranges(&map.uids)),
+        groups: idmap.map_or_else(Vec::new, |map| ranges(&map.gids)),
+        own_network: features.is_some_and(|features| features.privnet),
+        consoles: u32::try_from(domain.devices.consoles.len()).unwrap_or(u32::MAX),
+        dropped: DROPPED
+            .iter()
+            .map(|(capability, _)| capability.index())
+            .collect(),
+    })
+}
+
+/// Refuses what containers can have and this driver does not give them yet, and what they can't.
+fn refuse(domain: &Domain) -> Result<()> {
+    let devices = &domain.devices;
+    let features = domain.features.as_ref();
+    let not_yet = [
+        ("<interface>", !devices.interfaces.is_empty()),
+        ("<disk>", !devices.disks.is_empty()),
+        ("<hostdev>", !devices.hostdevs.is_empty()),
+        ("<lxc:namespace>", domain.lxc.is_some()),
+        (
+            "<capabilities> of <features>",
+            features.is_some_and(|f| f.capabilities.is_some()),
+        ),
+        ("<seclabel>", !domain.seclabels.is_empty()),
+        ("<memtune>", domain.memtune.is_some()),
+        ("<blkiotune>", domain.blkiotune.is_some()),
+        ("<cputune>", domain.cputune.is_some()),
+        ("<numatune>", domain.numatune.is_some()),
+        ("<cmdline>", domain.os.cmdline.is_some()),
+        ("<controller>", !devices.controllers.is_empty()),
+        ("<serial>", !devices.serials.is_empty()),
+        ("<parallel>", !devices.parallels.is_empty()),
+        ("<channel>", !devices.channels.is_empty()),
+        ("<graphics>", !devices.graphics.is_empty()),
+        ("<video>", !devices.videos.is_empty()),
+        ("<sound>", !devices.sounds.is_empty()),
+        ("<input>", !devices.inputs.is_empty()),
+        ("<tpm>", !devices.tpms.is_empty()),
+        ("<rng>", !devices.rngs.is_empty()),
+        ("<watchdog>", !devices.watchdogs.is_empty()),
+        ("<shmem>", !devices.shmems.is_empty()),
+        ("<lease>", !devices.leases.is_empty()),
+    ];
+    if let Some((element, _)) = not_yet.iter().find(|(_, is_there)| *is_there) {
+        return Err(unsupported(format!(
+            "{element} is not supported for containers here"
+        )));
+    }
+    if domain.devices.consoles.len() > MAX_CONSOLES {
+        return Err(unsupported(format!(
+            "a container has at most {MAX_CONSOLES} <console>s"
+        )));
+    }
+    for console in &domain.devices.consoles {
+        if !matches!(console.source.backend, CharBackend::Pty { .. })
+            || console.source.log.is_some()
+        {
+            return Err(unsupported(
+                "<console>: only PTY console types are supported",
+            ));
+        }
+    }
+    let idmap = domain.idmap.as_ref();
+    if idmap.is_some_and(|map| map.uids.is_empty() || map.gids.is_empty()) {
+        return Err(Error::new(
+            ErrorCode::XmlError,
+            ErrorDomain::Lxc,
+            "<idmap> maps users and groups: it has at least one <uid> and one <gid>",
+        ));
+    }
+    Ok(())
+}
+
+fn is_root(filesystem: &Filesystem) -> bool {
+    let target = filesystem.target.as_ref();
+    target.is_some_and(|target| target.dir == "/")
+}
+
+fn root(domain: &Domain) -> Option<&Filesystem> {
+    domain.devices.filesystems.iter().find(|one| is_root(one))
+}
+
+fn host_folder(filesystem: &Filesystem) -> Result<String> {
+    let dir = filesystem
+        .source
+        .as_ref()
+        .and_then(|source| source.dir.clone());
+    match (filesystem.kind, dir) {
+        (FilesystemKind::Mount, Some(dir)) if dir.starts_with('/') => Ok(dir),
+        (FilesystemKind::Mount, _) => Err(Error::new(
+            ErrorCode::XmlError,
+            ErrorDomain::Lxc,
+            "<filesystem type='mount'>: <source dir=…> is an absolute path",
+        )),
+        (kind, _) => Err(unsupported(format!(
+            "<filesystem type='{}'> is not supported for a container's root here",
+            virt_xml::Value::to_text(&kind)
+        ))),
+    }
+}
+
+fn mount(filesystem: &Filesystem) -> Result<Mount> {
+    let target = filesystem.target.as_ref().map(|target| target.dir.clone());
+    let target = target
+        .filter(|target| target.starts_with('/'))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorCode::XmlError,
+                ErrorDomain::Lxc,
+                "<filesystem>: <target dir=…> is an absolute path",
+            )
+        })?;
+    let source = filesystem.source.as_ref();
+    let what = match filesystem.kind {
+        FilesystemKind::Mount => Source::Host(host_folder(filesystem)?),
+        FilesystemKind::Bind => {
+            let dir = source.and_then(|source| source.dir.clone());
+            Source::Container(dir.filter(|dir| dir.starts_with('/')).ok_or_else(|| {
+                Error::new(
+                    ErrorCode::XmlError,
+                    ErrorDomain::Lxc,
+                    "<filesystem type='bind'>: <source dir=…> is an absolute path of the container",
+                )
+            })?)
+        }
+        FilesystemKind::Ram => {
+            // The reader left the unit to us; without one it is KiB (formatdomain).
+            let size = source.and_then(|source| source.usage).unwrap_or(0);
+            let unit = source.and_then(|source| source.units.as_deref());
+            Source::Memory(bytes(size, unit)?)
+        }
+        kind => {
+            return Err(unsupported(format!(
+                "<filesystem type='{}'> is not supported here",
+                virt_xml::Value::to_text(&kind)
+            )));
+        }
+    };
+    Ok(Mount {
+        what,
+        target,
+        readonly: filesystem.readonly,
+    })
+}
+
+fn bytes(size: u64, unit: Option<&str>) -> Result<u64> {
+    let factor = match unit.unwrap_or("KiB") {
+        "b" | "bytes" => Some(1),
+        "k" | "KiB" | "K" => Some(1 << 10),
+        "M" | "MiB" => Some(1 << 20),
+        "G" | "GiB" => Some(1 << 30),
+        "KB" => Some(1000),
+        "MB" => Some(1_000_000),
+        "GB" => Some(1_000_000_000),
+        _ => None,
+    };
+    let bytes = factor.and_then(|factor| size.checked_mul(factor));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
+        Error::new(
+            ErrorCode::XmlError,
+            ErrorDomain::Lxc,
+            "<filesystem type='ram'>: <source usage=… units=…> is how much it can hold",
+        )
+    })
+}
+
+/// A user or group by its number; names are the container's own and are not looked up.
+fn id(text: Option<&str>, element: &str) -> Result<u32> {
+    let Some(text) = text else { return Ok(0) };
+    text.strip_prefix('+').unwrap_or(text).parse().map_err(|_| {
+        unsupported(format!(
+            "<{element}>: '{text}' is no number; names are not looked up in the container here"
+        ))
+    })
+}
+
+/// What init finds in its environment (WIRE.md section 31).
+fn environment(domain: &Domain) -> Vec<String> {
+    let uuid = domain.uuid;
+    let mut all = vec![
+        "PATH=/bin:/sbin".to_owned(),
+        "TERM=linux".to_owned(),
+        "container=lxc-libvirt".to_owned(),
+        "HOME=/".to_owned(),
+        format!("container_uuid={uuid}"),
+    ];
+    let consoles = domain.devices.consoles.len();
+    if consoles > 1 {
+        let ttys: Vec<String> = (0..consoles)
+            .map(|number| format!("tty{}", number + 1))
+            .collect();
+        all.push(format!("container_ttys={}", ttys.join(" ")));
+    }
+    all.push(format!("LIBVIRT_LXC_UUID={uuid}"));
+    all.push(format!("LIBVIRT_LXC_NAME={}", domain.name));
+    let own = domain.os.initenv.iter();
+    all.extend(own.map(|one| format!("{}={}", one.name, one.value)));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn container(devices: &str) -> String {
+        format!(
+            "<domain type='lxc'><name>a</name><memory>65536</memory>\
+             <os><type>exe</type><init>/bin/sh</init></os><devices>{devices}</devices></domain>"
+        )
+    }
+
+    fn planned(devices: &str) -> Result<Plan> {
+        plan(&read(&container(devices)).unwrap(), Path::new("/s"))
+    }
+
+    #[test]
+    fn a_container_has_a_console_and_the_hosts_root_unless_it_says_otherwise() {
+        let plan = planned("").unwrap();
+        assert_eq!((plan.root.as_str(), plan.consoles), ("/", 1));
+        let root = "<filesystem type='mount'><source dir='/srv'/><target dir='/'/><readonly/>\
+                    </filesystem><filesystem type='ram'><source usage='2' units='MiB'/>\
+                    <target dir='/tmp'/></filesystem>";
+        let plan = planned(root).unwrap();
+        assert_eq!((plan.root.as_str(), plan.root_readonly), ("/srv", true));
+        assert_eq!(plan.mounts.len(), 1);
+        assert_eq!(plan.mounts[0].what, Source::Memory(2 << 20));
+    }
+
+    #[test]
+    fn what_has_no_place_in_a_plan_is_refused_by_name() {
+        let error =
+            planned("<interface type='bridge'><source bridge='b'/></interface>").unwrap_err();
+        assert!(error.message().contains("<interface>"), "{error}");
+        let file = "<filesystem type='file'><source file='/a'/><target dir='/b'/></filesystem>";
+        assert!(planned(file).unwrap_err().message().contains("type='file'"));
+        assert!(read("<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os></domain>").is_err());
+    }
+}

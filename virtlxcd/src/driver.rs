@@ -1,0 +1,88 @@
+//! What all calls share: the one value that the daemon makes at its start.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use virt_daemon::Paths;
+use virt_driver::access::Access;
+use virt_driver::audit::Auditor;
+use virt_driver::logs::{Handler, Logd, Logs};
+use virt_driver::secondary::Neighbours;
+use virt_driver::{Events, Guests, Registry, Store};
+use virt_error::{Error, ErrorDomain, Result};
+
+use crate::folders::Folders;
+use crate::guest::Guest;
+
+/// The name of the program that owns a container; it is beside the daemon's own.
+const CONTROLLER: &str = "virtlxc-controller";
+
+/// Units that containers start after, so that the host's shutdown ends them before (WIRE.md section
+/// 22).
+const AFTER: &[&str] = &["libvirtd.service", "virtlxcd.service"];
+
+/// The driver of one host's containers.
+#[derive(Debug)]
+pub struct Driver {
+    /// The daemon's own paths.
+    pub paths: Paths,
+    /// The driver's folders.
+    pub folders: Folders,
+    /// All containers. Handlers of calls don't use it: they go through [`Self::guests`].
+    pub registry: Arc<Registry<Guest>>,
+    /// The containers as calls reach them: through their access rules.
+    pub guests: Guests<Guest>,
+    /// Their definitions on disk.
+    pub store: Store,
+    /// Who hears of what happens to them.
+    pub events: Arc<Events>,
+    /// Where the daemons of networks, storage and the rest are.
+    pub neighbours: Arc<Neighbours>,
+    /// How their output is logged.
+    pub logs: Logs,
+    /// The host's control groups; none where the host has none to offer.
+    pub cgroups: Option<Arc<virt_cgroup::Host>>,
+    /// What writes audit records.
+    pub auditor: Auditor,
+    /// The program that owns a container.
+    pub controller: PathBuf,
+}
+
+impl Driver {
+    /// A driver without containers. `access` decides who may do what.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when the folder of definitions can't be made.
+    pub fn new(paths: Paths, access: Access, auditor: Auditor) -> Result<Self> {
+        let folders = Folders::of(&paths);
+        let registry = Arc::<Registry<Guest>>::default();
+        let own = std::env::current_exe()
+            .map_err(|e| Error::system(ErrorDomain::Lxc, "the daemon's own program", &e))?;
+        Ok(Self {
+            guests: Guests::new(Arc::clone(&registry), access.clone(), ErrorDomain::Lxc),
+            events: Events::new(access),
+            store: Store::open(&folders.definitions, ErrorDomain::Lxc)?,
+            neighbours: Arc::new(Neighbours {
+                run: paths.run.clone(),
+                system: paths.is_system(),
+            }),
+            logs: Logs::new(Handler::File, Logd::new(paths.run.join("virtlogd-sock"))),
+            registry,
+            cgroups: cgroups(&paths).map(Arc::new),
+            auditor,
+            controller: own.with_file_name(CONTROLLER),
+            paths,
+            folders,
+        })
+    }
+}
+
+fn cgroups(paths: &Paths) -> Option<virt_cgroup::Host> {
+    let driver = virt_cgroup::Driver {
+        name: "lxc",
+        class: "container",
+        after: AFTER,
+        scope: virt_driver::groups::scope(paths),
+    };
+    virt_cgroup::Host::look(driver, |_| true)
+}

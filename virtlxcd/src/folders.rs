@@ -1,0 +1,59 @@
+//! Where the driver keeps its files (WIRE.md section 25).
+
+use std::path::PathBuf;
+
+use virt_daemon::{Paths, make_folder};
+
+/// The driver's folders, all below those of its daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Folders {
+    /// Definitions `NAME.xml` and `autostart/`.
+    pub definitions: PathBuf,
+    /// State of running containers: `NAME.xml`, `NAME.pid`, `NAME.sock`, marker `autostarted`.
+    pub state: PathBuf,
+    /// Containers' logs, `NAME.log`.
+    pub log: PathBuf,
+}
+
+impl Folders {
+    /// The folders of an instance.
+    pub fn of(paths: &Paths) -> Self {
+        Self {
+            definitions: paths.config.join("lxc"),
+            state: paths.run.join("lxc"),
+            log: paths.log.join("lxc"),
+        }
+    }
+
+    /// `NAME.xml` of a running container.
+    pub fn status(&self, name: &str) -> PathBuf {
+        self.state.join(format!("{name}.xml"))
+    }
+
+    /// `NAME.pid`: its controller.
+    pub fn pid(&self, name: &str) -> PathBuf {
+        self.state.join(format!("{name}.pid"))
+    }
+
+    /// `NAME.sock`: its monitor socket.
+    pub fn socket(&self, name: &str) -> PathBuf {
+        self.state.join(format!("{name}.sock"))
+    }
+
+    /// `NAME.log`.
+    pub fn guest_log(&self, name: &str) -> PathBuf {
+        self.log.join(format!("{name}.log"))
+    }
+
+    /// Makes them, 0700.
+    ///
+    /// # Errors
+    /// A sentence that names the folder.
+    pub fn create(&self) -> Result<(), String> {
+        for folder in [&self.definitions, &self.state, &self.log] {
+            make_folder(folder, 0o700)
+                .map_err(|e| format!("can't make the folder '{}': {e}", folder.display()))?;
+        }
+        Ok(())
+    }
+}

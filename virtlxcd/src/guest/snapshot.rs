@@ -1,0 +1,140 @@
+//! What readers see of a container.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use virt_domain::Domain;
+use virt_driver::consoles::Consoles;
+use virt_driver::process::Process;
+use virt_driver::{Definition, Owners, Shutoff, State};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+/// A container at one moment. Replaced whole on every change.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its number while it is active: its controller's.
+    pub id: Option<i32>,
+    /// Its state and why.
+    pub state: State,
+    /// Its persistent definition; a transient one has none.
+    pub definition: Option<Arc<Definition>>,
+    /// The running container; `None` while it is shut off.
+    pub live: Option<Arc<Live>>,
+    /// Whether it starts with the host.
+    pub autostart: bool,
+    /// Whether its definition was changed since it was made.
+    pub updated: bool,
+    /// Who owned it before it was gone.
+    pub last_owners: Option<Arc<Owners>>,
+}
+
+impl Snapshot {
+    /// A container that was just defined and is shut off.
+    pub fn inactive(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            id: None,
+            state: State::Shutoff(Shutoff::Unknown),
+            definition: None,
+            live: None,
+            autostart: false,
+            updated: false,
+            last_owners: None,
+        }
+    }
+
+    /// Who its metadata name as its owners: as it runs, else as it will start, else as it last was.
+    pub fn owners(&self) -> Owners {
+        let owners = match (&self.live, &self.definition) {
+            (Some(live), _) => live.domain.metadata.as_ref().map(Owners::of),
+            (None, Some(definition)) => definition.summary().owners.as_deref().cloned(),
+            (None, None) => self.last_owners.as_deref().cloned(),
+        };
+        owners.unwrap_or_default()
+    }
+
+    /// Whether it runs.
+    pub fn is_active(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// The running container.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID "domain is not running".
+    pub fn running(&self) -> Result<&Arc<Live>> {
+        self.live.as_ref().ok_or_else(not_running)
+    }
+}
+
+pub(super) fn not_running() -> Error {
+    Error::new(
+        ErrorCode::OperationInvalid,
+        ErrorDomain::Domain,
+        "domain is not running",
+    )
+}
+
+/// A running container as it is now.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// What it is made of, with everything that its start added.
+    pub domain: Arc<Domain>,
+    /// Its processes.
+    pub container: Arc<Container>,
+}
+
+/// What stays the same as long as a container runs.
+#[derive(Debug)]
+pub struct Container {
+    /// The process that owns it.
+    pub controller: Process,
+    /// Its first process; none when that ended before it could be held.
+    pub init: Option<Process>,
+    /// Its control groups, where it is in some.
+    pub groups: Option<Arc<virt_cgroup::Placed>>,
+    /// Who has its terminals open.
+    pub consoles: Consoles,
+    ending: Mutex<Option<Shutoff>>,
+    gone: watch::Sender<bool>,
+}
+
+impl Container {
+    /// One that nobody wants to end yet.
+    pub fn new(
+        controller: Process,
+        init: Option<Process>,
+        groups: Option<Arc<virt_cgroup::Placed>>,
+    ) -> Self {
+        Self {
+            controller,
+            init,
+            groups,
+            consoles: Consoles::default(),
+            ending: Mutex::new(None),
+            gone: watch::Sender::new(false),
+        }
+    }
+
+    /// Says why it is about to end. The first reason stays.
+    pub fn intend(&self, reason: Shutoff) {
+        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.get_or_insert(reason);
+    }
+
+    /// Why it is about to end, if anybody said so.
+    pub fn intended(&self) -> Option<Shutoff> {
+        *self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Becomes true when it is gone and everything of it was cleaned up.
+    pub fn gone(&self) -> watch::Receiver<bool> {
+        self.gone.subscribe()
+    }
+
+    pub(super) fn tell_gone(&self) {
+        self.gone.send_replace(true);
+    }
+}

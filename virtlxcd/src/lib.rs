@@ -1,0 +1,12 @@
+//! libvirt-compatible daemon for containers, and the process that owns each of them.
+
+pub mod api;
+pub mod controller;
+pub mod daemon;
+pub mod define;
+pub mod definitions;
+pub mod driver;
+pub mod folders;
+pub mod guest;
+pub mod plan;
+pub mod privileges;
