@@ -103,6 +103,23 @@ fn a_container_has_its_own_world() {
 }
 
 #[test]
+fn the_last_words_on_a_console_arrive() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let shell = containers.xml("box", "<init>/bin/sh</init>", "");
+    let file = containers.host.write("box.xml", &shell);
+    let heard = containers.python(&format!(
+        "dom = conn.createXML(open({file:?}).read(), 0)\nstream = conn.newStream(0)\n\
+         dom.openConsole(None, stream, 0)\nstream.send(b'echo la\"\"st; exit\\n')\nheard = b''\n\
+         while True:\n    more = stream.recv(4096)\n    if not more: break\n    heard += more\n\
+         print(heard)"
+    ));
+    let heard = heard.ok();
+    assert!(heard.contains("last"), "{heard}");
+}
+
+#[test]
 fn a_container_shuts_down_when_it_is_asked_to() {
     let Some(containers) = Containers::start() else {
         return;

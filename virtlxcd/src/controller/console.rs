@@ -15,6 +15,9 @@ const PORTION: usize = 4096;
 /// How long what nobody reads may hold the container up.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a reader may take for what a container wrote last.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// Bytes on their way from one terminal to another.
 #[derive(Debug, Default)]
 struct Way {
@@ -68,8 +71,10 @@ pub(super) struct Console {
     /// The other side of the host's.
     outside: OwnedFd,
     /// The host's terminal, open so that it stays when a client closes it.
-    _kept: OwnedFd,
+    kept: OwnedFd,
     path: String,
+    /// When all was read last that the container had written.
+    read_at: Instant,
     out: Way,
     back: Way,
 }
@@ -94,7 +99,8 @@ impl Console {
         Ok(Self {
             inside,
             outside,
-            _kept: kept,
+            kept,
+            read_at: Instant::now(),
             path,
             out: Way::default(),
             back: Way::default(),
@@ -127,7 +133,26 @@ impl Console {
 
     /// Moves what can be moved now.
     pub(super) fn go(&mut self) {
+        if self.is_read() {
+            self.read_at = Instant::now();
+        }
         self.out.go(self.inside.as_fd(), self.outside.as_fd());
         self.back.go(self.outside.as_fd(), self.inside.as_fd());
+    }
+
+    fn is_read(&self) -> bool {
+        matches!(rustix::io::ioctl_fionread(&self.kept), Ok(0))
+    }
+
+    /// The container ended: what it wrote last is given to whoever reads, for the terminal takes what
+    /// it holds along.
+    pub(super) fn finish(&mut self) {
+        let has_reader = self.read_at.elapsed() < PATIENCE;
+        self.go();
+        let end = Instant::now() + LINGER;
+        while has_reader && !self.is_read() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(2));
+            self.go();
+        }
     }
 }

@@ -62,9 +62,8 @@ pub(super) fn serve(mut container: Container, mut monitor: Monitor) -> io::Resul
         true => ExitStatus::REBOOT,
         false => ExitStatus::SHUTDOWN,
     };
-    // What it wrote last.
     for console in &mut container.consoles {
-        console.go();
+        console.finish();
     }
     monitor.exit(status);
     Ok(())
