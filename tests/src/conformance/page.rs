@@ -41,6 +41,19 @@ than 72 ms or 2 MiB. Of the third, each of 103 parts on two boards: at most 2.4 
 release build; those over a second are disks, tried again with each bridge that is added (256 at most).
 `tests/tests/definitions.rs` has bounded runs of these, inputs of 10 MB, depth 10,000, entities and
 DOCTYPE.
+
+The fuzz target was first run for three minutes, 37,000 inputs: one defect (a guest that says that it
+has no USB, but behind number 0, was written down as what is refused when it is read again), mended.
+
+## Random guests beside the stock daemon
+
+    cargo run -p virt-tests --bin differential -- --seed 4242 --guests 2000
+
+asks both daemons for the command line and the definition of each guest. Reasons of differences that
+stay are in `tests/differential/decisions.txt`. Of seeds 4242 and 5150 nothing is undecided (220 and
+236 of 2,000 guests with decided ones only). A seed that was never used before, 777001, showed 19
+undecided causes; two are left: the numbers of SCSI disks beyond the first controller's where that is
+virtio-scsi, and old encryption of a drive without a medium. The next new seed will show others.
 ";
 
 /// The page with these figures.
