@@ -117,6 +117,38 @@ fn the_last_words_on_a_console_arrive() {
     ));
     let heard = heard.ok();
     assert!(heard.contains("last"), "{heard}");
+    // The daemon cleans up behind whoever listened.
+    eventually("nothing to be left", || containers.left().is_empty());
+}
+
+#[test]
+fn a_configuration_of_the_lxc_tools_becomes_a_definition() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let config = "lxc.uts.name = web\nlxc.rootfs.path = /srv/web\nlxc.tty.max = 2\n\
+                  lxc.mount.entry = tmpfs run tmpfs size=8m 0 0\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n";
+    let file = containers.host.write("web.conf", config);
+    let xml = containers
+        .virsh(&["domxml-from-native", "lxc-tools", &file])
+        .ok();
+    for part in [
+        "<name>web</name>",
+        "<source dir='/srv/web'/>",
+        "usage='8192'",
+        "port='1'",
+    ] {
+        assert!(xml.contains(part), "{part} is not in {xml}");
+    }
+    containers.define(&xml);
+    assert_eq!(containers.state("web"), "shut off");
+    let other = containers.virsh(&["domxml-from-native", "qemu-argv", &file]);
+    assert!(other.failed().contains("unsupported config type qemu-argv"));
+    let odd = containers
+        .host
+        .write("odd.conf", "lxc.net.0.type = tunnel\n");
+    let refused = containers.virsh(&["domxml-from-native", "lxc-tools", &odd]);
+    assert!(refused.failed().contains("lxc.net.0.type = tunnel"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use virt_domain::arch::{OsKind, VirtType};
 use virt_domain::devices::chardev::{CharBackend, CharSource, Console, ConsoleType};
 use virt_domain::devices::filesystem::{AccessMode, Filesystem, FilesystemKind};
 use virt_domain::devices::info::DeviceInfo;
+use virt_domain::seclabel::SeclabelType;
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -15,7 +16,7 @@ use crate::privileges::DROPPED;
 
 /// What the stock driver names as the program that runs containers; ours is elsewhere, and documents
 /// stay the same.
-const EMULATOR: &str = "/usr/lib/libvirt/libvirt_lxc";
+pub const EMULATOR: &str = "/usr/lib/libvirt/libvirt_lxc";
 
 /// The first program where none is named.
 const INIT: &str = "/sbin/init";
@@ -59,6 +60,19 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
     devices.emulator.get_or_insert_with(|| EMULATOR.to_owned());
     for filesystem in &mut devices.filesystems {
         filesystem.accessmode.get_or_insert(AccessMode::Passthrough);
+        if let Some(source) = filesystem.source.as_mut()
+            && let Some(size) = source.usage
+        {
+            // Written in KiB, whatever it was given in.
+            source.usage = Some(bytes(size, source.units.as_deref())? >> 10);
+            source.units = Some("KiB".to_owned());
+        }
+    }
+    for label in &mut domain.seclabels {
+        // No driver has none to give.
+        if label.kind == Some(SeclabelType::None) {
+            label.model = None;
+        }
     }
     if devices.consoles.is_empty() {
         devices.consoles.push(Console {
@@ -244,7 +258,6 @@ fn mount(filesystem: &Filesystem) -> Result<Mount> {
             })?)
         }
         FilesystemKind::Ram => {
-            // The reader left the unit to us; without one it is KiB (formatdomain).
             let size = source.and_then(|source| source.usage).unwrap_or(0);
             let unit = source.and_then(|source| source.units.as_deref());
             Source::Memory(bytes(size, unit)?)
@@ -263,25 +276,17 @@ fn mount(filesystem: &Filesystem) -> Result<Mount> {
     })
 }
 
+/// The size of a file system in memory. Without a unit it is KiB (formatdomain).
 fn bytes(size: u64, unit: Option<&str>) -> Result<u64> {
-    let factor = match unit.unwrap_or("KiB") {
-        "b" | "bytes" => Some(1),
-        "k" | "KiB" | "K" => Some(1 << 10),
-        "M" | "MiB" => Some(1 << 20),
-        "G" | "GiB" => Some(1 << 30),
-        "KB" => Some(1000),
-        "MB" => Some(1_000_000),
-        "GB" => Some(1_000_000_000),
-        _ => None,
-    };
-    let bytes = factor.and_then(|factor| size.checked_mul(factor));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| {
-        Error::new(
+    let bytes = virt_domain::units::bytes(size, unit.unwrap_or("KiB"))?;
+    match bytes {
+        0 => Err(Error::new(
             ErrorCode::XmlError,
             ErrorDomain::Lxc,
             "<filesystem type='ram'>: <source usage=… units=…> is how much it can hold",
-        )
-    })
+        )),
+        bytes => Ok(bytes),
+    }
 }
 
 /// A user or group by its number; names are the container's own and are not looked up.

@@ -8,5 +8,6 @@ pub mod definitions;
 pub mod driver;
 pub mod folders;
 pub mod guest;
+pub mod lxc_tools;
 pub mod plan;
 pub mod privileges;

@@ -89,3 +89,22 @@ pub const DROPPED: &[(Capability, &str)] = &[
     (Capability::CAP_SYS_TIME, "the host's clock"),
     (Capability::CAP_WAKE_ALARM, "the host's sleep"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_grants_exactly_these() {
+        let unit = include_str!("../../systemd/virtlxcd.service");
+        let granted = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+            .unwrap();
+        let mut granted: Vec<_> = granted.split(' ').collect();
+        let mut kept: Vec<_> = KEPT.iter().map(|(c, _)| c.to_string()).collect();
+        granted.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(granted, kept);
+    }
+}

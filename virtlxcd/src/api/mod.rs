@@ -4,6 +4,7 @@
 mod console;
 mod define;
 mod lifecycle;
+mod native;
 mod open;
 mod session;
 mod shutdown;
@@ -34,5 +35,6 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     state::register(&mut router);
     xml::register(&mut router);
     console::register(&mut router);
+    native::register(&mut router);
     router
 }

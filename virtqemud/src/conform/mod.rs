@@ -27,6 +27,7 @@ use crate::status::Status;
 use crate::storage::volumes;
 use arguments::Arguments;
 use settings::Settings;
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 use virt_domain::{Arch, Domain, View};
 use virt_error::{Error, ErrorCode, ErrorDomain};
@@ -45,6 +46,9 @@ enum Failure {
 /// Runs the tool with the process's arguments.
 pub fn main() -> ExitCode {
     let op = std::env::args().nth(1).unwrap_or_default();
+    if op.starts_with("lxc-") {
+        return containers();
+    }
     if let Some(result) = host::run(&op, std::env::args().skip(2)) {
         return finished(result);
     }
@@ -53,6 +57,16 @@ pub fn main() -> ExitCode {
         Err(text) => return failed(Failure::Usage(text)),
     };
     finished(run(&arguments))
+}
+
+/// Containers are the other driver's, which has a tool of its own beside this one.
+fn containers() -> ExitCode {
+    let own = std::env::current_exe().unwrap_or_default();
+    let arguments = std::env::args_os().skip(1);
+    let error = std::process::Command::new(own.with_file_name("conform-lxc"))
+        .args(arguments)
+        .exec();
+    failed(Failure::Usage(format!("conform-lxc: {error}")))
 }
 
 fn finished(result: Result<String, Failure>) -> ExitCode {
