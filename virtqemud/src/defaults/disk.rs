@@ -2,12 +2,11 @@
 
 use super::Context;
 use super::controller::default_scsi;
-use crate::aliases::is_narrow;
 use crate::board::Board;
 use std::collections::HashMap;
 use virt_domain::Domain;
 use virt_domain::devices::address::{Address, DriveAddress};
-use virt_domain::devices::controller::{Controller, ControllerKind, ControllerModel};
+use virt_domain::devices::controller::ControllerModel;
 use virt_domain::devices::disk::{
     Disk, DiskBus, DiskCache, DiskDevice, DiskSnapshot, Tray, index_of_name,
 };
@@ -25,6 +24,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     for disk in &mut domain.devices.disks {
         drive(disk, runs);
     }
+    // By the controllers that the machine gets by itself, whatever the guest's own are.
     let narrow = !matches!(
         default_scsi(board, context),
         Some(ControllerModel::VirtioScsi | ControllerModel::Ibmvscsi)
@@ -36,7 +36,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
         .filter_map(|h| h.info.address.as_ref()?.drive().copied())
         .collect();
     for at in 0..devices.disks.len() {
-        place(at, &mut devices.disks, &devices.controllers, narrow, &taken)?;
+        place(at, &mut devices.disks, narrow, &taken)?;
     }
     Ok(())
 }
@@ -163,13 +163,7 @@ fn sort(disks: &mut [Disk]) {
 }
 
 /// Where a drive sits follows from the letters of its name.
-fn place(
-    at: usize,
-    disks: &mut [Disk],
-    controllers: &[Controller],
-    narrow_by_default: bool,
-    taken: &[DriveAddress],
-) -> Result<()> {
+fn place(at: usize, disks: &mut [Disk], narrow: bool, taken: &[DriveAddress]) -> Result<()> {
     let bus = disks[at].bus();
     if disks[at].info.address.is_some() {
         return Ok(());
@@ -194,7 +188,7 @@ fn place(
             unit: index % 2,
             ..DriveAddress::default()
         },
-        DiskBus::Scsi => scsi(index, controllers, narrow_by_default),
+        DiskBus::Scsi => scsi(index, narrow),
         _ => return Ok(()),
     };
     if bus == DiskBus::Scsi && taken.contains(&address) {
@@ -216,13 +210,7 @@ fn place(
     Ok(())
 }
 
-fn scsi(index: u32, controllers: &[Controller], narrow_by_default: bool) -> DriveAddress {
-    let known = controllers.iter().any(|c| c.kind == ControllerKind::Scsi);
-    let narrow = if known {
-        is_narrow(controllers, 0)
-    } else {
-        narrow_by_default
-    };
+fn scsi(index: u32, narrow: bool) -> DriveAddress {
     if narrow {
         return DriveAddress {
             controller: index / 7,
@@ -270,9 +258,9 @@ mod tests {
 
     #[test]
     fn scsi_units_jump_over_the_controllers_own() {
-        let units: Vec<_> = (0..17).map(|i| scsi(i, &[], false)).collect();
+        let units: Vec<_> = (0..17).map(|i| scsi(i, false)).collect();
         assert_eq!((units[6].unit, units[7].unit, units[14].unit), (6, 8, 15));
         assert_eq!((units[15].controller, units[15].unit), (1, 0));
-        assert_eq!(scsi(7, &[], true).controller, 1);
+        assert_eq!(scsi(7, true).controller, 1);
     }
 }

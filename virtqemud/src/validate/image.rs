@@ -48,6 +48,7 @@ fn images(disk: &Disk) -> Vec<Image<'_>> {
 }
 
 pub(super) fn check(disk: &Disk, context: &Context) -> Result<()> {
+    disk.encryption.as_ref().map_or(Ok(()), is_known)?;
     for image in images(disk) {
         let format = image.format.unwrap_or(StorageFormat::Raw);
         place(&image.source.location, image.has_auth, context.caps)?;
@@ -166,18 +167,23 @@ fn format_of(source: &StorageSource, format: Option<StorageFormat>) -> Result<()
     }
 }
 
+/// Refused also of a drive without a medium.
+fn is_known(encryption: &Encryption) -> Result<()> {
+    match encryption.format {
+        EncryptionFormat::Default | EncryptionFormat::Qcow => {
+            Err(unsupported("old qcow/qcow2 encryption is not supported"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn encrypted(
     encryption: &Encryption,
     location: &Location,
     format: StorageFormat,
     caps: &QemuCaps,
 ) -> Result<()> {
-    if matches!(
-        encryption.format,
-        EncryptionFormat::Default | EncryptionFormat::Qcow
-    ) {
-        return Err(unsupported("old qcow/qcow2 encryption is not supported"));
-    }
+    is_known(encryption)?;
     let layers = encryption.secrets.len();
     if encryption.engine != Some(EncryptionEngine::Librbd) {
         if encryption.format != EncryptionFormat::Luks {
