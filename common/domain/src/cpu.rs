@@ -122,7 +122,8 @@ impl Element for CpuModel {
     }
 
     fn attrs(&self, tag: &mut Tag<'_>) {
-        tag.maybe("fallback", &self.fallback);
+        // Of a model that has no name it says nothing.
+        tag.maybe("fallback", &self.fallback.filter(|_| self.name.is_some()));
         tag.maybe("vendor_id", &self.vendor_id);
     }
 

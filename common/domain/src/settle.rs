@@ -57,7 +57,7 @@ impl Domain {
             ));
         }
         self.forget_empty();
-        self.check_keywrap()?;
+        self.settle_keywrap()?;
         if self.iothreadids.is_some() {
             let list = self.iothread_ids();
             self.iothreads = u32::try_from(list.len()).ok();
@@ -148,7 +148,7 @@ impl Domain {
         }
     }
 
-    fn check_keywrap(&self) -> Result<()> {
+    fn settle_keywrap(&mut self) -> Result<()> {
         let ciphers = self.keywrap.iter().flat_map(|keywrap| &keywrap.ciphers);
         let mut seen = HashSet::new();
         for cipher in ciphers {
@@ -162,6 +162,9 @@ impl Domain {
                     ),
                 ));
             }
+        }
+        if let Some(keywrap) = &mut self.keywrap {
+            keywrap.ciphers.sort_by_key(|cipher| cipher.name.word());
         }
         Ok(())
     }
@@ -307,6 +310,15 @@ impl Domain {
                 ErrorCode::ConfigUnsupported,
                 ErrorDomain::Domain,
                 "uid and gid should be mapped both",
+            ));
+        }
+        let ranges = self.idmap.iter().flat_map(|map| [&map.uids, &map.gids]);
+        let starts = ranges.filter_map(|ranges| ranges.iter().map(|range| range.start).min());
+        if starts.max().is_some_and(|start| start > 0) {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                ErrorDomain::Domain,
+                "You must map the root user of container",
             ));
         }
         Ok(())

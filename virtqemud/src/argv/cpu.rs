@@ -28,12 +28,12 @@ pub(super) fn append(b: &mut Builder, domain: &Domain, config: &DriverConfig) ->
     let mut extra = OptionList::default();
     feature_options(domain, &mut extra);
     timer_options(domain, &mut extra);
+    if has_hyperv_panic(domain) {
+        extra.word("hv-crash");
+    }
     if let Some(cpu) = &domain.cpu {
         width_options(&mut extra, cpu, config);
         cache_options(&mut extra, cpu);
-    }
-    if has_hyperv_panic(domain) {
-        extra.word("hv-crash");
     }
     if !named {
         if extra.is_empty() {

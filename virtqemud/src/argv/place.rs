@@ -155,6 +155,11 @@ pub(in crate::argv) fn bus_name(
 fn builtin_name(board: Board, controller: &Controller) -> Option<&'static str> {
     match controller.kind {
         ControllerKind::Pci if controller.has_model(ControllerModel::PcieRoot) => Some("pcie.0"),
+        ControllerKind::Pci
+            if controller.index() == 0 && controller.has_model(ControllerModel::PciRoot) =>
+        {
+            Some("pci.0")
+        }
         ControllerKind::Ide if controller.index() == 0 && board.has_builtin_ide() => Some("ide"),
         ControllerKind::Sata if controller.index() == 0 && board == Board::Q35 => Some("ide"),
         _ => None,

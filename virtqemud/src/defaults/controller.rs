@@ -250,9 +250,11 @@ fn check(domain: &Domain, board: Board) -> Result<()> {
     let mut seen = HashSet::new();
     for controller in controllers {
         let index = controller.index();
-        let companions = controller.kind == ControllerKind::Usb
-            && controller.model.is_some_and(ControllerModel::is_ich9_usb);
-        if !seen.insert((controller.kind, index)) && !companions {
+        let is_companion = controller.kind == ControllerKind::Usb
+            && controller
+                .model
+                .is_some_and(ControllerModel::is_usb_companion);
+        if !is_companion && !seen.insert((controller.kind, index)) {
             return xml(match controller.kind {
                 ControllerKind::Usb => format!("Duplicate USB controllers with index {index}"),
                 kind => format!("Multiple '{kind}' controllers with index '{index}'"),

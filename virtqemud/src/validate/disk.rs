@@ -5,11 +5,13 @@
 use super::{Context, image};
 use crate::aliases::is_narrow;
 use crate::caps::CapFlag;
+use std::collections::BTreeSet;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
 use virt_domain::devices::controller::ControllerKind;
 use virt_domain::devices::disk::{
-    Disk, DiskBus, DiskCache, DiskDevice, DiskIo, DiskSnapshot, IoTune, Sgio, index_of_name,
+    Disk, DiskBus, DiskCache, DiskDevice, DiskDriver, DiskIo, DiskSnapshot, IoTune, Sgio,
+    index_of_name,
 };
 use virt_domain::devices::storage::{Location, NetworkProtocol, StorageFormat, StorageKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -273,6 +275,7 @@ fn driver(domain: &Domain, disk: &Disk) -> Result<()> {
             "iothread assignment via 'iothread' attribute and 'iothreads' element are exclusive",
         ));
     }
+    queues_of_threads(driver)?;
     let several = driver
         .iothreads
         .iter()
@@ -286,6 +289,30 @@ fn driver(domain: &Domain, disk: &Disk) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Where threads are told their queues, each queue has one.
+fn queues_of_threads(driver: &DiskDriver) -> Result<()> {
+    let threads = driver.iothreads.iter().flat_map(|map| &map.threads);
+    let mut seen = BTreeSet::new();
+    for queue in threads.flat_map(|thread| &thread.queues) {
+        if !seen.insert(queue.id) {
+            return Err(unsupported(format!(
+                "iothread queue '{}' is already assigned",
+                queue.id
+            )));
+        }
+    }
+    if seen.is_empty() {
+        return Ok(());
+    }
+    let missing = (0..driver.queues.unwrap_or(0)).find(|queue| !seen.contains(queue));
+    match missing {
+        Some(queue) => Err(unsupported(format!(
+            "missing iothread mapping for queue '{queue}'"
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn identity(disk: &Disk) -> Result<()> {

@@ -197,6 +197,17 @@ fn kind(interface: &Interface) -> Result<()> {
             "The 'passt' backend can only be used with interface type='user' or type='vhostuser'",
         ));
     }
+    if kind == InterfaceType::User && !interface.uses_passt() {
+        let ips = interface
+            .ips
+            .iter()
+            .filter(|ip| ip.family() == Family::Ipv6);
+        if let Some(prefix) = ips.filter_map(|ip| ip.prefix).find(|prefix| *prefix != 64) {
+            return Err(unsupported(format!(
+                "unsupported IPv6 address prefix='{prefix}' - must be 64"
+            )));
+        }
+    }
     let addresses = !interface.ips.is_empty() || !interface.routes.is_empty();
     if addresses && !guests_own {
         return Err(unsupported(

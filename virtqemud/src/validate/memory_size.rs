@@ -3,7 +3,7 @@
 use super::Context;
 use super::refusal::{plain, unsupported, xml_error};
 use virt_domain::Domain;
-use virt_domain::memory::MemoryBacking;
+use virt_domain::memory::{MemoryBacking, MemorySourceType};
 use virt_domain::numatune::NumaMode;
 use virt_domain::vcpu::Placement;
 use virt_error::Result;
@@ -38,6 +38,12 @@ fn pages(backing: &MemoryBacking, cells: usize) -> Result<()> {
     let Some(hugepages) = &backing.hugepages else {
         return Ok(());
     };
+    let source = backing.source.as_ref().and_then(|source| source.kind);
+    if source == Some(MemorySourceType::Anonymous) {
+        return Err(plain(
+            "hugepages are not allowed with anonymous memory source",
+        ));
+    }
     // Node 0 is all of a guest without nodes.
     let mut rest = hugepages
         .pages

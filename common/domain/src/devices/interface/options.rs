@@ -328,9 +328,30 @@ impl VirtualPort {
             VirtualPortType::Midonet => &[("interfaceid", p.interfaceid.is_some())],
             VirtualPortType::Openvswitch => &[],
         };
-        match needed.iter().find(|(_, there)| !there) {
-            Some((name, _)) => Err(xml(format!(
+        if let Some((name, _)) = needed.iter().find(|(_, there)| !there) {
+            return Err(xml(format!(
                 "missing {name} in <virtualport type='{kind}'>"
+            )));
+        }
+        use VirtualPortType::{Midonet, Openvswitch, Qbg, Qbh};
+        let given: [(&str, bool, &[VirtualPortType]); 6] = [
+            ("managerid", p.managerid.is_some(), &[Qbg]),
+            ("typeid", p.typeid.is_some(), &[Qbg]),
+            ("typeidversion", p.typeidversion.is_some(), &[Qbg]),
+            ("instanceid", p.instanceid.is_some(), &[Qbg]),
+            ("profileid", p.profileid.is_some(), &[Qbh, Openvswitch]),
+            (
+                "interfaceid",
+                p.interfaceid.is_some(),
+                &[Midonet, Openvswitch],
+            ),
+        ];
+        let extra = given
+            .iter()
+            .find(|(_, there, kinds)| *there && !kinds.contains(&kind));
+        match extra {
+            Some((name, ..)) => Err(xml(format!(
+                "extra {name} unsupported in <virtualport type='{kind}'>"
             ))),
             None => Ok(()),
         }

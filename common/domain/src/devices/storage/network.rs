@@ -329,7 +329,7 @@ impl Network {
         }
         if matches!(self.protocol, P::Rbd | P::Gluster)
             && let Some(name) = &self.name
-            && !name.contains('/')
+            && name.split_once('/').is_none_or(|(pool, _)| pool.is_empty())
         {
             return refused(
                 ErrorCode::XmlError,
