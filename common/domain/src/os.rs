@@ -103,7 +103,7 @@ impl Element for OsType {
         let unsupported =
             |text: String| Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Domain, text);
         let arch = match node.attr_text("arch") {
-            None => None,
+            None | Some("") => None,
             Some(text) => Some(
                 Arch::from_word(text)
                     .ok_or_else(|| unsupported(format!("Unknown architecture {text}")))?,

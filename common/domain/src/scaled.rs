@@ -109,7 +109,7 @@ fn amount(text: &str, unit: Option<&str>, default: u64, place: &str) -> Result<u
 
 /// The largest unit that leaves no rest, as libvirt prints amounts it keeps in bytes.
 pub fn pretty(bytes: u64) -> (u64, &'static str) {
-    for (power, unit) in [(4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")] {
+    for (power, unit) in [(5, "PiB"), (4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")] {
         let size = 1024u64.pow(power);
         if bytes >= size && bytes.is_multiple_of(size) {
             return (bytes / size, unit);

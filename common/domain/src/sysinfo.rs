@@ -41,7 +41,11 @@ pub struct SmbiosInfo {
 impl Element for Sysinfo {
     fn read(node: &mut Node<'_>) -> Result<Self> {
         Ok(match node.required("type")? {
-            SysinfoType::Smbios => Self::Smbios(Box::new(SmbiosInfo::read(node)?)),
+            SysinfoType::Smbios => {
+                let mut info = SmbiosInfo::read(node)?;
+                info.oem_strings = info.oem_strings.filter(|all| !all.entries.is_empty());
+                Self::Smbios(Box::new(info))
+            }
             SysinfoType::Fwcfg => {
                 let mut entries: Vec<FwcfgEntry> = node.children("entry")?;
                 for entry in &mut entries {

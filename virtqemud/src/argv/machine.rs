@@ -9,6 +9,7 @@ use crate::define::accel;
 use virt_domain::clock::TimerName;
 use virt_domain::cpu::CpuMode;
 use virt_domain::features::{Features, IoapicDriver};
+use virt_domain::os::LoaderType;
 use virt_domain::seclabel::KeywrapName;
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -220,8 +221,9 @@ pub(super) fn tseg(b: &mut Builder, domain: &Domain) {
 
 /// Flash memory that only system management mode writes to.
 pub(super) fn secure_flash(b: &mut Builder, domain: &Domain) {
-    let secure = domain.os.loader.as_ref().and_then(|loader| loader.secure);
-    if secure == Some(virt_xml::YesNo::Yes) {
+    let loader = domain.os.loader.as_ref();
+    let flash = loader.filter(|loader| loader.kind == Some(LoaderType::Pflash));
+    if flash.is_some_and(|loader| loader.secure == Some(virt_xml::YesNo::Yes)) {
         b.option("-global", "driver=cfi.pflash01,property=secure,value=on");
     }
 }

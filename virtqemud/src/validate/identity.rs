@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use virt_domain::Domain;
 use virt_domain::devices::address::Address;
+use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub(super) fn check(domain: &Domain) -> Result<()> {
@@ -21,7 +22,7 @@ pub(super) fn check(domain: &Domain) -> Result<()> {
         // A console on the first serial port is that port, name included.
         if let Some(name) = info.alias().filter(|n| n.starts_with("ua-"))
             && !names.insert(name)
-            && !is_first_console(domain, name)
+            && !is_first_console(domain, info)
         {
             return refuse(format!("non unique alias detected: {name}"));
         }
@@ -43,10 +44,10 @@ pub(super) fn check(domain: &Domain) -> Result<()> {
     Ok(())
 }
 
-fn is_first_console(domain: &Domain, name: &str) -> bool {
+fn is_first_console(domain: &Domain, info: &DeviceInfo) -> bool {
     let console = domain.devices.consoles.first();
     let serial = domain.devices.serials.first();
     console.zip(serial).is_some_and(|(console, serial)| {
-        console.info.alias() == Some(name) && serial.info.alias() == Some(name)
+        std::ptr::eq(&raw const console.info, info) && serial.info.alias() == info.alias()
     })
 }

@@ -173,7 +173,11 @@ fn is_known(encryption: &Encryption) -> Result<()> {
         EncryptionFormat::Default | EncryptionFormat::Qcow => {
             Err(unsupported("old qcow/qcow2 encryption is not supported"))
         }
-        _ => Ok(()),
+        EncryptionFormat::Luks => Ok(()),
+        _ if encryption.engine == Some(EncryptionEngine::Librbd) => Ok(()),
+        other => Err(unsupported(format!(
+            "'{other}' is currently not supported by the qemu encryption engine"
+        ))),
     }
 }
 
@@ -186,12 +190,6 @@ fn encrypted(
     is_known(encryption)?;
     let layers = encryption.secrets.len();
     if encryption.engine != Some(EncryptionEngine::Librbd) {
-        if encryption.format != EncryptionFormat::Luks {
-            return Err(unsupported(format!(
-                "'{}' is currently not supported by the qemu encryption engine",
-                encryption.format
-            )));
-        }
         if layers > 1 {
             return Err(unsupported(
                 "qemu encryption engine expects only a single secret",

@@ -187,6 +187,10 @@ fn port(node: &mut Node<'_>) -> Result<Option<u32>> {
     let Some(text) = node.attr_text("port") else {
         return Ok(None);
     };
+    // libvirt's own number for none.
+    if text.trim() == "-1" {
+        return Ok(None);
+    }
     let port = text.trim().parse();
     port.map(Some)
         .map_err(|_| xml(format!("Invalid port number: {text}")))
