@@ -197,7 +197,7 @@ fn kind(interface: &Interface) -> Result<()> {
             "The 'passt' backend can only be used with interface type='user' or type='vhostuser'",
         ));
     }
-    if kind == InterfaceType::User {
+    if guests_own {
         let ips = interface
             .ips
             .iter()
