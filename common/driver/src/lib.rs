@@ -8,6 +8,7 @@ pub mod audit;
 pub mod consoles;
 mod definition;
 pub mod durable;
+mod ending;
 pub mod events;
 mod figures;
 mod filter;
@@ -32,6 +33,7 @@ pub mod volumes;
 
 pub use access::{Authorized, Guests};
 pub use definition::{Definition, DiskSummary, Summary};
+pub use ending::Ending;
 pub use events::{Event, Events, Subscriber};
 pub use figures::figures;
 pub use filter::{Filter, too_long};

@@ -24,8 +24,8 @@ impl Guest {
     /// OPERATION_INVALID when it does not run, SYSTEM_ERROR when it can't be killed.
     pub async fn destroy(self: &Arc<Self>) -> Result<()> {
         let container = Arc::clone(&self.snapshot().running()?.container);
-        let mut gone = container.gone();
-        container.intend(Shutoff::Destroyed);
+        let mut gone = container.ending.gone();
+        container.ending.intend(Shutoff::Destroyed);
         let failed = |e: std::io::Error| {
             let pid = container.controller.pid();
             let what = format!("Failed to terminate process {pid} with SIGKILL");
@@ -55,7 +55,7 @@ impl Body {
         };
         let before = self.guest().current();
         let container = running.container;
-        let intended = container.intended();
+        let intended = container.ending.intended();
         let reason = intended.unwrap_or(match running.exit {
             Some(ExitStatus::SHUTDOWN | ExitStatus::REBOOT) => Shutoff::Shutdown,
             Some(_) => Shutoff::Failed,
@@ -100,7 +100,7 @@ impl Body {
             snapshot.live = None;
             snapshot.state = State::Shutoff(reason);
         });
-        container.tell_gone();
+        container.ending.tell_gone();
         if wants_reboot && let Some(live) = &before.live {
             match start::launch(self, &live.domain).await {
                 Ok(()) => {

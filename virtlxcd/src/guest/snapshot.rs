@@ -1,12 +1,11 @@
 //! What readers see of a container.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::watch;
 use virt_domain::Domain;
 use virt_driver::consoles::Consoles;
 use virt_driver::process::Process;
-use virt_driver::{Definition, Owners, Shutoff, State};
+use virt_driver::{Definition, Ending, Owners, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// A container at one moment. Replaced whole on every change.
@@ -97,8 +96,8 @@ pub struct Container {
     pub groups: Option<Arc<virt_cgroup::Placed>>,
     /// Who has its terminals open.
     pub consoles: Consoles,
-    ending: Mutex<Option<Shutoff>>,
-    gone: watch::Sender<bool>,
+    /// Its end.
+    pub ending: Ending,
 }
 
 impl Container {
@@ -113,28 +112,7 @@ impl Container {
             init,
             groups,
             consoles: Consoles::default(),
-            ending: Mutex::new(None),
-            gone: watch::Sender::new(false),
+            ending: Ending::default(),
         }
-    }
-
-    /// Says why it is about to end. The first reason stays.
-    pub fn intend(&self, reason: Shutoff) {
-        let mut ending = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
-        ending.get_or_insert(reason);
-    }
-
-    /// Why it is about to end, if anybody said so.
-    pub fn intended(&self) -> Option<Shutoff> {
-        *self.ending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Becomes true when it is gone and everything of it was cleaned up.
-    pub fn gone(&self) -> watch::Receiver<bool> {
-        self.gone.subscribe()
-    }
-
-    pub(super) fn tell_gone(&self) {
-        self.gone.send_replace(true);
     }
 }

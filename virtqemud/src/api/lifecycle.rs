@@ -148,7 +148,7 @@ fn ends_with<P: Procedure>(call: &Call<P, Session>, guest: &Arc<Guest>) {
     };
     let (client, guest) = (call.client().clone(), Arc::clone(guest));
     tokio::spawn(async move {
-        let mut gone = live.qemu.gone();
+        let mut gone = live.qemu.ending.gone();
         tokio::select! {
             () = client.closed() => {}
             _ = gone.wait_for(|gone| *gone) => return,

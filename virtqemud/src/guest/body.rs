@@ -244,7 +244,7 @@ impl Body {
 
     /// Acts upon it. What a QEMU tells that somebody ends is told of the call that ends it.
     pub(super) async fn hear(&mut self, news: News) {
-        let ended_by = self.running.as_ref().and_then(|r| r.qemu.ended_by());
+        let ended_by = self.running.as_ref().and_then(|r| r.qemu.ending.by());
         let span = ended_by.unwrap_or_else(Span::current);
         self.act_upon(news).instrument(span).await;
     }
@@ -262,7 +262,7 @@ impl Body {
                 self.emit(Event::ControlError);
                 let name = self.name();
                 if let Some(running) = &mut self.running {
-                    running.qemu.intend(Shutoff::Failed);
+                    running.qemu.ending.intend(Shutoff::Failed);
                     if let Err(error) = running.qemu.process.kill() {
                         tracing::error!(guest = %name, %error, "QEMU can't be killed");
                     }
@@ -392,13 +392,13 @@ impl Body {
     }
 
     fn is_destroyed(&self) -> bool {
-        let intended = self.running.as_ref().and_then(|r| r.qemu.intended());
+        let intended = self.running.as_ref().and_then(|r| r.qemu.ending.intended());
         intended == Some(Shutoff::Destroyed)
     }
 
     fn is_ending(&self) -> bool {
         let running = self.running.as_ref();
-        running.is_some_and(|running| running.qemu.intended().is_some())
+        running.is_some_and(|running| running.qemu.ending.intended().is_some())
     }
 
     /// Resets the machine of a guest that shut itself down, and lets it run.

@@ -27,11 +27,11 @@ impl Guest {
     pub async fn destroy(self: &Arc<Self>, graceful: bool) -> Result<()> {
         let live = self.snapshot().live.clone();
         let qemu = live.ok_or_else(super::body::not_running)?.qemu.clone();
-        let mut gone = qemu.gone();
-        let before = qemu.intend(Shutoff::Destroyed);
+        let mut gone = qemu.ending.gone();
+        let before = qemu.ending.intend(Shutoff::Destroyed);
         if let Err(error) = terminate(&qemu, graceful).await {
             if before == Shutoff::Destroyed {
-                qemu.forgive();
+                qemu.ending.forgive();
             }
             return Err(error);
         }
@@ -75,7 +75,7 @@ async fn terminate(qemu: &Qemu, graceful: bool) -> Result<()> {
 }
 
 async fn wait(qemu: &Qemu, time: Duration) -> bool {
-    let mut ended = qemu.gone();
+    let mut ended = qemu.ending.gone();
     tokio::select! {
         _ = ended.wait_for(|gone| *gone) => true,
         () = until_dead(qemu) => true,
@@ -99,7 +99,7 @@ impl Body {
     /// Has QEMU end in the background; the reason is told once it is gone.
     pub(crate) fn end_qemu(&mut self, reason: Shutoff) {
         let Some(running) = &self.running else { return };
-        running.qemu.intend(reason);
+        running.qemu.ending.intend(reason);
         let qemu = Arc::clone(&running.qemu);
         let name = self.name();
         tokio::spawn(async move {
@@ -115,11 +115,15 @@ impl Body {
             return;
         };
         let before = self.guest().current();
-        let reason = running.qemu.intended().unwrap_or(match before.state {
-            State::Shutdown(_) => Shutoff::Shutdown,
-            _ if running.is_up => Shutoff::Crashed,
-            _ => Shutoff::Failed,
-        });
+        let reason = running
+            .qemu
+            .ending
+            .intended()
+            .unwrap_or(match before.state {
+                State::Shutdown(_) => Shutoff::Shutdown,
+                _ if running.is_up => Shutoff::Crashed,
+                _ => Shutoff::Failed,
+            });
         if !running.is_up {
             self.epitaph = running.log.last_words().await;
         }
@@ -151,6 +155,6 @@ impl Body {
         if running.is_up {
             self.emit(Lifecycle::Stopped(reason).event());
         }
-        running.qemu.tell_gone();
+        running.qemu.ending.tell_gone();
     }
 }

@@ -1,13 +1,11 @@
 //! What readers see of a guest.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::watch;
-use tracing::Span;
 use uuid::Uuid;
 use virt_domain::Domain;
 use virt_driver::consoles::Consoles;
-use virt_driver::{Definition, Owners, Shutoff, State, Summary};
+use virt_driver::{Definition, Ending, Owners, Shutoff, State, Summary};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use super::taint::Taint;
@@ -199,17 +197,8 @@ pub struct Qemu {
     pub groups: Option<Arc<virt_cgroup::Placed>>,
     /// Who has its terminals open.
     pub consoles: Consoles,
-    /// Why the process is about to end, if anybody said so.
-    ending: Mutex<Option<Ending>>,
-    gone: watch::Sender<bool>,
-}
-
-/// What the end of a process will mean.
-#[derive(Debug)]
-struct Ending {
-    reason: Shutoff,
-    /// Of whoever said so: what is told of the end is told of that call.
-    call: Span,
+    /// The end of the process.
+    pub ending: Ending,
 }
 
 impl Qemu {
@@ -228,46 +217,7 @@ impl Qemu {
             caps,
             groups,
             consoles: Consoles::default(),
-            ending: Mutex::new(None),
-            gone: watch::Sender::new(false),
+            ending: Ending::default(),
         }
-    }
-
-    /// Says why the process is about to end. The first reason stays.
-    pub fn intend(&self, reason: Shutoff) -> Shutoff {
-        let new = || Ending {
-            reason,
-            call: Span::current(),
-        };
-        self.ending().get_or_insert_with(new).reason
-    }
-
-    /// Why the process is about to end, if anybody said so.
-    pub fn intended(&self) -> Option<Shutoff> {
-        self.ending().as_ref().map(|ending| ending.reason)
-    }
-
-    /// The call that ends it, if anybody said so.
-    pub(super) fn ended_by(&self) -> Option<Span> {
-        self.ending().as_ref().map(|ending| ending.call.clone())
-    }
-
-    /// It did not end after all.
-    pub(super) fn forgive(&self) {
-        *self.ending() = None;
-    }
-
-    fn ending(&self) -> MutexGuard<'_, Option<Ending>> {
-        // One value: it is whole at any time.
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Becomes true when the process is gone and everything of it was cleaned up.
-    pub fn gone(&self) -> watch::Receiver<bool> {
-        self.gone.subscribe()
-    }
-
-    pub(super) fn tell_gone(&self) {
-        self.gone.send_replace(true);
     }
 }

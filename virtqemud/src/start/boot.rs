@@ -296,7 +296,7 @@ impl Body {
                 let gone = self.await_end();
                 let _ = tokio::time::timeout(LAST_WORDS, gone).await;
             }
-            live.qemu.intend(Shutoff::Failed);
+            live.qemu.ending.intend(Shutoff::Failed);
             if let Err(error) = live.qemu.process.kill() {
                 tracing::error!(guest = %self.name(), %error, "QEMU can't be killed");
             }
