@@ -149,18 +149,20 @@ impl Acld {
     }
 }
 
-/// Writes the configuration of the driver and of virtacld.
+/// Writes the configuration of both drivers and of virtacld.
 fn configure(host: &Host, back_ends: &[&str], auth: &str, user: &str) {
     let write = |name: &str, text: String| {
         fs::write(host.path("etc/libvirt").join(name), text).expect("a configuration");
     };
-    write(
-        "virtqemud.conf",
-        format!(
-            "access_drivers = {back_ends:?}\nauth_unix_rw = {auth:?}\nauth_unix_ro = {auth:?}\n\
-             unix_sock_rw_perms = \"0777\"\n"
-        ),
-    );
+    for driver in ["virtqemud.conf", "virtlxcd.conf"] {
+        write(
+            driver,
+            format!(
+                "access_drivers = {back_ends:?}\nauth_unix_rw = {auth:?}\nauth_unix_ro = {auth:?}\n\
+                 unix_sock_rw_perms = \"0777\"\n"
+            ),
+        );
+    }
     write(
         "virtacld.conf",
         format!("access_drivers = {back_ends:?}\nuser = {user:?}\n"),

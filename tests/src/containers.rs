@@ -86,14 +86,7 @@ impl Containers {
         if self.host.target == Target::Stock {
             return;
         }
-        let program = sibling("virtlxcd").to_string_lossy().into_owned();
-        let root = self.host.root().to_string_lossy().into_owned();
-        let words = [program.as_str(), "--root", &root];
-        let log = self.host.path("virtlxcd.log");
-        let keeper = self.host.keeper();
-        self.pid = keeper.spawn(&words, &[("LC_ALL", "C")], &log);
-        let socket = self.socket();
-        eventually("virtlxcd answers", || UnixStream::connect(&socket).is_ok());
+        self.pid = spawn_virtlxcd(&self.host);
     }
 
     /// Sends the daemon a signal and waits for its end.
@@ -127,7 +120,7 @@ impl Containers {
 
     fn socket(&self) -> PathBuf {
         match self.host.target {
-            Target::Ours => self.host.path("run/libvirt/virtlxcd-sock"),
+            Target::Ours => our_socket(&self.host),
             Target::Stock => self.host.socket(),
         }
     }
@@ -211,7 +204,25 @@ impl Containers {
     }
 }
 
-fn build() {
+/// The socket of our virtlxcd of a host.
+pub fn our_socket(host: &Host) -> PathBuf {
+    host.path("run/libvirt/virtlxcd-sock")
+}
+
+/// Starts our virtlxcd of a host, which was built, and waits until it answers. Gives its number.
+pub fn spawn_virtlxcd(host: &Host) -> u32 {
+    let program = sibling("virtlxcd").to_string_lossy().into_owned();
+    let root = host.root().to_string_lossy().into_owned();
+    let words = [program.as_str(), "--root", &root];
+    let log = host.path("virtlxcd.log");
+    let pid = host.keeper().spawn(&words, &[("LC_ALL", "C")], &log);
+    let socket = our_socket(host);
+    eventually("virtlxcd answers", || UnixStream::connect(&socket).is_ok());
+    pid
+}
+
+/// Builds our virtlxcd, unless all is built already.
+pub fn build() {
     if std::env::var_os("NEXTEST").is_some() {
         return;
     }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use virt_daemon::logging::Outgoing;
 use virt_rpc::protocol::Permission;
 use virt_rpc::protocol::decisions::{
-    Answer, Decided, Question, Refusal, Reloaded, Subject, Verdict,
+    Answer, Decided, Purpose, Question, Refusal, Reloaded, Subject, Verdict,
 };
 use virt_rpc::server::Client;
 
@@ -187,7 +187,9 @@ impl Decisions {
             valid_ms: growing
                 .valid
                 .map(|valid| u32::try_from(valid.as_millis()).unwrap_or(u32::MAX)),
-            refusal: growing.refusal.filter(|_| question.targets.len() == 1),
+            refusal: growing
+                .refusal
+                .filter(|_| question.purpose == Purpose::Call && question.targets.len() == 1),
             allowed: growing.allowed,
         })
     }

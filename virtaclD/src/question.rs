@@ -21,6 +21,7 @@ pub fn check(question: &Question) -> Result<Vec<Action>, String> {
         driver,
         back_ends,
         readonly: _,
+        purpose: _,
         call,
         permissions,
         targets,
@@ -123,6 +124,7 @@ fn text(what: &str, text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use virt_rpc::protocol::decisions::Purpose;
     use virt_rpc::protocol::{Object, Permission};
 
     use super::*;
@@ -156,6 +158,7 @@ pub(crate) mod tests {
             back_ends: vec!["cedar".to_owned()],
             readonly: false,
             call: "REMOTE_PROC_DOMAIN_CREATE".to_owned(),
+            purpose: Purpose::Call,
             permissions: vec![permission],
             targets: targets.collect(),
         }

@@ -104,6 +104,7 @@ fn start(names: &[&str]) -> Question {
         back_ends: vec!["cedar".to_owned()],
         readonly: false,
         call: "REMOTE_PROC_DOMAIN_CREATE".to_owned(),
+        purpose: Purpose::Call,
         permissions: vec![Permission::Start],
         targets: names
             .iter()
@@ -143,6 +144,11 @@ async fn policies_decide_and_their_changes_are_told() {
     assert_eq!(refusal.permission, Permission::Start);
     assert_eq!(refusal.back_end, "cedar");
     assert_eq!(refusal.reason, "no policy permits it");
+    // What a list or an event leaves out was denied to nobody.
+    let mut filter = start(&["db"]);
+    filter.purpose = Purpose::Filter;
+    let answer = decide(&connection, &filter).await;
+    assert_eq!((answer.allowed, answer.refusal), (vec![false], None));
 
     // One that is wrong changes nothing; one that is right does, and is told once it does.
     let broken = daemon.policy("b.cedar");

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use virt_error::{Error, ErrorCode, ErrorDomain};
 use virt_rpc::protocol::Permission;
-use virt_rpc::protocol::decisions::Subject;
+use virt_rpc::protocol::decisions::{Purpose, Subject};
 
 use crate::identity::Identity;
 
@@ -57,7 +57,7 @@ impl Access {
         }
     }
 
-    /// Asks for what isn't known.
+    /// Asks for what isn't known of who may hear.
     pub(crate) fn ask(
         &self,
         call: &'static str,
@@ -66,7 +66,7 @@ impl Access {
         let access = self.clone();
         async move {
             if let Self::Decided(decider) = access {
-                decider.ask(call, asked).await;
+                decider.ask(call, Purpose::Filter, asked).await;
             }
         }
     }

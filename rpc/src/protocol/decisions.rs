@@ -47,6 +47,15 @@ pub struct Target {
     pub owner_groups: Vec<String>,
 }
 
+/// What becomes of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// A call is refused: someone was denied something.
+    Call,
+    /// The target is left out of a list, or an event of it is not told: nobody was denied anything.
+    Filter,
+}
+
 /// Whether `subject` has **all** the `permissions`, asked of each target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
@@ -61,6 +70,8 @@ pub struct Question {
     pub readonly: bool,
     /// The procedure, for people: `REMOTE_PROC_DOMAIN_CREATE`.
     pub call: String,
+    /// What becomes of a refusal.
+    pub purpose: Purpose,
     /// What is to be done, in the order of their names.
     pub permissions: Vec<Permission>,
     /// To what.
@@ -76,8 +87,7 @@ pub struct Answer {
     pub valid_ms: Option<u32>,
     /// For each target, in order.
     pub allowed: Vec<bool>,
-    /// Why the first target that is refused is; none for questions about several targets, which are
-    /// filters.
+    /// Why the first target is refused, of a call about one; filters have no reasons.
     pub refusal: Option<Refusal>,
 }
 

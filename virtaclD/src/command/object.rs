@@ -11,7 +11,7 @@ use virt_error::{Error, ErrorCode};
 use virt_owners::{NAMESPACE, Owners};
 use virt_rpc::client::Connection;
 use virt_rpc::protocol::Object;
-use virt_rpc::protocol::decisions::{Question, Subject, Target};
+use virt_rpc::protocol::decisions::{Purpose, Question, Subject, Target};
 use virt_rpc::protocol::remote::{
     DomainGetMetadata, DomainGetMetadataArgs, DomainLookupByName, DomainLookupByNameArgs,
 };
@@ -160,6 +160,7 @@ impl Options {
             back_ends: self.back_ends,
             readonly: self.readonly,
             call: "virtacld check".to_owned(),
+            purpose: Purpose::Call,
             permissions: vec![action.permission],
             targets: vec![target],
         })

@@ -5,6 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use virt_rpc::protocol::Procedure;
+use virt_rpc::protocol::decisions::Purpose;
 use virt_rpc::protocol::remote::ConnectOpen;
 use virt_rpc::server::{Asking, Client, Doorkeeper, Opening, ROUNDS_MAX};
 
@@ -47,7 +48,7 @@ impl Doorkeeper for Door {
             // As often as for a call: a polkitd that is started again while it is asked changes the policy two or three times.
             for _ in 0..ROUNDS_MAX {
                 Arc::clone(&decider)
-                    .ask(ConnectOpen::ROW.name, vec![asked.clone()])
+                    .ask(ConnectOpen::ROW.name, Purpose::Call, vec![asked.clone()])
                     .await;
                 verdict = decider.known_for_call(&asked);
                 if verdict.is_some() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_rpc::protocol::decisions::Purpose;
 use virt_rpc::protocol::remote::NonnullDomain;
 use virt_rpc::protocol::{Object, Procedure};
 use virt_rpc::server::Call;
@@ -99,7 +100,7 @@ impl<G: Guest> Guests<G> {
         let asked = asked(call, permissions, about());
         let known = decider.known_for_call(&asked);
         if known.is_none() {
-            ask::<P>(call, decider, vec![asked]);
+            ask::<P>(call, decider, Purpose::Call, vec![asked]);
         }
         decider.outcome(known)
     }
@@ -129,7 +130,7 @@ impl<G: Guest> Guests<G> {
             });
         });
         if !unknown.is_empty() {
-            ask::<P>(call, decider, unknown);
+            ask::<P>(call, decider, Purpose::Filter, unknown);
             decider.outcome(None)?;
         }
         Ok(guests)
@@ -277,8 +278,13 @@ fn tell_of(guest: &impl Guest) {
 }
 
 /// Has the call served anew once virtacld has answered.
-fn ask<P: Procedure>(call: &impl Caller<P>, decider: &Arc<Decider>, asked: Vec<Asked>) {
-    call.again_after(Arc::clone(decider).ask(P::ROW.name, asked));
+fn ask<P: Procedure>(
+    call: &impl Caller<P>,
+    decider: &Arc<Decider>,
+    purpose: Purpose,
+    asked: Vec<Asked>,
+) {
+    call.again_after(Arc::clone(decider).ask(P::ROW.name, purpose, asked));
 }
 
 fn asked<P: Procedure>(

@@ -12,7 +12,7 @@ use virt_rpc::client::{Connection, Event};
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::decisions::{
     Acknowledge, AcknowledgeArgs, Answer, Authenticate, AuthenticateArgs, Decide, DecideArgs,
-    PolicyChanged, PolicyChangedMsg, Question, Subject, TARGETS_MAX, Watch,
+    PolicyChanged, PolicyChangedMsg, Purpose, Question, Subject, TARGETS_MAX, Watch,
 };
 
 use super::denied;
@@ -114,15 +114,15 @@ impl Decider {
 
     /// Asks for decisions for one caller and call; all of `asked` differ in their targets only. What
     /// becomes of it is known afterwards, a failure as a refusal.
-    pub async fn ask(self: Arc<Self>, call: &'static str, asked: Vec<Asked>) {
+    pub async fn ask(self: Arc<Self>, call: &'static str, purpose: Purpose, asked: Vec<Asked>) {
         for part in asked.chunks(TARGETS_MAX) {
-            let answered = tokio::time::timeout(PATIENCE, self.answer(call, part)).await;
+            let answered = tokio::time::timeout(PATIENCE, self.answer(call, purpose, part)).await;
             let answer = answered
                 .unwrap_or_else(|_| Err(unusable(&format!("no answer within {PATIENCE:?}"))));
             let now = Instant::now();
             let mut known = self.lock();
             match answer {
-                Ok(answer) => learn(&mut known, part, &answer, now),
+                Ok(answer) => learn(&mut known, purpose, part, &answer, now),
                 Err(error) => {
                     let reason: Arc<str> = silence(&self.settings, &error).into();
                     tracing::error!("{call} is refused: {reason}");
@@ -164,7 +164,12 @@ impl Decider {
         }
     }
 
-    async fn answer(self: &Arc<Self>, call: &'static str, part: &[Asked]) -> Result<Answer> {
+    async fn answer(
+        self: &Arc<Self>,
+        call: &'static str,
+        purpose: Purpose,
+        part: &[Asked],
+    ) -> Result<Answer> {
         let Some(first) = part.first() else {
             return Err(unusable("nothing is asked"));
         };
@@ -174,6 +179,7 @@ impl Decider {
             back_ends: self.settings.back_ends.clone(),
             readonly: first.readonly,
             call: call.to_owned(),
+            purpose,
             permissions: first.permissions.iter().collect(),
             targets: part.iter().map(|one| one.object.target().clone()).collect(),
         };
@@ -233,18 +239,18 @@ impl Decider {
     }
 }
 
-fn learn(known: &mut Known, part: &[Asked], answer: &Answer, now: Instant) {
+fn learn(known: &mut Known, purpose: Purpose, part: &[Asked], answer: &Answer, now: Instant) {
     let valid = answer.valid_ms.map(|ms| Duration::from_millis(ms.into()));
     let refusal = answer.refusal.as_ref();
-    let reason: Arc<str> = match (refusal, part) {
+    let reason: Arc<str> = match (refusal, purpose) {
         (Some(refusal), _) => {
             let (permission, back_end) = (refusal.permission.name(), &refusal.back_end);
             let reason = &refusal.reason;
             format!("permission '{permission}' is missing ({back_end}: {reason})").into()
         }
-        // One alone has a reason always; without one it would not be known again.
-        (None, [_]) => "virtacld gives no reason".into(),
-        (None, _) => Arc::default(),
+        // A call has a reason always; without one it would not be known again.
+        (None, Purpose::Call) => "virtacld gives no reason".into(),
+        (None, Purpose::Filter) => Arc::default(),
     };
     for (one, allowed) in part.iter().zip(&answer.allowed) {
         let verdict = match allowed {

@@ -8,7 +8,8 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use virt_rpc::codec::Internal;
 use virt_rpc::protocol::decisions::{
-    Acknowledge, AcknowledgeArgs, Decide, DecideArgs, Question, Reload, Subject, Target as Object,
+    Acknowledge, AcknowledgeArgs, Decide, DecideArgs, Purpose, Question, Reload, Subject,
+    Target as Object,
 };
 use virt_rpc::protocol::remote::{
     ConnectGetAllDomainStats, ConnectGetAllDomainStatsArgs, ConnectGetLibVersion, DomainDefineXml,
@@ -378,6 +379,7 @@ fn decisions(plan: &Plan, side: &Side, table: &mut Table) {
         back_ends: vec!["cedar".to_owned()],
         readonly: false,
         call: DomainGetInfo::ROW.name.to_owned(),
+        purpose: Purpose::Call,
         permissions: vec![Permission::Read],
         targets: vec![Object {
             object: Kind::Domain,
