@@ -18,10 +18,10 @@ use super::metadata::described;
 use super::session::Session;
 use crate::definitions::off_thread;
 use crate::guest::Guest;
-use crate::net::counters::Table;
 use crate::qmp::block::Counters;
 use crate::stats::{counters, disk_counters, memory_stats};
 use crate::storage::usage::usage;
+use virt_net::counters::Table;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.task::<DomainGetBlockInfo, _, _>(block_info);

@@ -4,13 +4,13 @@ use super::settings::Settings;
 use crate::argv;
 use crate::ports::Ports;
 use crate::prepare as paths;
-use crate::start::network_ports;
 use virt_domain::Domain;
 use virt_domain::devices::graphics::Listen;
 use virt_domain::devices::interface::InterfaceSource;
 use virt_domain::devices::tpm::TpmBackend;
 use virt_domain::network_port::NetworkPort;
-use virt_error::Result;
+use virt_error::{ErrorDomain, Result};
+use virt_net::network_ports;
 
 pub(super) fn prepare(domain: &mut Domain, settings: &Settings) -> Result<()> {
     let short_name = argv::short_name(-1, &domain.name);
@@ -50,7 +50,8 @@ pub(super) fn networks(domain: &mut Domain, settings: &Settings) -> Result<()> {
         };
         let folder = settings.fixtures.join("network-ports");
         if let Ok(text) = std::fs::read_to_string(folder.join(format!("{port}.xml"))) {
-            network_ports::connect(interface, network, &NetworkPort::read(&text)?)?;
+            let port = NetworkPort::read(&text)?;
+            network_ports::connect(ErrorDomain::Qemu, interface, network, &port)?;
         }
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::of_interfaces::OfInterfaces;
+use virt_net::OfInterfaces;
+
 use crate::ownership::Given;
 
 /// Files and folders of one run of a guest, and what is to be done when it is over.

@@ -37,7 +37,6 @@ mod leases;
 mod lifecycle;
 mod log;
 mod migration;
-mod of_interfaces;
 mod power;
 mod processors;
 mod recover;

@@ -14,13 +14,12 @@ use virt_domain::devices::info::DeviceInfo;
 use virt_domain::devices::interface::LinkState;
 use virt_domain::devices::memballoon::BalloonModel;
 use virt_domain::devices::tpm::TpmBackend;
-use virt_driver::filter_bindings::{self, Binding};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_net::{End, HostEnd, filters, host_end, network_ports};
 
-use super::{expiry, network_ports};
+use super::expiry;
 use crate::driver::Driver;
 use crate::guest::Belongings;
-use crate::net::{End, HostEnd};
 use crate::qmp::machine::Chardev;
 use crate::qmp::{Monitor, Pending};
 use crate::status::qom_path;
@@ -73,8 +72,8 @@ pub(super) fn networks(
     domain: &mut Domain,
     belongings: &mut Belongings,
 ) -> Result<()> {
-    let asked = network_ports::ask(driver, domain);
-    network_ports::belong(driver, domain, belongings);
+    let asked = network_ports::ask(&driver.neighbours, ErrorDomain::Qemu, domain);
+    ports_belong(driver, domain, belongings);
     asked
 }
 
@@ -86,12 +85,20 @@ pub(crate) fn belong(
     short_name: &str,
     belongings: &mut Belongings,
 ) {
-    network_ports::belong(driver, domain, belongings);
+    ports_belong(driver, domain, belongings);
     let lent = driver.pci_users.found(domain, &driver.paths.root);
     belongings.at_end(move || drop(lent));
     belong_here(driver, domain, short_name, belongings);
     filters_belong(driver, domain, belongings);
-    ends_belong(crate::net::host_end::ends(domain), belongings);
+    ends_belong(host_end::ends(domain, ErrorDomain::Qemu), belongings);
+}
+
+/// The ports go with the guest, also after a restart of the daemon.
+fn ports_belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
+    let list = belongings.of_interfaces().ports.clone();
+    list.add(network_ports::of(domain));
+    let (driver, name) = (Arc::clone(driver), domain.name.clone());
+    belongings.at_end(move || network_ports::give_back(&driver.neighbours, &name, &list.take()));
 }
 
 /// Links that don't go by themselves go with the guest.
@@ -183,7 +190,7 @@ fn helpers(
 pub(super) fn taps(domain: &Domain) -> Result<HashMap<String, HostEnd>> {
     let mut taps = HashMap::new();
     for interface in &domain.devices.interfaces {
-        if let Some(end) = HostEnd::of(interface, domain.uuid)? {
+        if let Some(end) = HostEnd::of(interface, domain.uuid, ErrorDomain::Qemu)? {
             let alias = interface.info.alias().unwrap_or_default();
             taps.insert(alias.to_owned(), end);
         }
@@ -195,45 +202,21 @@ pub(super) fn taps(domain: &Domain) -> Result<HashMap<String, HostEnd>> {
 ///
 /// # Errors
 /// What the daemon that has the filters says. What was tied by then is in `belongings`.
-pub(super) fn filters(
+pub(super) fn tie_filters(
     driver: &Arc<Driver>,
     domain: &Domain,
     belongings: &mut Belongings,
 ) -> Result<()> {
     filters_belong(driver, domain, belongings);
-    let runtime = tokio::runtime::Handle::current();
-    for binding in bindings(domain) {
-        runtime.block_on(filter_bindings::create(&driver.neighbours, &binding))?;
-    }
-    Ok(())
-}
-
-fn bindings(domain: &Domain) -> Vec<Binding> {
-    let interfaces = domain.devices.interfaces.iter();
-    interfaces
-        .filter_map(|interface| {
-            let link = interface.target_dev()?;
-            Binding::of(&interface.resolved(), link, &domain.name, domain.uuid)
-        })
-        .collect()
+    filters::tie(&driver.neighbours, domain)
 }
 
 /// The filters are untied at the guest's end.
 fn filters_belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
     let list = belongings.of_interfaces().filters.clone();
-    list.add(bindings(domain).into_iter().map(|b| b.link));
+    list.add(filters::links(domain));
     let (driver, name) = (Arc::clone(driver), domain.name.clone());
-    belongings.at_end(move || {
-        let links = list.take();
-        if links.is_empty() {
-            return;
-        }
-        let runtime = tokio::runtime::Handle::current();
-        let untied = runtime.block_on(filter_bindings::delete(&driver.neighbours, &links));
-        if let Err(error) = untied {
-            tracing::warn!(guest = %name, %error, "filters of links may be left: {}", links.join(", "));
-        }
-    });
+    belongings.at_end(move || filters::untie(&driver.neighbours, &name, &list.take()));
 }
 
 /// Writes the names of the taps that were made into the guest.

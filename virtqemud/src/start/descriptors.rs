@@ -12,9 +12,10 @@ use tokio::runtime::Handle;
 use virt_driver::audit::NetNode;
 use virt_driver::logs::{Existing, Route};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_net::{End, HostEnd};
 
 use crate::argv::{Descriptors, FileUse, TapFds, VhostNet};
-use crate::net::{End, HostEnd, vhost};
+use crate::vhost;
 
 /// The first number in QEMU; those below are its standard streams.
 const FIRST: RawFd = 3;

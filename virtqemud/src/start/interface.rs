@@ -87,7 +87,7 @@ pub(crate) fn make(
     back_ends::ends_belong(std::mem::take(&mut opened.ends), &mut belongings);
     let parts = parts?;
     back_ends::taps_made(&mut alone, &opened.names);
-    back_ends::filters(driver, &alone, &mut belongings)?;
+    back_ends::tie_filters(driver, &alone, &mut belongings)?;
     Ok(Made {
         interface: alone.devices.interfaces.pop().ok_or_else(lost)?,
         parts,

@@ -14,7 +14,6 @@ pub(crate) mod interface;
 mod local_time;
 mod master_key;
 pub(crate) mod memory_devices;
-pub(crate) mod network_ports;
 mod prepare;
 mod processor;
 pub(crate) mod secrets;

@@ -230,7 +230,7 @@ fn fork_logged(
     let line = built?;
     make_memory_folders(driver, &line, &mut belongings)?;
     back_ends::taps_made(&mut domain, &opened.names);
-    back_ends::filters(driver, &domain, &mut belongings)?;
+    back_ends::tie_filters(driver, &domain, &mut belongings)?;
     status::note_nodes(&mut domain, &line.args);
 
     wait(log.starting(&versions(caps), &line.printable()))?;

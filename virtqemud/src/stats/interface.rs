@@ -3,7 +3,7 @@
 use virt_domain::Domain;
 use virt_rpc::protocol::remote::TypedParam;
 
-use crate::net::counters::Table;
+use virt_net::counters::Table;
 
 /// How many interfaces there are, and what went through those with an end on the host.
 pub fn push(domain: &Domain, table: &Table, params: &mut Vec<TypedParam>) {

@@ -19,8 +19,8 @@ use std::time::Duration;
 use virt_rpc::protocol::remote::TypedParam;
 
 use crate::guest::{Live, Snapshot};
-use crate::net::counters::Table;
 use crate::qmp::Monitor;
+use virt_net::counters::Table;
 
 pub use balloon::memory_stats;
 pub use block::{DiskCounters, counters, disk_counters};

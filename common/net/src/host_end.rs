@@ -17,9 +17,12 @@ use virt_domain::devices::interface::{
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
-use super::rtnetlink::{LinkChange, Rtnetlink};
-use super::tap::{self, Tap, TapRequest};
-use super::{bandwidth, command, open_vswitch, vhost};
+use crate::rtnetlink::{LinkChange, Rtnetlink};
+use crate::tap::{self, Tap, TapRequest};
+use crate::{bandwidth, command, open_vswitch};
+
+/// The node of the kernel's back end of virtio cards.
+const VHOST: &str = "/dev/vhost-net";
 
 /// Name of a tap that the definition does not name.
 const ANY_TAP: &str = "vnet%d";
@@ -31,6 +34,8 @@ pub struct HostEnd {
     interface: Interface,
     /// The guest.
     guest: Uuid,
+    /// Whose guest it is.
+    driver: ErrorDomain,
 }
 
 /// What undoes a host's end.
@@ -56,17 +61,17 @@ fn index_of(link: &str) -> Result<u32> {
 }
 
 impl HostEnd {
-    /// Of an interface that has one.
+    /// Of an interface that has one; `driver` is whose guest it is.
     ///
     /// # Errors
     /// INTERNAL_ERROR for a network that made no port.
-    pub fn of(interface: &Interface, guest: Uuid) -> Result<Option<Self>> {
+    pub fn of(interface: &Interface, guest: Uuid, driver: ErrorDomain) -> Result<Option<Self>> {
         if let InterfaceSource::Network(source) = &interface.source
             && interface.actual.is_none()
         {
             return Err(Error::new(
                 ErrorCode::InternalError,
-                ErrorDomain::Qemu,
+                driver,
                 format!("there is no port of network '{}' yet", source.port.network),
             ));
         }
@@ -79,7 +84,11 @@ impl HostEnd {
                     | InterfaceSource::Ethernet { .. }
                     | InterfaceSource::Direct { .. }
             );
-        Ok(has.then_some(Self { interface, guest }))
+        Ok(has.then_some(Self {
+            interface,
+            guest,
+            driver,
+        }))
     }
 
     /// What undoes a host's end of that name.
@@ -112,8 +121,7 @@ impl HostEnd {
     /// The node of the kernel's back end.
     pub fn vhost_path(&self) -> &str {
         let own = self.interface.backend.as_ref();
-        own.and_then(|own| own.vhost.as_deref())
-            .unwrap_or(vhost::NETWORK)
+        own.and_then(|own| own.vhost.as_deref()).unwrap_or(VHOST)
     }
 
     /// The guest's address.
@@ -162,7 +170,7 @@ impl HostEnd {
         if !managed && name.is_none_or(|name| if_nametoindex(name).is_err()) {
             return Err(Error::new(
                 ErrorCode::InternalError,
-                ErrorDomain::Qemu,
+                self.driver,
                 "target managed='no' but specified dev doesn't exist",
             ));
         }
@@ -189,7 +197,7 @@ impl HostEnd {
         if let (Some(bridge), true) = (bridge, self.on_switch()) {
             self.join_switch(bridge, &tap.name)?;
         } else if let (Some(vlan), Some(bridge)) = (&interface.vlan, bridge) {
-            vlans(vlan, &tap.name, bridge)?;
+            self.vlans(vlan, &tap.name, bridge)?;
         }
         if let (Some(bridge), Some(YesNo::Yes)) = (bridge, interface.isolated) {
             let link = &tap.name;
@@ -231,6 +239,34 @@ impl HostEnd {
         open_vswitch::limits(&port)
             .iter()
             .try_for_each(|arguments| command::run("ovs-vsctl", arguments))
+    }
+
+    /// Makes the port of an ordinary bridge a member of its VLANs alone.
+    fn vlans(&self, vlan: &Vlan, link: &str, bridge: &str) -> Result<()> {
+        let set = || -> io::Result<()> {
+            let index = if_nametoindex(link)?;
+            let kernel = Rtnetlink::open()?;
+            let list = members(vlan);
+            // First, for it fails where the bridge does not look at tags.
+            kernel.add_vlans(index, &list)?;
+            // The bridge's own VLAN, in which it put the port.
+            if !list.iter().any(|(_, tag)| *tag == 1) {
+                kernel.remove_vlans(index, &[(0, 1)])?;
+            }
+            Ok(())
+        };
+        let filters =
+            std::fs::read_to_string(format!("/sys/class/net/{bridge}/bridge/vlan_filtering"));
+        if filters.is_ok_and(|text| text.trim() == "0") {
+            return Err(Error::new(
+                ErrorCode::ConfigUnsupported,
+                self.driver,
+                format!("bridge '{bridge}' does not filter VLANs; switch its vlan_filtering on"),
+            ));
+        }
+        set().map_err(system(format!(
+            "error adding vlan filter to interface {link}"
+        )))
     }
 
     /// What every kind of link can have.
@@ -325,33 +361,6 @@ fn mask_bits(mask: IpAddr) -> u32 {
     }
 }
 
-/// Makes the port of an ordinary bridge a member of its VLANs alone.
-fn vlans(vlan: &Vlan, link: &str, bridge: &str) -> Result<()> {
-    let set = || -> io::Result<()> {
-        let index = if_nametoindex(link)?;
-        let kernel = Rtnetlink::open()?;
-        let list = members(vlan);
-        // First, for it fails where the bridge does not look at tags.
-        kernel.add_vlans(index, &list)?;
-        // The bridge's own VLAN, in which it put the port.
-        if !list.iter().any(|(_, tag)| *tag == 1) {
-            kernel.remove_vlans(index, &[(0, 1)])?;
-        }
-        Ok(())
-    };
-    let filters = std::fs::read_to_string(format!("/sys/class/net/{bridge}/bridge/vlan_filtering"));
-    if filters.is_ok_and(|text| text.trim() == "0") {
-        return Err(Error::new(
-            ErrorCode::ConfigUnsupported,
-            ErrorDomain::Qemu,
-            format!("bridge '{bridge}' does not filter VLANs; switch its vlan_filtering on"),
-        ));
-    }
-    set().map_err(system(format!(
-        "error adding vlan filter to interface {link}"
-    )))
-}
-
 /// The kernel's flags and the tag of each VLAN (linux/if_bridge.h).
 fn members(vlan: &Vlan) -> Vec<(u16, u16)> {
     const PVID: u16 = 2;
@@ -402,24 +411,24 @@ impl End {
 }
 
 /// What undoes the host's ends of a guest that was found running.
-pub fn ends(domain: &Domain) -> Vec<End> {
+pub fn ends(domain: &Domain, driver: ErrorDomain) -> Vec<End> {
     let interfaces = domain.devices.interfaces.iter();
     interfaces
         .filter_map(|interface| {
-            let end = HostEnd::of(interface, domain.uuid).ok()??;
+            let end = HostEnd::of(interface, domain.uuid, driver).ok()??;
             Some(end.end(interface.target_dev()?))
         })
         .collect()
 }
 
 /// Opens a character device for reading and writing.
-pub(super) fn open_node(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
+pub(crate) fn open_node(path: impl AsRef<Path>) -> io::Result<OwnedFd> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     Ok(file.into())
 }
 
 /// The kernel's number of a way to share a link (linux/if_link.h, `macvlan_mode`).
-pub(super) fn macvlan_mode(mode: DirectMode) -> u32 {
+pub(crate) fn macvlan_mode(mode: DirectMode) -> u32 {
     match mode {
         DirectMode::Private => 1,
         DirectMode::Vepa => 2,
@@ -438,7 +447,11 @@ mod tests {
 
     #[test]
     fn what_stays_without_us_is_undone() {
-        let of = |text: &str| HostEnd::of(&interface(text), Uuid::nil()).unwrap().unwrap();
+        let of = |text: &str| {
+            HostEnd::of(&interface(text), Uuid::nil(), ErrorDomain::Qemu)
+                .unwrap()
+                .unwrap()
+        };
         let direct = of("<interface type='direct'><source dev='eth0'/></interface>");
         assert!(direct.end("macvtap0").macvtap);
         let scripted = of("<interface type='ethernet'><downscript path='/x'/></interface>");
@@ -451,7 +464,11 @@ mod tests {
             <virtualport type='openvswitch'/></interface>";
         assert!(of(switched).end("vnet0").switch);
         let user = interface("<interface type='user'/>");
-        assert!(HostEnd::of(&user, Uuid::nil()).unwrap().is_none());
+        assert!(
+            HostEnd::of(&user, Uuid::nil(), ErrorDomain::Qemu)
+                .unwrap()
+                .is_none()
+        );
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn host_address(guest: [u8; 6]) -> [u8; 6] {
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn open(request: &TapRequest) -> io::Result<Tap> {
+pub(crate) fn open(request: &TapRequest) -> io::Result<Tap> {
     let mut name = request.name.clone();
     let mut queues = Vec::new();
     for _ in 0..request.queues.max(1) {
@@ -128,7 +128,7 @@ pub(super) fn open(request: &TapRequest) -> io::Result<Tap> {
 }
 
 /// Makes an open node of a macvtap one of its queues.
-pub(super) fn attach(
+pub(crate) fn attach(
     node: std::os::fd::BorrowedFd<'_>,
     name: &str,
     virtio_header: bool,
@@ -138,7 +138,7 @@ pub(super) fn attach(
 }
 
 /// Sets how many packets are received before the guest is told.
-pub(super) fn coalesce(link: &str, most: u32) -> io::Result<()> {
+pub(crate) fn coalesce(link: &str, most: u32) -> io::Result<()> {
     ifreq::coalesce(link, most)
 }
 

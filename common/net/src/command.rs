@@ -11,7 +11,7 @@ const MOST: usize = 1024;
 ///
 /// # Errors
 /// SYSTEM_ERROR where it is not installed, INTERNAL_ERROR with its own words when it fails.
-pub(super) fn run(program: &str, arguments: &[String]) -> Result<()> {
+pub(crate) fn run(program: &str, arguments: &[String]) -> Result<()> {
     let ran = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

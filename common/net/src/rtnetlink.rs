@@ -53,25 +53,25 @@ const IFF_UP: u32 = 1;
 
 /// What to change at a link; `None` leaves it as it is.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct LinkChange {
+pub(crate) struct LinkChange {
     /// Hardware address of the host's side.
-    pub(super) address: Option<[u8; 6]>,
+    pub(crate) address: Option<[u8; 6]>,
     /// Largest packet in bytes.
-    pub(super) mtu: Option<u32>,
+    pub(crate) mtu: Option<u32>,
     /// Index of the bridge it becomes a port of.
-    pub(super) master: Option<u32>,
+    pub(crate) master: Option<u32>,
     /// Whether it is up.
-    pub(super) up: Option<bool>,
+    pub(crate) up: Option<bool>,
 }
 
 /// A conversation with the kernel.
 #[derive(Debug)]
-pub(super) struct Rtnetlink {
+pub(crate) struct Rtnetlink {
     socket: OwnedFd,
 }
 
 impl Rtnetlink {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let socket = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
@@ -83,7 +83,7 @@ impl Rtnetlink {
     }
 
     /// Changes the link with this index.
-    pub(super) fn change_link(&self, index: u32, change: LinkChange) -> io::Result<()> {
+    pub(crate) fn change_link(&self, index: u32, change: LinkChange) -> io::Result<()> {
         let mut message = Message::new(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK);
         message.bytes(&[0; 4]); // any family, any type
         message.u32(index);
@@ -103,7 +103,7 @@ impl Rtnetlink {
     }
 
     /// Replaces the link's root queue by one without a queue.
-    pub(super) fn without_queue(&self, index: u32) -> io::Result<()> {
+    pub(crate) fn without_queue(&self, index: u32) -> io::Result<()> {
         let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
         let mut message = Message::new(RTM_NEWQDISC, flags);
         message.bytes(&[0; 4]); // any family, padding
@@ -116,7 +116,7 @@ impl Rtnetlink {
     }
 
     /// Makes a macvtap of that name on the link with that index. `mode` is the kernel's number.
-    pub(super) fn add_macvtap(
+    pub(crate) fn add_macvtap(
         &self,
         name: &str,
         lower: u32,
@@ -139,7 +139,7 @@ impl Rtnetlink {
     }
 
     /// Takes the link with that index away.
-    pub(super) fn delete_link(&self, index: u32) -> io::Result<()> {
+    pub(crate) fn delete_link(&self, index: u32) -> io::Result<()> {
         let mut message = Message::new(RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK);
         message.bytes(&[0; 4]);
         message.u32(index);
@@ -156,7 +156,7 @@ impl Rtnetlink {
     }
 
     /// Keeps the port of a bridge from the other isolated ones.
-    pub(super) fn isolate(&self, index: u32) -> io::Result<()> {
+    pub(crate) fn isolate(&self, index: u32) -> io::Result<()> {
         let mut message = Self::bridge_port(RTM_SETLINK, index);
         let mut port = Message::part();
         port.attribute(IFLA_BRPORT_ISOLATED, &[1]);
@@ -165,12 +165,12 @@ impl Rtnetlink {
     }
 
     /// Makes the port of a bridge a member of VLANs: the kernel's flags and the tag of each.
-    pub(super) fn add_vlans(&self, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
+    pub(crate) fn add_vlans(&self, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
         self.change_vlans(RTM_SETLINK, index, vlans)
     }
 
     /// Takes the port of a bridge out of VLANs.
-    pub(super) fn remove_vlans(&self, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
+    pub(crate) fn remove_vlans(&self, index: u32, vlans: &[(u16, u16)]) -> io::Result<()> {
         self.change_vlans(RTM_DELLINK, index, vlans)
     }
 
@@ -187,7 +187,7 @@ impl Rtnetlink {
     }
 
     /// Gives the link an address; `peer` is the other end of a point-to-point link.
-    pub(super) fn add_address(
+    pub(crate) fn add_address(
         &self,
         index: u32,
         address: IpAddr,
@@ -204,7 +204,7 @@ impl Rtnetlink {
     }
 
     /// Adds a route over the link.
-    pub(super) fn add_route(
+    pub(crate) fn add_route(
         &self,
         index: u32,
         network: IpAddr,

@@ -4,9 +4,6 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Of the kernel's network back end.
-pub const NETWORK: &str = "/dev/vhost-net";
-
 /// One descriptor per queue of the kernel's network back end.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::net::End;
+use crate::End;
 
 /// What interfaces have on the host: it goes with them where they go before the guest does.
 #[derive(Debug, Default)]

@@ -1,8 +1,6 @@
 //! Interfaces of type `network`: their networks are another daemon's, which is asked for a port for
 //! each at the guest's start and gets it back at its end.
 
-use std::sync::Arc;
-
 use tokio::runtime::Handle;
 use uuid::Uuid;
 use virt_domain::Domain;
@@ -11,19 +9,18 @@ use virt_domain::devices::interface::{
 };
 use virt_domain::network_port::{NetworkPort, PlugType, PortOwner};
 use virt_driver::network_ports::{self, Network};
+use virt_driver::secondary::Neighbours;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
-use crate::driver::Driver;
-use crate::guest::Belongings;
-
-/// Has the networks make ports and notes in the guest what they are connected to. Blocks.
+/// Has the networks make ports and notes in the guest what they are connected to. `driver` is whose
+/// guest it is. Blocks.
 ///
 /// # Errors
 /// What the networks' daemon says; SYSTEM_ERROR naming its socket where it is not there;
 /// CONFIG_UNSUPPORTED for a port that can't be served. The ports that were made by then, or may have
-/// been, are noted in the guest: [`belong`] finds them.
-pub(super) fn ask(driver: &Driver, domain: &mut Domain) -> Result<()> {
+/// been, are noted in the guest: [`of`] finds them.
+pub fn ask(neighbours: &Neighbours, driver: ErrorDomain, domain: &mut Domain) -> Result<()> {
     let owner = PortOwner {
         name: domain.name.clone(),
         uuid: domain.uuid,
@@ -37,26 +34,33 @@ pub(super) fn ask(driver: &Driver, domain: &mut Domain) -> Result<()> {
     }
     for interface in &mut domain.devices.interfaces {
         if matches!(interface.source, InterfaceSource::Network(_)) {
-            ask_for_one(driver, interface, owner.clone())?;
+            ask_for_one(neighbours, driver, interface, owner.clone())?;
         }
     }
     Ok(())
 }
 
-fn ask_for_one(driver: &Driver, interface: &mut Interface, owner: PortOwner) -> Result<()> {
+fn ask_for_one(
+    neighbours: &Neighbours,
+    driver: ErrorDomain,
+    interface: &mut Interface,
+    owner: PortOwner,
+) -> Result<()> {
     let id = Uuid::new_v4();
     let wanted = NetworkPort::wanted(interface, owner, id);
     let (Some(wanted), InterfaceSource::Network(source)) = (wanted, &mut interface.source) else {
         // Definitions are given addresses.
-        return Err(fault("an interface has no hardware address"));
+        return Err(fault(driver, "an interface has no hardware address"));
     };
     let name = source.port.network.clone();
     // This thread may wait; the daemon's own drives the runtime.
     let runtime = Handle::current();
-    let network = runtime.block_on(Network::find(&driver.neighbours, &name))?;
+    let network = runtime.block_on(Network::find(neighbours, &name))?;
     source.port.portid = Some(id);
     match runtime.block_on(network.create_port(&wanted)) {
-        Ok(port) => served(&name, &port).and_then(|()| connect(interface, &name, &port)),
+        Ok(port) => {
+            served(driver, &name, &port).and_then(|()| connect(driver, interface, &name, &port))
+        }
         Err(error) => {
             // Nobody knows of one whose answer was lost; one that was refused is not there.
             if error.domain_number() != ErrorDomain::Rpc.number() {
@@ -68,7 +72,7 @@ fn ask_for_one(driver: &Driver, interface: &mut Interface, owner: PortOwner) -> 
 }
 
 /// Refuses what can't be given to guests yet.
-fn served(network: &str, port: &NetworkPort) -> Result<()> {
+fn served(driver: ErrorDomain, network: &str, port: &NetworkPort) -> Result<()> {
     let kind = port.plug.as_ref().map(|plug| plug.kind);
     let direct = kind == Some(PlugType::Direct);
     let switch = port.virtualport.as_ref().and_then(|port| port.kind);
@@ -85,10 +89,13 @@ fn served(network: &str, port: &NetworkPort) -> Result<()> {
         ),
     ] {
         if asked {
-            return Err(unsupported(format!(
-                "{what} of network '{network}' is not supported yet for guests; use a network without \
+            return Err(unsupported(
+                driver,
+                format!(
+                    "{what} of network '{network}' is not supported yet for guests; use a network without \
                  it"
-            )));
+                ),
+            ));
         }
     }
     Ok(())
@@ -99,21 +106,30 @@ fn served(network: &str, port: &NetworkPort) -> Result<()> {
 /// # Errors
 /// INTERNAL_ERROR for a port that is connected to nothing, CONFIG_UNSUPPORTED for one that can't be
 /// served.
-pub(crate) fn connect(interface: &mut Interface, network: &str, port: &NetworkPort) -> Result<()> {
+pub fn connect(
+    driver: ErrorDomain,
+    interface: &mut Interface,
+    network: &str,
+    port: &NetworkPort,
+) -> Result<()> {
     let Some(plug) = &port.plug else {
-        return Err(fault(&format!(
-            "the port of network '{network}' is connected to nothing"
-        )));
+        return Err(fault(
+            driver,
+            &format!("the port of network '{network}' is connected to nothing"),
+        ));
     };
     if plug.mac_table_manager == Some(MacTableManager::Libvirt) {
-        return Err(unsupported(format!(
-            "macTableManager='libvirt' of network '{network}' is not supported yet for guests; use a \
+        return Err(unsupported(
+            driver,
+            format!(
+                "macTableManager='libvirt' of network '{network}' is not supported yet for guests; use a \
              network without it"
-        )));
+            ),
+        ));
     }
     let lacks = |what: &str| {
         let text = format!("the port of network '{network}' names no {what}");
-        fault(&text)
+        fault(driver, &text)
     };
     let bridge = || plug.bridge.clone().ok_or_else(|| lacks("bridge"));
     let made = match plug.kind {
@@ -139,8 +155,8 @@ pub(crate) fn connect(interface: &mut Interface, network: &str, port: &NetworkPo
     Ok(())
 }
 
-/// The ports go with the guest, also after a restart of the daemon.
-pub(super) fn belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Belongings) {
+/// The ports that the guest's interfaces have.
+pub fn of(domain: &Domain) -> Vec<(String, Uuid)> {
     let interfaces = domain.devices.interfaces.iter();
     let ports = interfaces.filter_map(|interface| match &interface.source {
         InterfaceSource::Network(source) => {
@@ -148,35 +164,34 @@ pub(super) fn belong(driver: &Arc<Driver>, domain: &Domain, belongings: &mut Bel
         }
         _ => None,
     });
-    let list = belongings.of_interfaces().ports.clone();
-    list.add(ports);
-    let (driver, name) = (Arc::clone(driver), domain.name.clone());
-    belongings.at_end(move || {
-        let ports = list.take();
-        if ports.is_empty() {
-            return;
-        }
-        let deleted = Handle::current().block_on(network_ports::delete(&driver.neighbours, &ports));
-        if let Err(error) = deleted {
-            let left: Vec<String> = ports
-                .iter()
-                .map(|(network, port)| format!("'{network}' {port}"))
-                .collect();
-            tracing::warn!(
-                guest = %name, %error,
-                "ports of networks may be left, to be removed by net-port-delete: {}",
-                left.join(", ")
-            );
-        }
-    });
+    ports.collect()
 }
 
-fn unsupported(text: String) -> Error {
-    Error::new(ErrorCode::ConfigUnsupported, ErrorDomain::Qemu, text)
+/// Gives the guest's ports back; what can't be given back is told in the log. Blocks.
+pub fn give_back(neighbours: &Neighbours, guest: &str, ports: &[(String, Uuid)]) {
+    if ports.is_empty() {
+        return;
+    }
+    let deleted = Handle::current().block_on(network_ports::delete(neighbours, ports));
+    if let Err(error) = deleted {
+        let left: Vec<String> = ports
+            .iter()
+            .map(|(network, port)| format!("'{network}' {port}"))
+            .collect();
+        tracing::warn!(
+            guest, %error,
+            "ports of networks may be left, to be removed by net-port-delete: {}",
+            left.join(", ")
+        );
+    }
 }
 
-fn fault(text: &str) -> Error {
-    Error::new(ErrorCode::InternalError, ErrorDomain::Qemu, text)
+fn unsupported(driver: ErrorDomain, text: String) -> Error {
+    Error::new(ErrorCode::ConfigUnsupported, driver, text)
+}
+
+fn fault(driver: ErrorDomain, text: &str) -> Error {
+    Error::new(ErrorCode::InternalError, driver, text)
 }
 
 #[cfg(test)]
@@ -203,7 +218,7 @@ mod tests {
         for kind in ["network", "bridge"] {
             let mut interface = interface();
             let port = port(&format!("<plug type='{kind}' bridge='br7'/>"));
-            connect(&mut interface, "n1", &port).unwrap();
+            connect(ErrorDomain::Qemu, &mut interface, "n1", &port).unwrap();
             assert_eq!(interface.bridge(), Some("br7"));
         }
     }
@@ -223,7 +238,8 @@ mod tests {
             ("", "connected to nothing"),
             ("<plug type='network'/>", "names no bridge"),
         ] {
-            let error = connect(&mut interface(), "n1", &port(inside)).unwrap_err();
+            let error =
+                connect(ErrorDomain::Qemu, &mut interface(), "n1", &port(inside)).unwrap_err();
             let text = error.message();
             assert!(text.contains(named) && text.contains("'n1'"), "{text}");
         }

@@ -10,9 +10,9 @@ use nix::net::if_::if_nametoindex;
 use virt_domain::devices::interface::DirectMode;
 use virt_error::{Error, ErrorDomain, Result};
 
-use super::host_end::{macvlan_mode, open_node};
-use super::rtnetlink::{LinkChange, Rtnetlink};
-use super::tap::{self, Tap};
+use crate::host_end::{macvlan_mode, open_node};
+use crate::rtnetlink::{LinkChange, Rtnetlink};
+use crate::tap::{self, Tap};
 
 /// Most numbers that are tried for a name.
 const MOST: u32 = 8192;
@@ -22,26 +22,26 @@ const NODE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// A macvtap to make.
 #[derive(Debug)]
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The link of the host.
-    pub(super) lower: &'a str,
+    pub(crate) lower: &'a str,
     /// Its name; `macvtapN` otherwise.
-    pub(super) name: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
     /// How guests on the link see each other.
-    pub(super) mode: DirectMode,
+    pub(crate) mode: DirectMode,
     /// The guest's hardware address, which is the link's too.
-    pub(super) mac: [u8; 6],
+    pub(crate) mac: [u8; 6],
     /// Queues, at least 1.
-    pub(super) queues: u32,
+    pub(crate) queues: u32,
     /// Whether packets carry a virtio header.
-    pub(super) virtio_header: bool,
+    pub(crate) virtio_header: bool,
 }
 
 /// Makes it. Nothing is left behind when it fails.
 ///
 /// # Errors
 /// SYSTEM_ERROR naming the link.
-pub(super) fn create(request: &Request) -> Result<Tap> {
+pub(crate) fn create(request: &Request) -> Result<Tap> {
     let mac: Vec<String> = request
         .mac
         .iter()
