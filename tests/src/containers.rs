@@ -19,9 +19,9 @@ const STOCK_DRIVER: &str =
 const BUSYBOX: &str = "/bin/busybox";
 
 /// Programs of the containers' root, all of them busybox.
-const PROGRAMS: [&str; 14] = [
-    "cat", "echo", "grep", "hostname", "id", "kill", "ln", "ls", "mkdir", "mount", "ps", "sh",
-    "sleep", "touch",
+const PROGRAMS: [&str; 16] = [
+    "cat", "echo", "grep", "hostname", "id", "ip", "kill", "ln", "ls", "mkdir", "mount", "ping",
+    "ps", "sh", "sleep", "touch",
 ];
 
 /// A program that ends when it is asked to, and says what it is.

@@ -11,6 +11,7 @@ use virt_domain::seclabel::SeclabelType;
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
+use crate::interfaces;
 use crate::plan::{Mount, Plan, Range, Source};
 use crate::privileges::DROPPED;
 
@@ -56,6 +57,7 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
     }
     domain.os.kind.arch.get_or_insert(host_arch());
     domain.os.init.get_or_insert_with(|| INIT.to_owned());
+    interfaces::complete(domain);
     let devices = &mut domain.devices;
     devices.emulator.get_or_insert_with(|| EMULATOR.to_owned());
     for filesystem in &mut devices.filesystems {
@@ -115,7 +117,6 @@ pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
         });
         all.collect::<Vec<_>>()
     };
-    let features = domain.features.as_ref();
     let os = &domain.os;
     let init = os.init.clone().unwrap_or_else(|| INIT.to_owned());
     Ok(Plan {
@@ -133,7 +134,7 @@ pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
         mounts: others.map(mount).collect::<Result<_>>()?,
         users: idmap.map_or_else(Vec::new, |map| ranges(&map.uids)),
         groups: idmap.map_or_else(Vec::new, |map| ranges(&map.gids)),
-        own_network: features.is_some_and(|features| features.privnet),
+        own_network: interfaces::owns_network(domain),
         consoles: u32::try_from(domain.devices.consoles.len()).unwrap_or(u32::MAX),
         dropped: DROPPED
             .iter()
@@ -147,7 +148,6 @@ fn refuse(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
     let features = domain.features.as_ref();
     let not_yet = [
-        ("<interface>", !devices.interfaces.is_empty()),
         ("<disk>", !devices.disks.is_empty()),
         ("<hostdev>", !devices.hostdevs.is_empty()),
         ("<lxc:namespace>", domain.lxc.is_some()),
@@ -180,6 +180,11 @@ fn refuse(domain: &Domain) -> Result<()> {
             "{element} is not supported for containers here"
         )));
     }
+    domain
+        .devices
+        .interfaces
+        .iter()
+        .try_for_each(interfaces::refuse)?;
     if domain.devices.consoles.len() > MAX_CONSOLES {
         return Err(unsupported(format!(
             "a container has at most {MAX_CONSOLES} <console>s"
@@ -353,9 +358,8 @@ mod tests {
 
     #[test]
     fn what_has_no_place_in_a_plan_is_refused_by_name() {
-        let error =
-            planned("<interface type='bridge'><source bridge='b'/></interface>").unwrap_err();
-        assert!(error.message().contains("<interface>"), "{error}");
+        let error = planned("<interface type='user'/>").unwrap_err();
+        assert!(error.message().contains("type='user'"), "{error}");
         let file = "<filesystem type='file'><source file='/a'/><target dir='/b'/></filesystem>";
         assert!(planned(file).unwrap_err().message().contains("type='file'"));
         assert!(read("<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os></domain>").is_err());

@@ -8,6 +8,7 @@ pub mod definitions;
 pub mod driver;
 pub mod folders;
 pub mod guest;
+mod interfaces;
 pub mod lxc_tools;
 pub mod plan;
 pub mod privileges;

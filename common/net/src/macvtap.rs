@@ -11,11 +11,9 @@ use virt_domain::devices::interface::DirectMode;
 use virt_error::{Error, ErrorDomain, Result};
 
 use crate::host_end::{macvlan_mode, open_node};
-use crate::rtnetlink::{LinkChange, Rtnetlink};
+use crate::names::first_free;
+use crate::rtnetlink::{LinkChange, Macvlan, Rtnetlink};
 use crate::tap::{self, Tap};
-
-/// Most numbers that are tried for a name.
-const MOST: u32 = 8192;
 
 /// How long the node of a new macvtap is waited for.
 const NODE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -62,13 +60,22 @@ pub(crate) fn create(request: &Request) -> Result<Tap> {
     let first = request.name.unwrap_or("macvtap0");
     let kernel = Rtnetlink::open().map_err(|e| failed(first, &e))?;
     let mode = macvlan_mode(request.mode);
-    let add = |name: &str| kernel.add_macvtap(name, lower, mode, request.mac);
+    let add = |name: &str| {
+        kernel.add_macvlan(&Macvlan {
+            kind: "macvtap",
+            name,
+            lower,
+            mode,
+            address: request.mac,
+            namespace: None,
+        })
+    };
     let name = match request.name {
         Some(name) => {
             add(name).map_err(|e| failed(name, &e))?;
             name.to_owned()
         }
-        None => any(add).map_err(|(name, cause)| failed(&name, &cause))?,
+        None => first_free("macvtap", add).map_err(|(name, cause)| failed(&name, &cause))?,
     };
     let opened = open(&kernel, &name, request);
     opened.map_err(|cause| {
@@ -78,19 +85,6 @@ pub(crate) fn create(request: &Request) -> Result<Tap> {
         }
         failed(&name, &cause)
     })
-}
-
-/// The first name that nobody has.
-fn any(add: impl Fn(&str) -> io::Result<()>) -> std::result::Result<String, (String, io::Error)> {
-    for number in 0..MOST {
-        let name = format!("macvtap{number}");
-        match add(&name) {
-            Ok(()) => return Ok(name),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err((name, error)),
-        }
-    }
-    Err(("macvtap".to_owned(), io::ErrorKind::AlreadyExists.into()))
 }
 
 fn open(kernel: &Rtnetlink, name: &str, request: &Request) -> io::Result<Tap> {
@@ -125,20 +119,6 @@ fn open(kernel: &Rtnetlink, name: &str, request: &Request) -> io::Result<Tap> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn taken_names_are_passed_over_and_other_failures_told() {
-        let taken = |name: &str| match name {
-            "macvtap0" | "macvtap1" => Err(io::ErrorKind::AlreadyExists.into()),
-            _ => Ok(()),
-        };
-        assert_eq!(any(taken).unwrap(), "macvtap2");
-        let (name, error) = any(|_| Err(io::ErrorKind::Unsupported.into())).unwrap_err();
-        assert_eq!(
-            (name.as_str(), error.kind()),
-            ("macvtap0", io::ErrorKind::Unsupported)
-        );
-    }
 
     #[test]
     fn a_missing_link_is_named() {

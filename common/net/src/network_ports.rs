@@ -13,8 +13,19 @@ use virt_driver::secondary::Neighbours;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::YesNo;
 
-/// Has the networks make ports and notes in the guest what they are connected to. `driver` is whose
-/// guest it is. Blocks.
+/// Chooses the UUIDs of the ports that the guest's networks are to make. What a document says of ports is
+/// about another run.
+pub fn choose(domain: &mut Domain) {
+    for interface in &mut domain.devices.interfaces {
+        if let InterfaceSource::Network(source) = &mut interface.source {
+            source.port.portid = Some(Uuid::new_v4());
+            interface.actual = None;
+        }
+    }
+}
+
+/// Has the networks make the ports that were chosen and notes in the guest what they are connected to.
+/// `driver` is whose guest it is. Blocks.
 ///
 /// # Errors
 /// What the networks' daemon says; SYSTEM_ERROR naming its socket where it is not there;
@@ -25,19 +36,15 @@ pub fn ask(neighbours: &Neighbours, driver: ErrorDomain, domain: &mut Domain) ->
         name: domain.name.clone(),
         uuid: domain.uuid,
     };
-    // First all of them: what a document says of ports is about another run.
+    let mut asked = Ok(());
     for interface in &mut domain.devices.interfaces {
-        if let InterfaceSource::Network(source) = &mut interface.source {
+        if asked.is_ok() {
+            asked = ask_for_one(neighbours, driver, interface, owner.clone());
+        } else if let InterfaceSource::Network(source) = &mut interface.source {
             source.port.portid = None;
-            interface.actual = None;
         }
     }
-    for interface in &mut domain.devices.interfaces {
-        if matches!(interface.source, InterfaceSource::Network(_)) {
-            ask_for_one(neighbours, driver, interface, owner.clone())?;
-        }
-    }
-    Ok(())
+    asked
 }
 
 fn ask_for_one(
@@ -46,13 +53,17 @@ fn ask_for_one(
     interface: &mut Interface,
     owner: PortOwner,
 ) -> Result<()> {
-    let id = Uuid::new_v4();
+    let InterfaceSource::Network(source) = &mut interface.source else {
+        return Ok(());
+    };
+    let name = source.port.network.clone();
+    // Until it is asked there is none.
+    let id = source.port.portid.take().unwrap_or_else(Uuid::new_v4);
     let wanted = NetworkPort::wanted(interface, owner, id);
     let (Some(wanted), InterfaceSource::Network(source)) = (wanted, &mut interface.source) else {
         // Definitions are given addresses.
         return Err(fault(driver, "an interface has no hardware address"));
     };
-    let name = source.port.network.clone();
     // This thread may wait; the daemon's own drives the runtime.
     let runtime = Handle::current();
     let network = runtime.block_on(Network::find(neighbours, &name))?;

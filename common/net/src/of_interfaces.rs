@@ -3,8 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
+use virt_domain::Domain;
+use virt_driver::secondary::Neighbours;
+use virt_error::ErrorDomain;
 
-use crate::End;
+use crate::end::{End, ends_of_pairs};
+use crate::{filters, network_ports};
 
 /// What interfaces have on the host: it goes with them where they go before the guest does.
 #[derive(Debug, Default)]
@@ -56,6 +60,22 @@ impl<T: PartialEq> List<T> {
 }
 
 impl OfInterfaces {
+    /// What the interfaces of a container have, as its description says.
+    pub fn of_container(domain: &Domain) -> Self {
+        let all = Self::default();
+        all.ports.add(network_ports::of(domain));
+        all.filters.add(filters::links(domain));
+        all.ends.add(ends_of_pairs(domain, ErrorDomain::Lxc));
+        all
+    }
+
+    /// Undoes all of it; what can't be undone is told in the log. Blocks.
+    pub fn undo(&self, neighbours: &Neighbours, guest: &str) {
+        filters::untie(neighbours, guest, &self.filters.take());
+        self.ends.take().into_iter().for_each(End::undo);
+        network_ports::give_back(neighbours, guest, &self.ports.take());
+    }
+
     /// What another has is this one's from now on.
     pub fn adopt(&self, other: &Self) {
         self.ports.add(other.ports.take());

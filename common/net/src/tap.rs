@@ -62,12 +62,9 @@ pub fn create(request: &TapRequest) -> Result<Tap> {
         up: Some(request.up),
     };
     if let Some(bridge) = &request.bridge {
-        let what = || format!("Cannot get interface MTU on '{bridge}'");
-        let index = if_nametoindex(bridge.as_str()).map_err(|e| system(what(), e.into()))?;
-        change.master = Some(index);
-        if change.mtu.is_none() {
-            change.mtu = Some(ifreq::mtu(bridge).map_err(|e| system(what(), e))?);
-        }
+        let bridge = Bridge::find(bridge)?;
+        change.master = Some(bridge.index);
+        change.mtu.get_or_insert(bridge.mtu);
     }
     let tap = open(request).map_err(|e| {
         let what = format!("Unable to create tap device {}", request.name);
@@ -98,7 +95,30 @@ fn connect(name: &str, change: LinkChange) -> io::Result<()> {
     Ok(())
 }
 
-fn host_address(guest: [u8; 6]) -> [u8; 6] {
+/// What a port has of its bridge.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bridge {
+    pub(crate) index: u32,
+    /// Largest packet in bytes.
+    pub(crate) mtu: u32,
+}
+
+impl Bridge {
+    /// Looks for it.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR "Cannot get interface MTU on 'br0': No such device", as the stock daemon.
+    pub(crate) fn find(name: &str) -> Result<Self> {
+        let what = || format!("Cannot get interface MTU on '{name}'");
+        Ok(Self {
+            index: if_nametoindex(name).map_err(|e| system(what(), e.into()))?,
+            mtu: ifreq::mtu(name).map_err(|e| system(what(), e))?,
+        })
+    }
+}
+
+/// The host's side of a guest's address: a bridge never takes it for its own.
+pub(crate) fn host_address(guest: [u8; 6]) -> [u8; 6] {
     let mut host = guest;
     host[0] = 0xfe;
     host

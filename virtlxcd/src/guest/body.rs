@@ -126,7 +126,7 @@ impl Body {
     ///
     /// # Errors
     /// SYSTEM_ERROR that names the file; OPERATION_INVALID when the container does not run.
-    pub(super) async fn write_status(&mut self) -> Result<()> {
+    pub(crate) async fn write_status(&mut self) -> Result<()> {
         let snapshot = self.guest.current();
         let live = snapshot.live.as_ref().ok_or_else(not_running)?;
         let container = &live.container;

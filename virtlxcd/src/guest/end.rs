@@ -13,6 +13,7 @@ use super::entry::Guest;
 use super::lifecycle;
 use super::snapshot::Container;
 use super::start;
+use crate::interfaces;
 
 /// How long the controller may take to tell of the end of a container that was killed.
 const GRACE: Duration = Duration::from_secs(10);
@@ -74,6 +75,9 @@ impl Body {
             tracing::warn!(guest = %before.name, %error, "the container's log can't be written");
         }
         remove(&container).await;
+        if let Some(live) = &before.live {
+            interfaces::left(&driver, &live.domain).await;
+        }
         let name = Arc::clone(&before.name);
         let folders = driver.folders.clone();
         let removed = tokio::task::spawn_blocking(move || {
@@ -102,7 +106,9 @@ impl Body {
         });
         container.ending.tell_gone();
         if wants_reboot && let Some(live) = &before.live {
-            match start::launch(self, &live.domain).await {
+            let mut domain = virt_domain::Domain::clone(&live.domain);
+            domain.inactive();
+            match start::launch(self, &domain).await {
                 Ok(()) => {
                     self.emit(Event::Reboot);
                     return;

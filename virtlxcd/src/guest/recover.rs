@@ -16,6 +16,7 @@ use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
 use super::status::Status;
 use crate::driver::Driver;
+use crate::interfaces;
 
 /// No status file is longer, in bytes.
 const MAX_STATUS: u64 = 16 << 20;
@@ -160,6 +161,7 @@ fn parent(pid: i32) -> Option<i32> {
 
 /// Removes what a container left that ended while no daemon was there.
 async fn forget(driver: &Arc<Driver>, status: &Status) {
+    interfaces::left(driver, &status.domain).await;
     let name = &status.domain.name;
     let folders = &driver.folders;
     for path in [

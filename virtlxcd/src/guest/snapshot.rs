@@ -7,6 +7,7 @@ use virt_driver::consoles::Consoles;
 use virt_driver::process::Process;
 use virt_driver::{Definition, Ending, Owners, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_net::Namespace;
 
 /// A container at one moment. Replaced whole on every change.
 #[derive(Debug, Clone)]
@@ -114,5 +115,25 @@ impl Container {
             consoles: Consoles::default(),
             ending: Ending::default(),
         }
+    }
+
+    /// The network namespace of its init.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when it has ended.
+    pub fn network(&self) -> Result<Namespace> {
+        let gone = || std::io::Error::from_raw_os_error(nix::libc::ESRCH);
+        let held = self.init.as_ref().ok_or_else(gone).and_then(|init| {
+            let namespace = Namespace::of(init.pid())?;
+            // As long as it lives its number is nobody else's.
+            match init.is_alive() {
+                true => Ok(namespace),
+                false => Err(gone()),
+            }
+        });
+        held.map_err(|cause| {
+            let what = "cannot open the network namespace of the container";
+            Error::system(ErrorDomain::Lxc, what, &cause)
+        })
     }
 }

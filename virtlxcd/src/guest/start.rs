@@ -22,6 +22,7 @@ use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
 use crate::define;
 use crate::driver::Driver;
+use crate::interfaces;
 use crate::plan::{self, Answer, Go, Plan};
 
 /// How long a controller may take for each answer.
@@ -219,6 +220,7 @@ async fn make(
     for (number, filesystem) in live.devices.filesystems.iter_mut().enumerate() {
         filesystem.info.name(|| format!("fs{number}"));
     }
+    interfaces::name(&mut live);
     let container = Arc::new(Container::new(controller, Process::open(init).ok(), groups));
     let monitor = Monitor::connect(&driver.folders.socket(&domain.name))
         .await
@@ -246,6 +248,9 @@ async fn make(
             // An error is that it is gone already.
             let _ = container.controller.kill();
             super::end::remove(&container).await;
+            if let Some(live) = &body.guest().current().live {
+                interfaces::left(driver, &live.domain).await;
+            }
             body.change(|snapshot| {
                 snapshot.id = None;
                 snapshot.live = None;
@@ -259,6 +264,7 @@ async fn make(
 /// The status file first: whatever happens to this daemon from here on, the next one finds it.
 async fn run(body: &mut Body, socket: &mut UnixStream, log: &GuestLog) -> Result<()> {
     body.write_status().await?;
+    body.connect().await?;
     say(socket, &Go).await?;
     match hear(socket, log).await? {
         Answer::Started => Ok(()),

@@ -15,7 +15,7 @@ use virt_domain::devices::interface::LinkState;
 use virt_domain::devices::memballoon::BalloonModel;
 use virt_domain::devices::tpm::TpmBackend;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_net::{End, HostEnd, filters, host_end, network_ports};
+use virt_net::{End, HostEnd, end, filters, network_ports};
 
 use super::expiry;
 use crate::driver::Driver;
@@ -72,6 +72,7 @@ pub(super) fn networks(
     domain: &mut Domain,
     belongings: &mut Belongings,
 ) -> Result<()> {
+    network_ports::choose(domain);
     let asked = network_ports::ask(&driver.neighbours, ErrorDomain::Qemu, domain);
     ports_belong(driver, domain, belongings);
     asked
@@ -90,7 +91,7 @@ pub(crate) fn belong(
     belongings.at_end(move || drop(lent));
     belong_here(driver, domain, short_name, belongings);
     filters_belong(driver, domain, belongings);
-    ends_belong(host_end::ends(domain, ErrorDomain::Qemu), belongings);
+    ends_belong(end::ends(domain, ErrorDomain::Qemu), belongings);
 }
 
 /// The ports go with the guest, also after a restart of the daemon.

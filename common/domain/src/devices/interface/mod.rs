@@ -229,6 +229,7 @@ impl Interface {
         if let Some(guest) = &mut self.guest {
             guest.actual = None;
         }
+        self.guest = self.guest.take_if(|guest| *guest != GuestEnd::default());
         self.actual = None;
         self.source.inactive();
         self.info.inactive();

@@ -1,0 +1,73 @@
+//! Makes a container's interfaces, and undoes what does not go with it.
+
+use std::sync::Arc;
+
+use virt_domain::Domain;
+use virt_domain::devices::interface::Interface;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_net::container::Inside;
+use virt_net::{HostEnd, OfInterfaces, filters, network_ports};
+
+use super::owns_network;
+use crate::driver::Driver;
+use crate::guest::Container;
+
+/// Gives a container that is made, and whose init waits, its network. What was made is noted in the
+/// description, also when not all could be: [`leave`] undoes that. Blocks.
+///
+/// # Errors
+/// What can't be had, by name.
+pub(crate) fn connect(driver: &Driver, container: &Container, domain: &mut Domain) -> Result<()> {
+    if !owns_network(domain) {
+        return Ok(());
+    }
+    network_ports::ask(&driver.neighbours, ErrorDomain::Lxc, domain)?;
+    let namespace = container.network()?;
+    let inside = Inside::of(&namespace)?;
+    inside.loopback()?;
+    let uuid = domain.uuid;
+    for interface in &mut domain.devices.interfaces {
+        link(&inside, uuid, interface)?;
+    }
+    filters::tie(&driver.neighbours, domain)
+}
+
+/// Makes both ends of an interface and notes what they are called.
+fn link(inside: &Inside<'_>, guest: uuid::Uuid, interface: &mut Interface) -> Result<()> {
+    let end = HostEnd::of(interface, guest, ErrorDomain::Lxc)?;
+    let end = end.ok_or_else(|| {
+        Error::new(
+            ErrorCode::ConfigUnsupported,
+            ErrorDomain::Lxc,
+            format!(
+                "interface {}: its network lends a host device, which can't be given to a container",
+                interface.mac_text()
+            ),
+        )
+    })?;
+    let mut ends = Vec::new();
+    let made = end.make_in(inside, &mut ends).inspect_err(|_| {
+        ends.drain(..).for_each(virt_net::End::undo);
+    })?;
+    if let Some(name) = made.link {
+        interface.target.get_or_insert_default().dev = Some(name);
+    }
+    interface.guest.get_or_insert_default().actual = Some(made.inside);
+    Ok(())
+}
+
+/// Undoes what a container that is gone, or could not be started, has on the host. Blocks.
+pub(crate) fn leave(driver: &Driver, domain: &Domain) {
+    OfInterfaces::of_container(domain).undo(&driver.neighbours, &domain.name);
+}
+
+/// The same off the daemon's thread.
+pub(crate) async fn left(driver: &Arc<Driver>, domain: &Arc<Domain>) {
+    if !owns_network(domain) {
+        return;
+    }
+    let (driver, domain) = (Arc::clone(driver), Arc::clone(domain));
+    let undone = tokio::task::spawn_blocking(move || leave(&driver, &domain));
+    // A panic in it was told already.
+    let _ = undone.await;
+}
