@@ -255,7 +255,7 @@ fn what_can_not_be_started_says_why_and_leaves_nothing() {
                 "",
                 "<interface type='bridge'><source bridge='none'/></interface>",
             ),
-            "<interface> is not supported for containers here".to_owned(),
+            "Cannot get interface MTU on 'none': No such device".to_owned(),
         ),
         (
             containers.xml("box", "<initdir>/nowhere</initdir><init>/bin/sh</init>", ""),
