@@ -84,7 +84,7 @@ pub(super) fn acknowledged(answer: &[u8]) -> io::Result<()> {
 }
 
 /// The index and the attributes of the link that an answer of type `kind` tells.
-pub(super) fn told_link(answer: &[u8], kind: u16) -> io::Result<(u32, Vec<(u16, &[u8])>)> {
+pub(super) fn told_link(answer: &[u8], kind: u16) -> io::Result<(u32, Attributes<'_>)> {
     if u16_at(answer, 4).ok_or_else(malformed)? != kind {
         acknowledged(answer)?;
         return Err(malformed());
@@ -96,8 +96,11 @@ pub(super) fn told_link(answer: &[u8], kind: u16) -> io::Result<(u32, Vec<(u16, 
     Ok((index, attributes(rest)))
 }
 
+/// Kinds and values of attributes.
+pub(super) type Attributes<'a> = Vec<(u16, &'a [u8])>;
+
 /// Attributes one after the other, as far as they are whole.
-pub(super) fn attributes(mut bytes: &[u8]) -> Vec<(u16, &[u8])> {
+pub(super) fn attributes(mut bytes: &[u8]) -> Attributes<'_> {
     let mut all = Vec::new();
     while let (Some(length), Some(kind)) = (u16_at(bytes, 0), u16_at(bytes, 2)) {
         let length = usize::from(length);
