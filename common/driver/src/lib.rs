@@ -7,6 +7,7 @@ pub mod api;
 pub mod audit;
 pub mod consoles;
 mod definition;
+mod device;
 pub mod durable;
 mod ending;
 pub mod events;
@@ -33,6 +34,7 @@ pub mod volumes;
 
 pub use access::{Authorized, Guests};
 pub use definition::{Definition, DiskSummary, Summary};
+pub use device::read_device;
 pub use ending::Ending;
 pub use events::{Event, Events, Subscriber};
 pub use figures::figures;

@@ -53,6 +53,14 @@ impl Table {
         std::fs::read_to_string("/proc/net/dev").map(Self)
     }
 
+    /// Those of the network of the process with this number.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn of_process(pid: i32) -> io::Result<Self> {
+        std::fs::read_to_string(format!("/proc/{pid}/net/dev")).map(Self)
+    }
+
     /// The counters of one interface.
     pub fn of(&self, interface: &str) -> Option<Counters> {
         let numbers = self.0.lines().find_map(|line| {

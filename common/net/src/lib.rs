@@ -20,7 +20,9 @@ mod namespace;
 pub mod network_ports;
 mod of_interfaces;
 pub mod open_vswitch;
+pub mod parameters;
 mod rtnetlink;
+pub mod stats;
 pub mod tap;
 
 pub use counters::Counters;

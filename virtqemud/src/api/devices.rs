@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use virt_domain::Domain;
 use virt_domain::devices::disk::Disk;
-use virt_domain::devices::interface::{Interface, MacAddress};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_net::meant;
+use virt_net::stats::by_host_end;
 use virt_rpc::protocol::remote::{
     DomainBlockStats, DomainBlockStatsFlags, DomainBlockStatsFlagsRet, DomainBlockStatsRet,
     DomainGetBlockInfo, DomainGetBlockInfoRet, DomainInterfaceStats, DomainInterfaceStatsRet,
@@ -21,7 +22,6 @@ use crate::guest::Guest;
 use crate::qmp::block::Counters;
 use crate::stats::{counters, disk_counters, memory_stats};
 use crate::storage::usage::usage;
-use virt_net::counters::Table;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.task::<DomainGetBlockInfo, _, _>(block_info);
@@ -170,46 +170,16 @@ async fn block_stats_flags(
     Ok(DomainBlockStatsFlagsRet { params, nparams })
 }
 
-/// The interface of that name on the host or with that address.
-fn interface<'a>(domain: &'a Domain, device: &str) -> Option<&'a Interface> {
-    let address = MacAddress::parse(device);
-    domain.devices.interfaces.iter().find(|interface| {
-        let end = interface.target.as_ref().and_then(|end| end.dev.as_deref());
-        let same_address =
-            |mac: MacAddress| interface.mac.as_ref().is_some_and(|own| own.address == mac);
-        end == Some(device) || address.is_some_and(same_address)
-    })
-}
-
 fn interface_stats(call: &Call<DomainInterfaceStats, Session>) -> Result<DomainInterfaceStatsRet> {
     let guest = call.session().guest(call, &call.args.dom)?;
     let device = &call.args.device;
     let snapshot = guest.snapshot();
     let live = snapshot.running()?;
-    let interface = interface(&live.domain, device).ok_or_else(|| {
+    let interface = meant::find(&live.domain, device).ok_or_else(|| {
         invalid_arg(
             ErrorDomain::Domain,
             format!("'{device}' is not a known interface"),
         )
     })?;
-    let internal = |what: &str| Error::new(ErrorCode::InternalError, ErrorDomain::None, what);
-    let end = interface.target.as_ref().and_then(|end| end.dev.as_deref());
-    let end = end.ok_or_else(|| internal("Interface name not provided"))?;
-    let table = Table::read().map_err(|cause| {
-        Error::system(ErrorDomain::None, "Could not open /proc/net/dev", &cause)
-    })?;
-    let seen = table
-        .of(end)
-        .ok_or_else(|| internal("/proc/net/dev: Interface not found"))?
-        .of_the_guest();
-    Ok(DomainInterfaceStatsRet {
-        rx_bytes: signed(seen.rx_bytes),
-        rx_packets: signed(seen.rx_packets),
-        rx_errs: signed(seen.rx_errors),
-        rx_drop: signed(seen.rx_drops),
-        tx_bytes: signed(seen.tx_bytes),
-        tx_packets: signed(seen.tx_packets),
-        tx_errs: signed(seen.tx_errors),
-        tx_drop: signed(seen.tx_drops),
-    })
+    Ok(by_host_end(interface)?.into())
 }

@@ -4,9 +4,9 @@
 use virt_domain::Domain;
 use virt_domain::devices::info::DeviceInfo;
 use virt_domain::devices::lease::Lease;
-use virt_error::Result;
+use virt_error::{ErrorDomain, Result};
+use virt_net::meant;
 
-use super::interface;
 use super::lease::{exists, is_same, none};
 use super::{Device, Which, invalid, missing, no_such_alias, unsupported, wrong};
 
@@ -53,7 +53,7 @@ pub(crate) fn detach(domain: &mut Domain, which: &Which) -> Result<()> {
             domain.devices.disks.remove(place);
         }
         Which::Like(Device::Interface(interface)) => {
-            let place = interface::place(domain, interface)?;
+            let place = meant::place(ErrorDomain::Qemu, domain, interface)?;
             domain.devices.interfaces.remove(place);
         }
         Which::Like(Device::Lease(lease)) => {
@@ -92,13 +92,7 @@ pub(crate) fn update(domain: &mut Domain, device: Device) -> Result<()> {
     let mut disk = match device {
         Device::Disk(disk) => disk,
         Device::Interface(new) => {
-            let place = interface::place(domain, &new)?;
-            if let Some(known) = domain.devices.interfaces.get_mut(place) {
-                let address = known.info.address.take();
-                *known = *new;
-                known.info.address = known.info.address.take().or(address);
-            }
-            return Ok(());
+            return meant::replace(ErrorDomain::Qemu, domain, *new);
         }
         other => {
             return Err(unsupported(format!(

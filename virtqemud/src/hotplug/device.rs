@@ -4,7 +4,8 @@ use virt_domain::devices::disk::Disk;
 use virt_domain::devices::interface::Interface;
 use virt_domain::devices::lease::Lease;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{Element, Unknown};
+
+use virt_driver::read_device as read;
 
 use super::plain::{Plain, read_plain};
 
@@ -73,18 +74,6 @@ impl Device {
             Self::Plain(plain) => plain.kind(),
             Self::Other(kind) => kind,
         }
-    }
-}
-
-pub(super) fn read<E: Element>(xml: &str) -> Result<E> {
-    let (element, unknown) = virt_xml::read(xml)?;
-    match unknown.first() {
-        None => Ok(element),
-        Some(Unknown::Element(path)) => Err(unsupported(format!("<{path}> is not supported"))),
-        Some(Unknown::Attribute(path, name)) => Err(unsupported(format!(
-            "attribute '{name}' of <{path}> is not supported"
-        ))),
-        Some(Unknown::Text(path)) => Err(unsupported(format!("text in <{path}> is not supported"))),
     }
 }
 

@@ -6,7 +6,8 @@ use virt_domain::Domain;
 use virt_domain::devices::interface::{Interface, InterfaceSource, LinkState};
 use virt_driver::Event;
 use virt_driver::audit::Reason;
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::{ErrorDomain, Result};
+use virt_net::meant;
 
 use super::prepare::complete;
 use super::{missing, no_slot, unsupported};
@@ -15,31 +16,7 @@ use crate::definitions::off_thread;
 use crate::guest::Body;
 use crate::start::interface::{Made, belongings_of, make};
 
-/// The place of the interface that is meant.
-///
-/// # Errors
-/// DEVICE_MISSING, OPERATION_FAILED when several have the address.
-pub(super) fn place(domain: &Domain, meant: &Interface) -> Result<usize> {
-    let address = meant.info.address.as_ref();
-    let is_meant = |known: &Interface| {
-        known.mac_text().eq_ignore_ascii_case(&meant.mac_text())
-            && (address.is_none() || known.info.address.as_ref() == address)
-    };
-    let all = domain.devices.interfaces.iter().enumerate();
-    let mut meant_ones = all.filter(|(_, known)| is_meant(known));
-    let mac = meant.mac_text();
-    match (meant_ones.next(), meant_ones.next()) {
-        (Some((place, _)), None) => Ok(place),
-        (Some(_), Some(_)) => Err(Error::new(
-            ErrorCode::OperationFailed,
-            ErrorDomain::Qemu,
-            format!("multiple devices matching MAC address {mac} found"),
-        )),
-        (None, _) => Err(missing(format!(
-            "no device matching MAC address {mac} found"
-        ))),
-    }
-}
+const OWN: ErrorDomain = ErrorDomain::Qemu;
 
 impl Body {
     pub(super) async fn attach_interface(&mut self, interface: Interface) -> Result<()> {
@@ -121,9 +98,9 @@ impl Body {
         self.ask(move |monitor| monitor.set_link(&alias, up)).await
     }
 
-    pub(super) async fn detach_interface(&mut self, meant: &Interface) -> Result<()> {
+    pub(super) async fn detach_interface(&mut self, wanted: &Interface) -> Result<()> {
         let live = self.live()?;
-        let place = place(&live.domain, meant)?;
+        let place = meant::place(OWN, &live.domain, wanted)?;
         let Some(known) = live.domain.devices.interfaces.get(place) else {
             return Ok(());
         };
@@ -139,11 +116,11 @@ impl Body {
     /// Puts the cable in or takes it out.
     pub(super) async fn update_interface(&mut self, new: Interface) -> Result<()> {
         let live = self.live()?;
-        let place = place(&live.domain, &new)?;
+        let place = meant::place(OWN, &live.domain, &new)?;
         let Some(known) = live.domain.devices.interfaces.get(place) else {
             return Ok(());
         };
-        check_unchanged(known, &new)?;
+        meant::check_unchanged(OWN, known, &new)?;
         let link = new.link;
         if link == known.link {
             return Ok(());
@@ -180,37 +157,5 @@ impl Body {
             own.leave_to(had.of_interfaces());
         }
         tokio::task::spawn_blocking(move || had.remove());
-    }
-}
-
-/// Refuses a description that differs in more than the cable. What it leaves out is as it was.
-fn check_unchanged(known: &Interface, new: &Interface) -> Result<()> {
-    let mut known = known.resolved();
-    let mut new = new.clone();
-    new.link = known.link;
-    new.info.address = new.info.address.or_else(|| known.info.address.clone());
-    new.model = new.model.or_else(|| known.model.clone());
-    new.target = new.target.or_else(|| known.target.clone());
-    new.driver = new.driver.or_else(|| known.driver.clone());
-    new.info
-        .name(|| known.info.alias().unwrap_or_default().to_owned());
-    known.actual = None;
-    let field = [
-        ("source", known.source == new.source),
-        ("model", known.model == new.model),
-        ("target", known.target == new.target),
-        ("driver", known.driver == new.driver),
-        ("bandwidth", known.bandwidth == new.bandwidth),
-        ("filterref", known.filterref == new.filterref),
-        ("mtu", known.mtu == new.mtu),
-    ];
-    let field = field.iter().find(|(_, same)| !same);
-    match field {
-        None if known == new => Ok(()),
-        field => Err(unsupported(format!(
-            "cannot modify {} of interface {} of a guest that runs; only its link state can be changed",
-            field.map_or("a setting", |(name, _)| *name),
-            known.mac_text()
-        ))),
     }
 }

@@ -23,7 +23,8 @@ use virt_driver::audit::{Audited, Resource};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Tree};
 
-use super::device::read;
+use virt_driver::read_device as read;
+
 use super::{missing, unsupported};
 use crate::argv::{self, Part};
 use crate::caps::QemuCaps;
