@@ -32,6 +32,8 @@ const SERVICE: &str =
 pub struct Containers {
     /// The host; its own daemon is not started with ours as the target.
     pub host: Host,
+    /// What starts the daemon, such as nsenter(1); nothing: it itself.
+    pub by: Vec<String>,
     pid: u32,
 }
 
@@ -57,7 +59,11 @@ impl Containers {
                 Host::start()
             }
         };
-        let mut this = Self { host, pid: 0 };
+        let mut this = Self {
+            host,
+            by: Vec::new(),
+            pid: 0,
+        };
         this.make_root();
         this.spawn();
         Some(this)
@@ -86,7 +92,7 @@ impl Containers {
         if self.host.target == Target::Stock {
             return;
         }
-        self.pid = spawn_virtlxcd(&self.host);
+        self.pid = spawn_virtlxcd_by(&self.host, &self.by);
     }
 
     /// Sends the daemon a signal and waits for its end.
@@ -211,9 +217,15 @@ pub fn our_socket(host: &Host) -> PathBuf {
 
 /// Starts our virtlxcd of a host, which was built, and waits until it answers. Gives its number.
 pub fn spawn_virtlxcd(host: &Host) -> u32 {
+    spawn_virtlxcd_by(host, &[])
+}
+
+/// The same by a program such as nsenter(1), whose words come first.
+fn spawn_virtlxcd_by(host: &Host, by: &[String]) -> u32 {
     let program = sibling("virtlxcd").to_string_lossy().into_owned();
     let root = host.root().to_string_lossy().into_owned();
-    let words = [program.as_str(), "--root", &root];
+    let by = by.iter().map(String::as_str);
+    let words: Vec<&str> = by.chain([program.as_str(), "--root", &root]).collect();
     let log = host.path("virtlxcd.log");
     let pid = host.keeper().spawn(&words, &[("LC_ALL", "C")], &log);
     let socket = our_socket(host);

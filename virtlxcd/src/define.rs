@@ -6,6 +6,7 @@ use std::path::Path;
 use virt_domain::arch::{OsKind, VirtType};
 use virt_domain::devices::chardev::{CharBackend, CharSource, Console, ConsoleType};
 use virt_domain::devices::filesystem::{AccessMode, Filesystem, FilesystemKind};
+use virt_domain::devices::hostdev::HostdevKind;
 use virt_domain::devices::info::DeviceInfo;
 use virt_domain::seclabel::SeclabelType;
 use virt_domain::{Arch, Domain};
@@ -14,6 +15,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use crate::interfaces;
 use crate::plan::{Mount, Plan, Range, Source};
 use crate::privileges::DROPPED;
+use crate::sharing;
 
 /// What the stock driver names as the program that runs containers; ours is elsewhere, and documents
 /// stay the same.
@@ -135,6 +137,10 @@ pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
         users: idmap.map_or_else(Vec::new, |map| ranges(&map.uids)),
         groups: idmap.map_or_else(Vec::new, |map| ranges(&map.gids)),
         own_network: interfaces::owns_network(domain),
+        shared: sharing::of(domain)
+            .into_iter()
+            .map(|(what, _)| what)
+            .collect(),
         consoles: u32::try_from(domain.devices.consoles.len()).unwrap_or(u32::MAX),
         dropped: DROPPED
             .iter()
@@ -143,14 +149,27 @@ pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
     })
 }
 
+/// Checks what a start could not be made of.
+///
+/// # Errors
+/// As [`plan`].
+pub(crate) fn check(domain: &Domain) -> Result<()> {
+    refuse(domain)
+}
+
 /// Refuses what containers can have and this driver does not give them yet, and what they can't.
 fn refuse(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
     let features = domain.features.as_ref();
     let not_yet = [
         ("<disk>", !devices.disks.is_empty()),
-        ("<hostdev>", !devices.hostdevs.is_empty()),
-        ("<lxc:namespace>", domain.lxc.is_some()),
+        (
+            "<hostdev>",
+            devices
+                .hostdevs
+                .iter()
+                .any(|one| one.kind != HostdevKind::Net),
+        ),
         (
             "<capabilities> of <features>",
             features.is_some_and(|f| f.capabilities.is_some()),
@@ -185,6 +204,7 @@ fn refuse(domain: &Domain) -> Result<()> {
         .interfaces
         .iter()
         .try_for_each(interfaces::refuse)?;
+    sharing::refuse(domain)?;
     if domain.devices.consoles.len() > MAX_CONSOLES {
         return Err(unsupported(format!(
             "a container has at most {MAX_CONSOLES} <console>s"

@@ -9,7 +9,7 @@ use virt_daemon::{Paths, make_folder};
 pub struct Folders {
     /// Definitions `NAME.xml` and `autostart/`.
     pub definitions: PathBuf,
-    /// State of running containers: `NAME.xml`, `NAME.pid`, `NAME.sock`, marker `autostarted`.
+    /// State of running containers: `NAME.xml`, `NAME.pid`, `NAME.sock`, `NAME.netns`, marker `autostarted`.
     pub state: PathBuf,
     /// Containers' logs, `NAME.log`.
     pub log: PathBuf,
@@ -38,6 +38,11 @@ impl Folders {
     /// `NAME.sock`: its monitor socket.
     pub fn socket(&self, name: &str) -> PathBuf {
         self.state.join(format!("{name}.sock"))
+    }
+
+    /// `NAME.netns`: holds on to its network namespace.
+    pub fn network(&self, name: &str) -> PathBuf {
+        self.state.join(format!("{name}.netns"))
     }
 
     /// `NAME.log`.

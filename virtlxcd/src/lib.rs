@@ -12,3 +12,4 @@ mod interfaces;
 pub mod lxc_tools;
 pub mod plan;
 pub mod privileges;
+mod sharing;

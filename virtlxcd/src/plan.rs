@@ -22,6 +22,9 @@ use virt_rpc::codec;
 /// The number of the controller's end of the socket.
 pub const DESCRIPTOR: RawFd = 3;
 
+/// The number of the first namespace that the controller gets; one follows the other.
+pub const FIRST_SHARED: RawFd = DESCRIPTOR + 1;
+
 /// No value is longer, in bytes.
 const MAX: u32 = 8 << 20;
 
@@ -54,6 +57,8 @@ pub struct Plan {
     pub groups: Vec<Range>,
     /// Whether it has network interfaces of its own, if only the loopback.
     pub own_network: bool,
+    /// Namespaces of others that it is in, in the order of their descriptors.
+    pub shared: Vec<Shared>,
     /// How many consoles it has; the first is the program's.
     pub consoles: u32,
     /// Numbers of the capabilities that it can't have.
@@ -80,6 +85,17 @@ pub enum Source {
     Container(String),
     /// Memory of that many bytes.
     Memory(u64),
+}
+
+/// What of another's namespaces a container is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Shared {
+    /// Network interfaces.
+    Network,
+    /// Interprocess communication.
+    Ipc,
+    /// The host's name.
+    Uts,
 }
 
 /// A range of ids.

@@ -1,9 +1,12 @@
-//! Limits of a link: the commands of tc(8) that set them. Pure.
+//! Limits of a link: the commands of tc(8) that set them.
 //!
 //! What goes to the guest is shaped as it leaves the host's end; what comes from it is policed as it
 //! arrives there. Facts: tc-htb(8), tc-police(8); the commands of the stock daemon.
 
 use virt_domain::devices::interface::{Bandwidth, Rate};
+use virt_error::Result;
+
+use crate::command;
 
 /// The arguments of each command, in order, for the link of that name.
 pub fn commands(link: &str, limits: &Bandwidth) -> Vec<Vec<String>> {
@@ -38,6 +41,21 @@ pub fn commands(link: &str, limits: &Bandwidth) -> Vec<Vec<String>> {
         ));
     }
     commands
+}
+
+/// Sets the limits of a link in the place of those that it has. Blocks.
+///
+/// # Errors
+/// INTERNAL_ERROR with the words of tc(8).
+pub fn set(link: &str, limits: Option<&Bandwidth>) -> Result<()> {
+    for kind in ["root", "ingress"] {
+        let words = ["qdisc", "del", "dev", link, kind];
+        // There may be none.
+        let _ = command::run("tc", &words.map(str::to_owned));
+    }
+    let commands = limits.map(|limits| commands(link, limits));
+    let mut commands = commands.into_iter().flatten();
+    commands.try_for_each(|arguments| command::run("tc", &arguments))
 }
 
 /// The average, where there is one; without it there is no limit.

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use virt_domain::devices::interface::{InterfaceSource, Ip, LinkState, Route};
+use virt_domain::devices::interface::{Interface, InterfaceSource, Ip, LinkState, Route};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 use crate::addresses::addresses;
@@ -85,6 +85,34 @@ impl<'a> Inside<'a> {
         }
     }
 
+    /// Takes away a link that is in the container alone.
+    ///
+    /// # Errors
+    /// OPERATION_FAILED when the container does not call it as it was called any more, SYSTEM_ERROR.
+    pub fn remove(&self, interface: &Interface) -> Result<()> {
+        let name = interface
+            .guest
+            .as_ref()
+            .and_then(|end| end.actual.as_deref());
+        let address = interface.mac.as_ref().map(|mac| mac.address.0);
+        let found = name.and_then(|name| self.kernel.find(name).ok().flatten());
+        let own = found.filter(|link| address.is_some_and(|own| link.address == own));
+        let own = own.ok_or_else(|| {
+            Error::new(
+                ErrorCode::OperationFailed,
+                ErrorDomain::Lxc,
+                format!(
+                    "the container has no interface '{}' with address {} any more: it changed one of \
+                     them",
+                    name.unwrap_or_default(),
+                    interface.mac_text()
+                ),
+            )
+        })?;
+        let removed = self.kernel.delete_link(own.index);
+        removed.map_err(system(format!("cannot remove interface '{}'", own.name)))
+    }
+
     fn link(&self, name: &str) -> Result<Link> {
         let found = self
             .kernel
@@ -156,17 +184,16 @@ impl HostEnd {
         made.map_err(system(format!(
             "error creating macvlan interface {inside}@{lower} ({mac})"
         )))?;
-        let Some(mtu) = self.interface.mtu else {
-            return Ok(());
-        };
+        // One that takes the other over has that one's address to begin with.
         let change = LinkChange {
-            mtu: Some(mtu),
+            address: Some(self.address()),
+            mtu: self.interface.mtu,
             ..LinkChange::default()
         };
         let index = container.link(inside)?.index;
         let changed = container.kernel.change_link(index, change);
         changed.map_err(system(format!(
-            "Cannot set interface MTU on '{inside}' to {mtu}"
+            "cannot set address {mac} and MTU of {inside}@{lower}"
         )))
     }
 

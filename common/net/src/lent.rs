@@ -16,12 +16,12 @@ use crate::rtnetlink::Rtnetlink;
 /// What a link is called when its name is another's by the time it comes back: as the kernel does it.
 const NAMELESS: &str = "dev%d";
 
-/// Moves the link of that name into a container and switches it on; its number there, by which it is
-/// known whatever the container calls it. Blocks.
+/// Moves the link of that name into a container; its number there, by which it is known whatever the
+/// container calls it. Blocks.
 ///
 /// # Errors
 /// SYSTEM_ERROR naming the link.
-pub fn lend(name: &str, namespace: &Namespace, ips: &[Ip], routes: &[Route]) -> Result<u32> {
+pub fn lend(name: &str, namespace: &Namespace) -> Result<u32> {
     let move_in = || {
         let kernel = Rtnetlink::open()?;
         let link = kernel.find(name)?.ok_or(no_such())?;
@@ -29,11 +29,17 @@ pub fn lend(name: &str, namespace: &Namespace, ips: &[Ip], routes: &[Route]) -> 
         let there = Rtnetlink::within(namespace.as_fd())?.find(name)?;
         Ok(there.ok_or(no_such())?.index)
     };
-    let index = move_in().map_err(system(format!(
+    move_in().map_err(system(format!(
         "cannot move interface '{name}' into the container"
-    )))?;
-    Inside::of(namespace)?.set_up(name, ips, routes)?;
-    Ok(index)
+    )))
+}
+
+/// Switches a link on that was lent a moment ago, and gives it its addresses and routes. Blocks.
+///
+/// # Errors
+/// SYSTEM_ERROR naming it.
+pub fn set_up(name: &str, namespace: &Namespace, ips: &[Ip], routes: &[Route]) -> Result<()> {
+    Inside::of(namespace)?.set_up(name, ips, routes)
 }
 
 /// Moves a link back to the host: the one with that number in the container, else the one that is called

@@ -1,8 +1,10 @@
 //! The handlers of calls, one file an idea; those that any driver has are `virt_driver::api`'s. What has
 //! no handler is answered by the router: "this function is not supported by the connection driver".
 
+mod attach;
 mod console;
 mod define;
+mod interfaces;
 mod lifecycle;
 mod native;
 mod open;
@@ -35,6 +37,8 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     state::register(&mut router);
     xml::register(&mut router);
     console::register(&mut router);
+    attach::register(&mut router);
+    interfaces::register(&mut router);
     native::register(&mut router);
     router
 }

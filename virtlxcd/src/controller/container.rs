@@ -16,7 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::console::Console;
 use super::{devices, mounts, terminals};
-use crate::plan::{Plan, Range};
+use crate::plan::{Plan, Range, Shared};
 
 /// Memory of the init's first steps, until it is its own program.
 const STACK: usize = 1 << 20;
@@ -188,7 +188,10 @@ fn namespaces(plan: &Plan) -> CloneFlags {
     if !plan.users.is_empty() {
         flags |= CloneFlags::CLONE_NEWUSER;
     }
-    flags
+    // It is in those of others with its controller.
+    plan.shared
+        .iter()
+        .fold(flags, |flags, what| flags - what.flag())
 }
 
 /// Runs in the container's first process. Returns only why it could not become its program.
@@ -211,8 +214,10 @@ fn set_up(plan: &Plan, gate: &UnixStream, _: Pid) -> Result<std::convert::Infall
             .map_err(|e| format!("its map of users has no 0: {e}"))?;
     }
     end_with_controller()?;
-    rustix::system::sethostname(host_name(&plan.name).as_bytes())
-        .map_err(|e| format!("cannot set the host's name: {e}"))?;
+    if !plan.shared.contains(&Shared::Uts) {
+        rustix::system::sethostname(host_name(&plan.name).as_bytes())
+            .map_err(|e| format!("cannot set the host's name: {e}"))?;
+    }
     let nodes = mounts::enter(plan)?;
     devices::make(plan, &nodes)?;
     drop(nodes);

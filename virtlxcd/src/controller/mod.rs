@@ -8,6 +8,7 @@ mod devices;
 mod monitor;
 mod mounts;
 mod serve;
+mod shared;
 mod terminals;
 
 use std::io;
@@ -68,6 +69,7 @@ fn start(plan: &Plan, driver: &UnixStream) -> Result<(Container, monitor::Monito
     let told = |error: io::Error| format!("virtlxcd is gone: {error}");
     let monitor = monitor::Monitor::listen(&plan.socket)
         .map_err(|e| format!("cannot listen on '{}': {e}", plan.socket))?;
+    shared::enter(plan)?;
     let container = Container::make(plan)?;
     let ready = Answer::Ready {
         init: container.init(),

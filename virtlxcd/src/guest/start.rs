@@ -24,6 +24,7 @@ use crate::define;
 use crate::driver::Driver;
 use crate::interfaces;
 use crate::plan::{self, Answer, Go, Plan};
+use crate::sharing;
 
 /// How long a controller may take for each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -171,10 +172,12 @@ async fn controller(
             Ok(())
         })
     });
+    let mut descriptors = vec![(plan::DESCRIPTOR, OwnedFd::from(theirs))];
+    descriptors.extend((plan::FIRST_SHARED..).zip(sharing::open(driver, domain)?));
     let program = Program {
         output: Stdio::File(output),
         environment: Some(Vec::new()),
-        descriptors: vec![(plan::DESCRIPTOR, OwnedFd::from(theirs))],
+        descriptors,
         pid_file: Some(driver.folders.pid(&domain.name)),
         place,
         ..Program::new(&driver.controller)

@@ -25,6 +25,13 @@ pub(crate) fn complete_one(interface: &mut Interface) {
 pub(crate) fn owns_network(domain: &Domain) -> bool {
     let features = domain.features.as_ref();
     let mut hostdevs = domain.devices.hostdevs.iter();
+    let is_shared = domain
+        .lxc
+        .as_ref()
+        .is_some_and(|lxc| lxc.sharenet.is_some());
+    if is_shared {
+        return false;
+    }
     features.is_some_and(|features| features.privnet)
         || !domain.devices.interfaces.is_empty()
         || hostdevs.any(|one| one.kind == HostdevKind::Net)

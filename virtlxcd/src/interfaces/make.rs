@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use virt_domain::Domain;
-use virt_domain::devices::interface::Interface;
+use virt_domain::devices::interface::{Interface, InterfaceType};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_net::container::Inside;
 use virt_net::{HostEnd, OfInterfaces, filters, network_ports};
 
-use super::owns_network;
+use super::{lent, owns_network};
 use crate::driver::Driver;
 use crate::guest::Container;
 
@@ -25,6 +25,7 @@ pub(crate) fn connect(driver: &Driver, container: &Container, domain: &mut Domai
     let namespace = container.network()?;
     let inside = Inside::of(&namespace)?;
     inside.loopback()?;
+    lent::lend(driver, &namespace, domain)?;
     let uuid = domain.uuid;
     for interface in &mut domain.devices.interfaces {
         link(&inside, uuid, interface)?;
@@ -56,8 +57,65 @@ fn link(inside: &Inside<'_>, guest: uuid::Uuid, interface: &mut Interface) -> Re
     Ok(())
 }
 
+/// A container of that interface alone: what is done to all of a container's is done to it.
+fn alone(container: &Domain, interface: Interface) -> Domain {
+    let mut alone = Domain {
+        name: container.name.clone(),
+        uuid: container.uuid,
+        ..Domain::default()
+    };
+    alone.devices.interfaces.push(interface);
+    alone
+}
+
+/// Gives a container that runs one more interface. Blocks.
+///
+/// # Errors
+/// What can't be had, by name; nothing is left of it then.
+pub(crate) fn make_one(
+    driver: &Driver,
+    container: &Container,
+    domain: &Domain,
+    interface: Interface,
+) -> Result<Interface> {
+    let mut alone = alone(domain, interface);
+    network_ports::choose(&mut alone);
+    let made = connect(driver, container, &mut alone);
+    let interface = alone.devices.interfaces.pop();
+    match (made, interface) {
+        (Ok(()), Some(interface)) => Ok(interface),
+        (made, interface) => {
+            alone.devices.interfaces.extend(interface);
+            leave(driver, &alone);
+            Err(made.err().unwrap_or_else(|| {
+                let text = "the interface is lost";
+                Error::new(ErrorCode::InternalError, ErrorDomain::Lxc, text)
+            }))
+        }
+    }
+}
+
+/// Takes an interface from a container that runs. Blocks.
+///
+/// # Errors
+/// OPERATION_FAILED when the container renamed what was to be taken, SYSTEM_ERROR.
+pub(crate) fn remove_one(
+    driver: &Driver,
+    container: &Container,
+    domain: &Domain,
+    interface: Interface,
+) -> Result<()> {
+    if interface.resolved().kind() == InterfaceType::Direct {
+        let namespace = container.network()?;
+        Inside::of(&namespace)?.remove(&interface)?;
+    }
+    leave(driver, &alone(domain, interface));
+    Ok(())
+}
+
 /// Undoes what a container that is gone, or could not be started, has on the host. Blocks.
 pub(crate) fn leave(driver: &Driver, domain: &Domain) {
+    lent::take_back(driver, domain);
     OfInterfaces::of_container(domain).undo(&driver.neighbours, &domain.name);
 }
 

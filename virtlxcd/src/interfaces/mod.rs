@@ -2,7 +2,9 @@
 //! other one in init's network namespace, with what makes those of virtual machines (`virt_net`). They go
 //! with the namespace, whoever dies; what does not is known from the live description alone.
 
+mod change;
 mod check;
+mod lent;
 mod make;
 mod start;
 

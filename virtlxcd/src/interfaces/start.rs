@@ -21,6 +21,9 @@ pub(crate) fn name(live: &mut Domain) {
             interface.info.name(|| alias);
         }
     }
+    for (number, device) in live.devices.hostdevs.iter_mut().enumerate() {
+        device.info.name(|| format!("hostdev{number}"));
+    }
     network_ports::choose(live);
 }
 

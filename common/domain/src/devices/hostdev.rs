@@ -135,7 +135,7 @@ pub struct Hostdev {
 pub struct HostdevState {
     /// Of a SCSI unit's block node.
     pub source: Option<Box<SourceState>>,
-    /// What of a PCI device is undone when the guest gives it back.
+    /// What of a PCI device or of a container's interface is undone when the guest gives it back.
     pub original: Option<Box<Tree>>,
 }
 
@@ -438,14 +438,17 @@ impl HostdevSource {
                 out.maybe("privateData", state.source.as_ref());
             }
         };
+        let original = |out: &mut Writer| {
+            if let Some(original) = &state.original
+                && out.is_of_driver()
+            {
+                out.tree(original);
+            }
+        };
         match self {
             Self::Pci { address, .. } => {
                 out.element("address", address);
-                if let Some(original) = &state.original
-                    && out.is_of_driver()
-                {
-                    out.tree(original);
-                }
+                original(out);
             }
             Self::Usb {
                 vendor,
@@ -504,7 +507,10 @@ impl HostdevSource {
             Self::Mdev { uuid } => out.open("address", |tag| tag.attr("uuid", uuid), |_| {}),
             Self::Block(path) => out.text_element("block", path),
             Self::Char(path) => out.text_element("char", path),
-            Self::Interface(name) => out.text_element("interface", name),
+            Self::Interface(name) => {
+                out.text_element("interface", name);
+                original(out);
+            }
         }
     }
 }

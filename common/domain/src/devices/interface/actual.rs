@@ -128,6 +128,17 @@ impl Interface {
         resolved
     }
 
+    /// Notes other limits: of what its network made, where it made something.
+    pub fn limit(&mut self, limits: Option<Bandwidth>) {
+        if let Some(actual) = &mut self.actual {
+            let is_limits =
+                |part: &Content| matches!(part, Content::Element(tree) if tree.name == "bandwidth");
+            actual.content.retain(|part| !is_limits(part));
+            actual.content.extend(tree("bandwidth", limits.as_ref()));
+        }
+        self.bandwidth = limits;
+    }
+
     /// The bridge that its host's end is a port of.
     pub fn bridge(&self) -> Option<&str> {
         match &self.source {
