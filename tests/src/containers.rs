@@ -56,7 +56,15 @@ impl Containers {
                 if !have(&[STOCK_DRIVER]) {
                     return None;
                 }
-                Host::start()
+                let mut host = Host::of(Target::Stock);
+                // The stock driver can't run containers where both versions of control groups are: it
+                // wants to show a container the folder of the second, and can't make it.
+                let unified = "/sys/fs/cgroup/unified";
+                if Path::new(unified).exists() {
+                    host.inside(&["umount", unified]).ok();
+                }
+                host.start_daemon();
+                host
             }
         };
         let mut this = Self {
@@ -199,12 +207,19 @@ impl Containers {
             .collect()
     }
 
-    /// What of running containers is in the driver's folder.
+    /// What of running containers is in the driver's folder. The stock driver leaves folders that were
+    /// mounted and sockets.
     pub fn left(&self) -> Vec<String> {
+        let stays = |name: &String| {
+            let stock = [".dev", ".devpts", ".fuse", ".sock", "driver.pid"];
+            name == "autostarted"
+                || self.host.target == Target::Stock
+                    && stock.iter().any(|end| name.ends_with(end))
+        };
         let folder = self.host.path("run/libvirt/lxc");
         let entries = fs::read_dir(folder).into_iter().flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<String> = names.filter(|name| name != "autostarted").collect();
+        let mut names: Vec<String> = names.filter(|name| !stays(name)).collect();
         names.sort();
         names
     }

@@ -240,7 +240,8 @@ impl Walk {
 
 async fn define(root: &Connection, xml: &str) -> NonnullDomain {
     let xml = xml.to_owned();
-    let defined = root.call::<DomainDefineXml>(&DomainDefineXmlArgs { xml });
+    let args = DomainDefineXmlArgs { xml };
+    let defined = root.call::<DomainDefineXml>(&args);
     defined.await.unwrap().dom
 }
 

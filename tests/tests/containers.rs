@@ -340,3 +340,31 @@ fn planted_links_lead_nowhere() {
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     let _ = containers.virsh(&["destroy", "box"]);
 }
+
+#[test]
+fn a_container_is_entered() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    let off = containers.virsh(&["lxc-enter-namespace", "box", "--noseclabel", "/bin/id"]);
+    assert!(off.failed().contains("domain is not running"));
+    containers.virsh(&["start", "box"]).ok();
+    let script = "echo $(hostname) $(id -u); ps; touch /entered";
+    let enter = [
+        "lxc-enter-namespace",
+        "box",
+        "--noseclabel",
+        "/bin/sh",
+        "-c",
+        script,
+    ];
+    let said = containers.virsh(&enter).ok();
+    assert!(said.contains("box 0\n"), "{said}");
+    assert!(said.contains("/bin/service"), "{said}");
+    assert!(containers.root().join("entered").exists());
+    // The label that it asks for when nobody says otherwise is none here.
+    let said = containers.virsh(&["lxc-enter-namespace", "box", "/bin/hostname"]);
+    assert_eq!(said.ok(), "box\n");
+    containers.virsh(&["destroy", "box"]).ok();
+}

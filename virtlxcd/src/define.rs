@@ -12,6 +12,7 @@ use virt_domain::seclabel::SeclabelType;
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
+use crate::devices::Ready;
 use crate::interfaces;
 use crate::plan::{Mount, Plan, Range, Source};
 use crate::privileges::DROPPED;
@@ -105,11 +106,19 @@ fn host_arch() -> Arch {
 ///
 /// # Errors
 /// CONFIG_UNSUPPORTED naming the element that is not there yet, XML_ERROR for one that can't be.
-pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
+pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
     refuse(domain)?;
-    let root = root(domain);
-    let filesystems = domain.devices.filesystems.iter();
-    let others = filesystems.filter(|one| !is_root(one));
+    let mut root = None;
+    let mut mounts = Vec::new();
+    for (place, one) in domain.devices.filesystems.iter().enumerate() {
+        let device = ready.file_systems.get(&place);
+        match is_root(one) {
+            true if root.is_none() => root = Some((source(one, device)?, one.readonly)),
+            true => {}
+            false => mounts.push(mount(one, device)?),
+        }
+    }
+    let (root, root_readonly) = root.unwrap_or_else(|| (Source::Host("/".to_owned()), false));
     let idmap = domain.idmap.as_ref();
     let ranges = |all: &[virt_domain::resource::IdRange]| {
         let all = all.iter().map(|range| Range {
@@ -131,9 +140,10 @@ pub fn plan(domain: &Domain, socket: &Path) -> Result<Plan> {
         folder: os.initdir.clone().unwrap_or_else(|| "/".to_owned()),
         user: id(os.inituser.as_deref(), "inituser")?,
         group: id(os.initgroup.as_deref(), "initgroup")?,
-        root: root.map_or_else(|| Ok("/".to_owned()), host_folder)?,
-        root_readonly: root.is_some_and(|root| root.readonly),
-        mounts: others.map(mount).collect::<Result<_>>()?,
+        root,
+        root_readonly,
+        mounts,
+        nodes: ready.nodes.clone(),
         users: idmap.map_or_else(Vec::new, |map| ranges(&map.uids)),
         groups: idmap.map_or_else(Vec::new, |map| ranges(&map.gids)),
         own_network: interfaces::owns_network(domain),
@@ -162,14 +172,6 @@ fn refuse(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
     let features = domain.features.as_ref();
     let not_yet = [
-        ("<disk>", !devices.disks.is_empty()),
-        (
-            "<hostdev>",
-            devices
-                .hostdevs
-                .iter()
-                .any(|one| one.kind != HostdevKind::Net),
-        ),
         (
             "<capabilities> of <features>",
             features.is_some_and(|f| f.capabilities.is_some()),
@@ -235,30 +237,45 @@ fn is_root(filesystem: &Filesystem) -> bool {
     target.is_some_and(|target| target.dir == "/")
 }
 
-fn root(domain: &Domain) -> Option<&Filesystem> {
-    domain.devices.filesystems.iter().find(|one| is_root(one))
-}
-
-fn host_folder(filesystem: &Filesystem) -> Result<String> {
-    let dir = filesystem
-        .source
-        .as_ref()
-        .and_then(|source| source.dir.clone());
-    match (filesystem.kind, dir) {
-        (FilesystemKind::Mount, Some(dir)) if dir.starts_with('/') => Ok(dir),
-        (FilesystemKind::Mount, _) => Err(Error::new(
-            ErrorCode::XmlError,
-            ErrorDomain::Lxc,
-            "<filesystem type='mount'>: <source dir=…> is an absolute path",
-        )),
+/// What is mounted; `device` has the file system of one on a block device.
+fn source(filesystem: &Filesystem, device: Option<&String>) -> Result<Source> {
+    let source = filesystem.source.as_ref();
+    let folder = || {
+        let dir = source.and_then(|source| source.dir.clone());
+        dir.filter(|dir| dir.starts_with('/'))
+    };
+    let missing = |what: &str| Error::new(ErrorCode::XmlError, ErrorDomain::Lxc, what);
+    match (filesystem.kind, device) {
+        (FilesystemKind::Mount, _) => folder().map(Source::Host).ok_or_else(|| {
+            missing("<filesystem type='mount'>: <source dir=…> is an absolute path")
+        }),
+        (FilesystemKind::Block | FilesystemKind::File, Some(device)) => {
+            Ok(Source::Device(device.clone()))
+        }
+        (FilesystemKind::Bind, _) if !is_root(filesystem) => {
+            folder().map(Source::Container).ok_or_else(|| {
+                missing(
+                    "<filesystem type='bind'>: <source dir=…> is an absolute path of the container",
+                )
+            })
+        }
+        (FilesystemKind::Ram, _) if !is_root(filesystem) => {
+            let size = source.and_then(|source| source.usage).unwrap_or(0);
+            let unit = source.and_then(|source| source.units.as_deref());
+            Ok(Source::Memory(bytes(size, unit)?))
+        }
         (kind, _) => Err(unsupported(format!(
-            "<filesystem type='{}'> is not supported for a container's root here",
-            virt_xml::Value::to_text(&kind)
+            "<filesystem type='{}'> is not supported {}",
+            virt_xml::Value::to_text(&kind),
+            match is_root(filesystem) {
+                true => "for a container's root",
+                false => "for containers",
+            }
         ))),
     }
 }
 
-fn mount(filesystem: &Filesystem) -> Result<Mount> {
+fn mount(filesystem: &Filesystem, device: Option<&String>) -> Result<Mount> {
     let target = filesystem.target.as_ref().map(|target| target.dir.clone());
     let target = target
         .filter(|target| target.starts_with('/'))
@@ -269,33 +286,8 @@ fn mount(filesystem: &Filesystem) -> Result<Mount> {
                 "<filesystem>: <target dir=…> is an absolute path",
             )
         })?;
-    let source = filesystem.source.as_ref();
-    let what = match filesystem.kind {
-        FilesystemKind::Mount => Source::Host(host_folder(filesystem)?),
-        FilesystemKind::Bind => {
-            let dir = source.and_then(|source| source.dir.clone());
-            Source::Container(dir.filter(|dir| dir.starts_with('/')).ok_or_else(|| {
-                Error::new(
-                    ErrorCode::XmlError,
-                    ErrorDomain::Lxc,
-                    "<filesystem type='bind'>: <source dir=…> is an absolute path of the container",
-                )
-            })?)
-        }
-        FilesystemKind::Ram => {
-            let size = source.and_then(|source| source.usage).unwrap_or(0);
-            let unit = source.and_then(|source| source.units.as_deref());
-            Source::Memory(bytes(size, unit)?)
-        }
-        kind => {
-            return Err(unsupported(format!(
-                "<filesystem type='{}'> is not supported here",
-                virt_xml::Value::to_text(&kind)
-            )));
-        }
-    };
     Ok(Mount {
-        what,
+        what: source(filesystem, device)?,
         target,
         readonly: filesystem.readonly,
     })
@@ -360,18 +352,22 @@ mod tests {
     }
 
     fn planned(devices: &str) -> Result<Plan> {
-        plan(&read(&container(devices)).unwrap(), Path::new("/s"))
+        let domain = read(&container(devices)).unwrap();
+        plan(&domain, Path::new("/s"), &Ready::default())
     }
 
     #[test]
     fn a_container_has_a_console_and_the_hosts_root_unless_it_says_otherwise() {
         let plan = planned("").unwrap();
-        assert_eq!((plan.root.as_str(), plan.consoles), ("/", 1));
+        assert_eq!((plan.root, plan.consoles), (Source::Host("/".into()), 1));
         let root = "<filesystem type='mount'><source dir='/srv'/><target dir='/'/><readonly/>\
                     </filesystem><filesystem type='ram'><source usage='2' units='MiB'/>\
                     <target dir='/tmp'/></filesystem>";
         let plan = planned(root).unwrap();
-        assert_eq!((plan.root.as_str(), plan.root_readonly), ("/srv", true));
+        assert_eq!(
+            (plan.root, plan.root_readonly),
+            (Source::Host("/srv".into()), true)
+        );
         assert_eq!(plan.mounts.len(), 1);
         assert_eq!(plan.mounts[0].what, Source::Memory(2 << 20));
     }
@@ -380,8 +376,13 @@ mod tests {
     fn what_has_no_place_in_a_plan_is_refused_by_name() {
         let error = planned("<interface type='user'/>").unwrap_err();
         assert!(error.message().contains("type='user'"), "{error}");
-        let file = "<filesystem type='file'><source file='/a'/><target dir='/b'/></filesystem>";
-        assert!(planned(file).unwrap_err().message().contains("type='file'"));
+        let other = "<filesystem type='template'><source name='a'/><target dir='/b'/></filesystem>";
+        assert!(
+            planned(other)
+                .unwrap_err()
+                .message()
+                .contains("type='template'")
+        );
         assert!(read("<domain type='kvm'><name>a</name><memory>1</memory><os><type>hvm</type></os></domain>").is_err());
     }
 }

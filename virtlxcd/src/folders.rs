@@ -50,6 +50,14 @@ impl Folders {
         self.log.join(format!("{name}.log"))
     }
 
+    /// Removes what a running container has in them.
+    pub fn remove_run(&self, name: &str) {
+        for path in [self.status(name), self.pid(name), self.socket(name)] {
+            // Not all of them are there.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     /// Makes them, 0700.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod controller;
 pub mod daemon;
 pub mod define;
 pub mod definitions;
+pub mod devices;
 pub mod driver;
 pub mod folders;
 pub mod guest;

@@ -45,8 +45,8 @@ pub struct Plan {
     pub user: u32,
     /// See above.
     pub group: u32,
-    /// The folder of the host that is its root.
-    pub root: String,
+    /// What its root is.
+    pub root: Source,
     /// Whether it can't write there.
     pub root_readonly: bool,
     /// What else is mounted, in this order.
@@ -59,6 +59,8 @@ pub struct Plan {
     pub own_network: bool,
     /// Namespaces of others that it is in, in the order of their descriptors.
     pub shared: Vec<Shared>,
+    /// Devices of the host that it has beside those that all have.
+    pub nodes: Vec<Node>,
     /// How many consoles it has; the first is the program's.
     pub consoles: u32,
     /// Numbers of the capabilities that it can't have.
@@ -81,6 +83,8 @@ pub struct Mount {
 pub enum Source {
     /// A folder of the host.
     Host(String),
+    /// The file system on a block device of the host.
+    Device(String),
     /// A folder of the container.
     Container(String),
     /// Memory of that many bytes.
@@ -98,6 +102,21 @@ pub enum Shared {
     Uts,
 }
 
+/// A device of the host that a container has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Where, below the container's `/dev`: `sda`, `input/event0`.
+    pub path: String,
+    /// Whether it is a block device; else it is a character device.
+    pub block: bool,
+    /// Its number's major part.
+    pub major: u32,
+    /// Its number's minor part.
+    pub minor: u32,
+    /// Who may use it in the container, besides its root.
+    pub mode: u32,
+}
+
 /// A range of ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
@@ -107,6 +126,17 @@ pub struct Range {
     pub outside: u32,
     /// How many.
     pub count: u32,
+}
+
+impl Plan {
+    /// The host's user and group that are the container's root.
+    pub fn root_ids(&self) -> (u32, u32) {
+        let outside = |ranges: &[Range]| {
+            let first = ranges.iter().find(|range| range.inside == 0);
+            first.map_or(0, |range| range.outside)
+        };
+        (outside(&self.users), outside(&self.groups))
+    }
 }
 
 /// What the controller answers.

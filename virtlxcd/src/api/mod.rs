@@ -6,6 +6,7 @@ mod console;
 mod define;
 mod interfaces;
 mod lifecycle;
+mod namespaces;
 mod native;
 mod open;
 mod session;
@@ -40,5 +41,6 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     attach::register(&mut router);
     interfaces::register(&mut router);
     native::register(&mut router);
+    namespaces::register(&mut router);
     router
 }

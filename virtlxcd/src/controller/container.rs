@@ -43,11 +43,12 @@ fn failed(what: &'static str) -> impl Fn(io::Error) -> String {
 impl Container {
     /// Makes it; its init waits.
     pub(super) fn make(plan: &Plan) -> Result<Self, String> {
+        let dev = devices::make(plan)?;
+        let mut ready = Some(mounts::OnDevices::of(plan)?);
         let (ours, theirs) = UnixStream::pair().map_err(failed("no socket"))?;
-        let us = rustix::process::getpid();
         let mut stack = vec![0; STACK];
         let mut init = || {
-            let said = become_init(plan, &theirs, us);
+            let said = become_init(plan, &theirs, &dev, ready.take());
             // It does not return when all is well.
             let _ = (&theirs).write_all(said.as_bytes());
             1
@@ -195,14 +196,24 @@ fn namespaces(plan: &Plan) -> CloneFlags {
 }
 
 /// Runs in the container's first process. Returns only why it could not become its program.
-fn become_init(plan: &Plan, gate: &UnixStream, controller: Pid) -> String {
-    match set_up(plan, gate, controller) {
+fn become_init(
+    plan: &Plan,
+    gate: &UnixStream,
+    dev: &OwnedFd,
+    ready: Option<mounts::OnDevices>,
+) -> String {
+    match set_up(plan, gate, dev, ready) {
         Ok(never) => match never {},
         Err(what) => what,
     }
 }
 
-fn set_up(plan: &Plan, gate: &UnixStream, _: Pid) -> Result<std::convert::Infallible, String> {
+fn set_up(
+    plan: &Plan,
+    gate: &UnixStream,
+    dev: &OwnedFd,
+    ready: Option<mounts::OnDevices>,
+) -> Result<std::convert::Infallible, String> {
     await_word(gate)?;
     rustix::process::setsid().map_err(|e| format!("no session: {e}"))?;
     let none: &[rustix::process::Gid] = &[];
@@ -218,9 +229,8 @@ fn set_up(plan: &Plan, gate: &UnixStream, _: Pid) -> Result<std::convert::Infall
         rustix::system::sethostname(host_name(&plan.name).as_bytes())
             .map_err(|e| format!("cannot set the host's name: {e}"))?;
     }
-    let nodes = mounts::enter(plan)?;
-    devices::make(plan, &nodes)?;
-    drop(nodes);
+    mounts::enter(plan, ready.ok_or("init is set up once")?)?;
+    devices::show(dev, plan)?;
     let consoles = terminals::make(plan.consoles, gate)?;
     mounts::finish(plan)?;
     (&mut &*gate)

@@ -4,7 +4,8 @@
 
 mod console;
 mod container;
-mod devices;
+pub(crate) mod devices;
+mod file_systems;
 mod monitor;
 mod mounts;
 mod serve;

@@ -14,8 +14,11 @@ use rustix::mount::{
     mount_change, mount_remount, move_mount, open_tree, unmount,
 };
 
-use super::devices;
+use super::file_systems;
 use crate::plan::{Plan, Source};
+
+/// Where a root that is no folder of the host stands until it is the root; any folder will do.
+const PLACE: &str = "/tmp";
 
 /// What is seen of the kernel that could change the host; shown read-only.
 const KERNEL: [&str; 5] = [
@@ -26,31 +29,53 @@ const KERNEL: [&str; 5] = [
     "/proc/fs",
 ];
 
+/// The file systems on block devices that a container gets, made ready while this process is the
+/// host's.
+#[derive(Debug)]
+pub(super) struct OnDevices {
+    root: Option<OwnedFd>,
+    /// For each mount of the plan.
+    mounts: Vec<Option<OwnedFd>>,
+}
+
+impl OnDevices {
+    /// Those of a plan.
+    pub(super) fn of(plan: &Plan) -> Result<Self, String> {
+        let ready = |what: &Source, readonly| match what {
+            Source::Device(device) => file_systems::of_device(device, readonly).map(Some),
+            _ => Ok(None),
+        };
+        let mounts = plan.mounts.iter();
+        let mounts = mounts.map(|mount| ready(&mount.what, mount.readonly));
+        Ok(Self {
+            root: ready(&plan.root, plan.root_readonly)?,
+            mounts: mounts.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
 /// Makes the container's root the root of this process, with what is mounted below.
-///
-/// Gives the devices of the host that a container with users of its own is to have.
-pub(super) fn enter(plan: &Plan) -> Result<Vec<OwnedFd>, String> {
+pub(super) fn enter(plan: &Plan, ready: OnDevices) -> Result<(), String> {
     mount_change(
         "/",
         MountPropagationFlags::REC | MountPropagationFlags::PRIVATE,
     )
     .map_err(|e| format!("cannot set the host's mounts apart: {e}"))?;
-    let sources = plan.mounts.iter().map(|mount| match &mount.what {
+    let mounts = plan.mounts.iter().zip(ready.mounts);
+    let sources = mounts.map(|(mount, ready)| match &mount.what {
         Source::Host(path) => tree(path).map(Some),
-        _ => Ok(None),
+        _ => Ok(ready),
     });
     let sources: Vec<Option<OwnedFd>> = sources.collect::<Result<_, _>>()?;
-    let nodes: Vec<OwnedFd> = match plan.users.is_empty() {
-        true => Vec::new(),
-        false => devices::host_paths()
-            .map(|path| tree(&path))
-            .collect::<Result<_, _>>()?,
-    };
     // While the host's are seen: who maps users may not see more of them than before.
     let kernel = Kernel::new(plan)?;
-    let root = tree(&plan.root)?;
-    let failed = |e: rustix::io::Errno| format!("cannot make '{}' the root: {e}", plan.root);
-    attach(root.as_fd(), &plan.root).map_err(failed)?;
+    let (root, at) = match (&plan.root, ready.root) {
+        (Source::Host(path), _) => (tree(path)?, path.as_str()),
+        (_, Some(root)) => (root, PLACE),
+        (other, None) => return Err(format!("{other:?} is no root")),
+    };
+    let failed = |e: rustix::io::Errno| format!("cannot make '{at}' the root: {e}");
+    attach(root.as_fd(), at).map_err(failed)?;
     rustix::process::fchdir(&root).map_err(failed)?;
     rustix::process::pivot_root(".", ".").map_err(failed)?;
     unmount(".", UnmountFlags::DETACH).map_err(failed)?;
@@ -68,14 +93,14 @@ pub(super) fn enter(plan: &Plan) -> Result<Vec<OwnedFd>, String> {
                 let flags = MountFlags::NOSUID | MountFlags::NODEV;
                 mount("tmpfs", &*one.target, "tmpfs", flags, &*options)
             }
-            (Source::Host(_), None) => Ok(()), // Opened above.
+            (Source::Host(_) | Source::Device(_), None) => Ok(()), // Opened above.
         };
         mounted.map_err(|e| failed(e.into()))?;
         if one.readonly {
             readonly(&one.target)?;
         }
     }
-    Ok(nodes)
+    Ok(())
 }
 
 /// What comes last, as it keeps from writing.

@@ -13,6 +13,7 @@ use super::entry::Guest;
 use super::lifecycle;
 use super::snapshot::Container;
 use super::start;
+use crate::devices;
 use crate::interfaces;
 
 /// How long the controller may take to tell of the end of a container that was killed.
@@ -78,21 +79,11 @@ impl Body {
         if let Some(live) = &before.live {
             interfaces::left(&driver, &live.domain).await;
         }
-        let name = Arc::clone(&before.name);
+        let (name, uuid) = (Arc::clone(&before.name), self.guest().uuid());
         let folders = driver.folders.clone();
         let removed = tokio::task::spawn_blocking(move || {
-            for path in [
-                folders.status(&name),
-                folders.pid(&name),
-                folders.socket(&name),
-            ] {
-                match std::fs::remove_file(&path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        tracing::error!("cannot remove '{}': {e}", path.display());
-                    }
-                    _ => {}
-                }
-            }
+            folders.remove_run(&name);
+            devices::release(uuid, None);
         });
         // A panic in it was told already.
         let _ = removed.await;

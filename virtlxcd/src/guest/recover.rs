@@ -4,10 +4,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use virt_driver::Guest as _;
 use virt_driver::actor;
 use virt_driver::logs::Owner;
 use virt_driver::process::Process;
-use virt_driver::{Guest as _, Shutoff, State};
 use virt_error::{Error, ErrorDomain, Result};
 
 use super::body::{Body, Running};
@@ -15,6 +15,7 @@ use super::entry::Guest;
 use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
 use super::status::Status;
+use crate::devices;
 use crate::driver::Driver;
 use crate::interfaces;
 
@@ -162,26 +163,15 @@ fn parent(pid: i32) -> Option<i32> {
 /// Removes what a container left that ended while no daemon was there.
 async fn forget(driver: &Arc<Driver>, status: &Status) {
     interfaces::left(driver, &status.domain).await;
-    let name = &status.domain.name;
-    let folders = &driver.folders;
-    for path in [
-        folders.status(name),
-        folders.pid(name),
-        folders.socket(name),
-    ] {
-        // Not all of them are there.
-        let _ = std::fs::remove_file(path);
-    }
-    let snapshot = Snapshot {
-        state: State::Shutoff(Shutoff::Crashed),
-        ..Snapshot::inactive(name.as_str())
-    };
-    let _ = snapshot;
-    if let Some(host) = driver.cgroups.clone() {
-        let status = status.clone();
-        let removed =
-            tokio::task::spawn_blocking(move || host.remove_left(&of(&status, status.controller)));
-        // A panic in it was told already.
-        let _ = removed.await;
-    }
+    let (folders, status) = (driver.folders.clone(), status.clone());
+    let cgroups = driver.cgroups.clone();
+    let removed = tokio::task::spawn_blocking(move || {
+        folders.remove_run(&status.domain.name);
+        devices::release(status.domain.uuid, None);
+        if let Some(host) = cgroups {
+            host.remove_left(&of(&status, status.controller));
+        }
+    });
+    // A panic in it was told already.
+    let _ = removed.await;
 }

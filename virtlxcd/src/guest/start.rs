@@ -21,6 +21,7 @@ use super::lifecycle;
 use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
 use crate::define;
+use crate::devices::{self, Ready};
 use crate::driver::Driver;
 use crate::interfaces;
 use crate::plan::{self, Answer, Go, Plan};
@@ -111,7 +112,9 @@ pub(super) async fn launch(body: &mut Body, domain: &Domain) -> Result<()> {
 
 async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
     let driver = Arc::clone(body.driver());
-    let plan = define::plan(domain, &driver.folders.socket(&domain.name))?;
+    let wanted = domain.clone();
+    let ready = virt_driver::off_thread(move || Ready::of(&wanted)).await?;
+    let plan = define::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
     let owner = Owner {
         uuid: domain.uuid.into_bytes(),
         name: domain.name.clone(),
@@ -131,6 +134,7 @@ async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
         groups.clone(),
         body,
         log,
+        ready,
     )
     .await;
     if made.is_err() {
@@ -206,6 +210,7 @@ async fn make(
     groups: Option<Arc<virt_cgroup::Placed>>,
     body: &mut Body,
     log: GuestLog,
+    ready: Ready,
 ) -> Result<()> {
     say(&mut socket, plan).await?;
     let (init, terminals) = match hear(&mut socket, &log).await? {
@@ -243,7 +248,7 @@ async fn make(
         snapshot.live = Some(live);
         snapshot.state = State::Running(RunReason::Booted);
     });
-    let run = run(body, &mut socket, &log).await;
+    let run = run(body, &mut socket, &log, ready).await;
     match run {
         Ok(()) => driver.registry.activate(pid, Arc::clone(body.guest())),
         Err(_) => {
@@ -265,8 +270,9 @@ async fn make(
 }
 
 /// The status file first: whatever happens to this daemon from here on, the next one finds it.
-async fn run(body: &mut Body, socket: &mut UnixStream, log: &GuestLog) -> Result<()> {
+async fn run(body: &mut Body, socket: &mut UnixStream, log: &GuestLog, ready: Ready) -> Result<()> {
     body.write_status().await?;
+    ready.keep()?;
     body.connect().await?;
     say(socket, &Go).await?;
     match hear(socket, log).await? {
@@ -307,16 +313,10 @@ async fn hear(socket: &mut UnixStream, log: &GuestLog) -> Result<Answer> {
 
 /// Removes what a start that failed leaves.
 async fn clean(driver: &Arc<Driver>, domain: &Domain, groups: Option<Arc<virt_cgroup::Placed>>) {
-    let (folders, name) = (driver.folders.clone(), domain.name.clone());
+    let (folders, name, uuid) = (driver.folders.clone(), domain.name.clone(), domain.uuid);
     let removed = tokio::task::spawn_blocking(move || {
-        for path in [
-            folders.status(&name),
-            folders.pid(&name),
-            folders.socket(&name),
-        ] {
-            // Not all of them are there.
-            let _ = std::fs::remove_file(path);
-        }
+        folders.remove_run(&name);
+        devices::release(uuid, None);
         if let Some(groups) = groups {
             groups.remove();
         }

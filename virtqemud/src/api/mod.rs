@@ -40,7 +40,6 @@ mod open;
 mod rename;
 mod save;
 mod screenshot;
-mod security;
 mod send_key;
 mod session;
 mod set_vcpu;
@@ -93,7 +92,6 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     monitor::register(&mut router);
     save::register(&mut router);
     screenshot::register(&mut router);
-    security::register(&mut router);
     agent::register(&mut router);
     job::register(&mut router);
     stats::register(&mut router);

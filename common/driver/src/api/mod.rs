@@ -4,6 +4,7 @@ pub mod events;
 pub mod flags;
 pub mod list;
 pub mod lookup;
+pub mod security;
 
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;
@@ -74,4 +75,5 @@ pub fn register<S: Session>(router: &mut Router<S>) {
     lookup::register(router);
     list::register(router);
     events::register(router);
+    security::register(router);
 }

@@ -6,9 +6,10 @@ use virt_rpc::protocol::remote::{
 };
 use virt_rpc::server::Router;
 
-use super::session::Session;
+use super::Session;
 
-pub(super) fn register(router: &mut Router<Session>) {
+/// The handlers.
+pub fn register<S: Session>(router: &mut Router<S>) {
     router.call::<NodeGetSecurityModel>(|call| {
         call.session().permit(call)?;
         // Zero-terminated, as C clients expect.

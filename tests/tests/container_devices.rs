@@ -1,0 +1,181 @@
+//! What of the host a container gets: block and character devices, images, file systems on them; in its
+//! definition and while it runs.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests: a failure is the test's failure, with its place"
+)]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use virt_tests::containers::Containers;
+use virt_tests::ran::run;
+use virt_tests::target::have;
+
+const MKFS: &str = "/sbin/mkfs.ext4";
+
+/// Runs a command in a container.
+fn inside(containers: &Containers, name: &str, script: &str) -> String {
+    let enter = [
+        "lxc-enter-namespace",
+        name,
+        "--noseclabel",
+        "/bin/sh",
+        "-c",
+        script,
+    ];
+    containers.virsh(&enter).ok()
+}
+
+/// An image of the host.
+fn image(containers: &Containers, name: &str) -> String {
+    let path = containers.host.work().join(name);
+    File::create(&path).unwrap().set_len(16 << 20).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+/// The same with a file system, in which there is a file.
+fn file_system(containers: &Containers, name: &str) -> String {
+    let folder = containers.host.work().join("content");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("greeting"), "hello").unwrap();
+    let image = image(containers, name);
+    run(Command::new(MKFS)
+        .args(["-q", "-d"])
+        .arg(&folder)
+        .arg(&image))
+    .ok();
+    image
+}
+
+/// Loop devices whose image is below that folder.
+fn loops(folder: &Path) -> Vec<String> {
+    let devices = fs::read_dir("/sys/block").unwrap().flatten();
+    let files = devices.map(|device| device.path().join("loop/backing_file"));
+    let images = files.filter_map(|file| fs::read_to_string(file).ok());
+    let folder = folder.to_string_lossy().into_owned();
+    images
+        .map(|image| image.trim().to_owned())
+        .filter(|image| image.starts_with(&folder))
+        .collect()
+}
+
+#[test]
+fn a_container_has_disks_and_host_devices() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let image = image(&containers, "disk.img");
+    let devices = format!(
+        "<disk type='file'><source file='{image}'/><target dev='vda'/></disk>\
+         <hostdev mode='capabilities' type='misc'><source><char>/dev/kmsg</char></source></hostdev>"
+    );
+    containers.define(&containers.xml("box", "<init>/bin/service</init>", &devices));
+    containers.virsh(&["start", "box"]).ok();
+    assert_eq!(loops(&containers.host.work()), [image.clone()]);
+    let said = inside(
+        &containers,
+        "box",
+        "ls -l /dev/vda /dev/kmsg; echo written >/dev/vda && sync; cat /dev/vda | grep -c written",
+    );
+    let lines: Vec<_> = said.lines().collect();
+    assert!(
+        lines[0].starts_with('c') && lines[1].starts_with('b'),
+        "{said}"
+    );
+    assert_eq!(lines[2], "1", "{said}");
+    containers.virsh(&["destroy", "box"]).ok();
+    assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
+    assert!(fs::read(&image).unwrap().starts_with(b"written\n"));
+}
+
+#[test]
+fn file_systems_on_images_are_mounted_for_those_who_map_users_too() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    if !have(&[MKFS]) {
+        return;
+    }
+    let image = file_system(&containers, "fs.img");
+    let devices = format!(
+        "<filesystem type='file'><driver type='loop' format='raw'/><source file='{image}'/>\
+         <target dir='/srv'/><readonly/></filesystem>"
+    );
+    let map = "<idmap><uid start='0' target='100000' count='65536'/>\
+               <gid start='0' target='100000' count='65536'/></idmap>";
+    for map in ["", map] {
+        let xml = containers.xml("box", "<init>/bin/service</init>", &devices);
+        containers.define(&xml.replace("<devices>", &format!("{map}<devices>")));
+        containers.virsh(&["start", "box"]).ok();
+        let script = "cat /srv/greeting; touch /srv/new 2>/dev/null || echo ' readonly'";
+        assert_eq!(inside(&containers, "box", script), "hello readonly\n");
+        // Whoever kills daemon and controller: the next daemon finds the loop device.
+        let controller = containers.controller("box");
+        virt_tests::host::send(controller, Signal::SIGKILL);
+        virt_tests::host::eventually("the end", || containers.state("box") == "shut off");
+        assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
+        containers.virsh(&["undefine", "box"]).ok();
+    }
+}
+
+#[test]
+fn a_killed_daemon_leaves_no_loop_device_to_the_next() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    let image = image(&containers, "disk.img");
+    let disk = format!("<disk type='file'><source file='{image}'/><target dev='vda'/></disk>");
+    containers.define(&containers.xml("box", "<init>/bin/service</init>", &disk));
+    containers.virsh(&["start", "box"]).ok();
+    let controller = containers.controller("box");
+    containers.end(Signal::SIGKILL);
+    assert_eq!(loops(&containers.host.work()), [image]);
+    virt_tests::host::send(controller, Signal::SIGKILL);
+    containers.again();
+    assert_eq!(containers.state("box"), "shut off");
+    assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_container_can_not_have_is_refused_by_name() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let text = containers.host.write("text", "no file system");
+    for (devices, expected) in [
+        (
+            "<disk type='file'><source file='/nowhere.img'/><target dev='vda'/></disk>",
+            "/nowhere.img",
+        ),
+        (
+            "<disk type='block'><source dev='/dev/null'/><target dev='vda'/></disk>",
+            "'/dev/null' is no block device",
+        ),
+        (
+            "<disk type='file'><driver type='qcow2'/><source file='/a'/><target dev='vda'/></disk>",
+            "convert it to raw",
+        ),
+        (
+            "<hostdev mode='capabilities' type='misc'><source><char>/etc/passwd</char></source></hostdev>",
+            "below /dev",
+        ),
+        (
+            &format!(
+                "<filesystem type='file'><source file='{text}'/><target dir='/srv'/></filesystem>"
+            ),
+            "no file system",
+        ),
+    ] {
+        containers.define(&containers.xml("box", "<init>/bin/service</init>", devices));
+        let refused = containers.virsh(&["start", "box"]).failed();
+        assert!(refused.contains(expected), "{refused}");
+        assert_eq!(containers.left(), Vec::<String>::new());
+        assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
+        containers.virsh(&["undefine", "box"]).ok();
+    }
+}
