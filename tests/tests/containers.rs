@@ -127,7 +127,7 @@ fn a_configuration_of_the_lxc_tools_becomes_a_definition() {
         return;
     };
     let config = "lxc.uts.name = web\nlxc.rootfs.path = /srv/web\nlxc.tty.max = 2\n\
-                  lxc.mount.entry = tmpfs run tmpfs size=8m 0 0\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n";
+                  lxc.mount.entry = tmpfs run tmpfs size=8m 0 0\nlxc.idmap = u 100000 0 65536\nlxc.idmap = g 100000 0 65536\n";
     let file = containers.host.write("web.conf", config);
     let xml = containers
         .virsh(&["domxml-from-native", "lxc-tools", &file])

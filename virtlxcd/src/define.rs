@@ -73,6 +73,14 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
             source.units = Some("KiB".to_owned());
         }
     }
+    if let Some(map) = &domain.idmap {
+        let maps_root = |ranges: &[virt_domain::resource::IdRange]| {
+            ranges.iter().any(|range| range.start == 0)
+        };
+        if !maps_root(&map.uids) || !maps_root(&map.gids) {
+            return Err(unsupported("You must map the root user of container"));
+        }
+    }
     for label in &mut domain.seclabels {
         // No driver has none to give.
         if label.kind == Some(SeclabelType::None) {
@@ -220,14 +228,6 @@ fn refuse(domain: &Domain) -> Result<()> {
                 "<console>: only PTY console types are supported",
             ));
         }
-    }
-    let idmap = domain.idmap.as_ref();
-    if idmap.is_some_and(|map| map.uids.is_empty() || map.gids.is_empty()) {
-        return Err(Error::new(
-            ErrorCode::XmlError,
-            ErrorDomain::Lxc,
-            "<idmap> maps users and groups: it has at least one <uid> and one <gid>",
-        ));
     }
     Ok(())
 }
