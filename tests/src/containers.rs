@@ -213,8 +213,7 @@ impl Containers {
         let stays = |name: &String| {
             let stock = [".dev", ".devpts", ".fuse", ".sock", "driver.pid"];
             name == "autostarted"
-                || self.host.target == Target::Stock
-                    && stock.iter().any(|end| name.ends_with(end))
+                || self.host.target == Target::Stock && stock.iter().any(|end| name.ends_with(end))
         };
         let folder = self.host.path("run/libvirt/lxc");
         let entries = fs::read_dir(folder).into_iter().flatten();

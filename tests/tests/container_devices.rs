@@ -146,7 +146,7 @@ fn what_a_container_can_not_have_is_refused_by_name() {
     let Some(containers) = Containers::start() else {
         return;
     };
-    let text = containers.host.write("text", "no file system");
+    let text = image(&containers, "text");
     for (devices, expected) in [
         (
             "<disk type='file'><source file='/nowhere.img'/><target dev='vda'/></disk>",
@@ -168,7 +168,7 @@ fn what_a_container_can_not_have_is_refused_by_name() {
             &format!(
                 "<filesystem type='file'><source file='{text}'/><target dir='/srv'/></filesystem>"
             ),
-            "no file system",
+            "there is no file system on",
         ),
     ] {
         containers.define(&containers.xml("box", "<init>/bin/service</init>", devices));

@@ -6,16 +6,15 @@ use std::path::Path;
 use virt_domain::arch::{OsKind, VirtType};
 use virt_domain::devices::chardev::{CharBackend, CharSource, Console, ConsoleType};
 use virt_domain::devices::filesystem::{AccessMode, Filesystem, FilesystemKind};
-use virt_domain::devices::hostdev::HostdevKind;
 use virt_domain::devices::info::DeviceInfo;
 use virt_domain::seclabel::SeclabelType;
 use virt_domain::{Arch, Domain};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
+use crate::capabilities;
 use crate::devices::Ready;
 use crate::interfaces;
 use crate::plan::{Mount, Plan, Range, Source};
-use crate::privileges::DROPPED;
 use crate::sharing;
 
 /// What the stock driver names as the program that runs containers; ours is elsewhere, and documents
@@ -61,6 +60,14 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
     domain.os.kind.arch.get_or_insert(host_arch());
     domain.os.init.get_or_insert_with(|| INIT.to_owned());
     interfaces::complete(domain);
+    if let Some(map) = &domain.idmap {
+        let maps_root =
+            |ranges: &[virt_domain::resource::IdRange]| ranges.iter().any(|range| range.start == 0);
+        if !maps_root(&map.uids) || !maps_root(&map.gids) {
+            return Err(unsupported("You must map the root user of container"));
+        }
+    }
+    capabilities(domain)?;
     let devices = &mut domain.devices;
     devices.emulator.get_or_insert_with(|| EMULATOR.to_owned());
     for filesystem in &mut devices.filesystems {
@@ -71,14 +78,6 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
             // Written in KiB, whatever it was given in.
             source.usage = Some(bytes(size, source.units.as_deref())? >> 10);
             source.units = Some("KiB".to_owned());
-        }
-    }
-    if let Some(map) = &domain.idmap {
-        let maps_root = |ranges: &[virt_domain::resource::IdRange]| {
-            ranges.iter().any(|range| range.start == 0)
-        };
-        if !maps_root(&map.uids) || !maps_root(&map.gids) {
-            return Err(unsupported("You must map the root user of container"));
         }
     }
     for label in &mut domain.seclabels {
@@ -104,6 +103,12 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
         console.port.get_or_insert(number);
     }
     Ok(())
+}
+
+/// Those that the container can't have.
+fn capabilities(domain: &Domain) -> Result<Vec<u8>> {
+    let features = domain.features.as_ref();
+    capabilities::dropped(features.and_then(|features| features.capabilities.as_ref()))
 }
 
 fn host_arch() -> Arch {
@@ -160,10 +165,7 @@ pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
             .map(|(what, _)| what)
             .collect(),
         consoles: u32::try_from(domain.devices.consoles.len()).unwrap_or(u32::MAX),
-        dropped: DROPPED
-            .iter()
-            .map(|(capability, _)| capability.index())
-            .collect(),
+        dropped: capabilities(domain)?,
     })
 }
 
@@ -178,12 +180,7 @@ pub(crate) fn check(domain: &Domain) -> Result<()> {
 /// Refuses what containers can have and this driver does not give them yet, and what they can't.
 fn refuse(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
-    let features = domain.features.as_ref();
     let not_yet = [
-        (
-            "<capabilities> of <features>",
-            features.is_some_and(|f| f.capabilities.is_some()),
-        ),
         ("<seclabel>", !domain.seclabels.is_empty()),
         ("<memtune>", domain.memtune.is_some()),
         ("<blkiotune>", domain.blkiotune.is_some()),

@@ -1,6 +1,7 @@
 //! libvirt-compatible daemon for containers, and the process that owns each of them.
 
 pub mod api;
+pub mod capabilities;
 pub mod controller;
 pub mod daemon;
 pub mod define;

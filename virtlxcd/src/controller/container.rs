@@ -284,16 +284,7 @@ fn end_with_controller() -> Result<(), String> {
 }
 
 fn drop_privileges(plan: &Plan) -> Result<(), String> {
-    let failed = |e: caps::errors::CapsError| format!("capabilities: {e}");
-    for number in &plan.dropped {
-        let named = caps::all().into_iter().find(|one| one.index() == *number);
-        if let Some(capability) = named
-            && caps::has_cap(None, caps::CapSet::Bounding, capability).map_err(failed)?
-        {
-            caps::drop(None, caps::CapSet::Bounding, capability).map_err(failed)?;
-        }
-    }
-    caps::clear(None, caps::CapSet::Inheritable).map_err(failed)?;
+    crate::capabilities::drop(&plan.dropped)?;
     let gid = rustix::process::Gid::from_raw(plan.group);
     let uid = rustix::process::Uid::from_raw(plan.user);
     rustix::thread::set_thread_groups(&[]).map_err(|e| format!("groups: {e}"))?;
