@@ -14,6 +14,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use crate::capabilities;
 use crate::devices::Ready;
 use crate::interfaces;
+use crate::limits;
 use crate::plan::{Mount, Plan, Range, Source};
 use crate::sharing;
 
@@ -121,6 +122,7 @@ fn host_arch() -> Arch {
 /// CONFIG_UNSUPPORTED naming the element that is not there yet, XML_ERROR for one that can't be.
 pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
     refuse(domain)?;
+    limits::check(domain)?;
     let mut root = None;
     let mut mounts = Vec::new();
     for (place, one) in domain.devices.filesystems.iter().enumerate() {
@@ -182,10 +184,6 @@ fn refuse(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
     let not_yet = [
         ("<seclabel>", !domain.seclabels.is_empty()),
-        ("<memtune>", domain.memtune.is_some()),
-        ("<blkiotune>", domain.blkiotune.is_some()),
-        ("<cputune>", domain.cputune.is_some()),
-        ("<numatune>", domain.numatune.is_some()),
         ("<cmdline>", domain.os.cmdline.is_some()),
         ("<controller>", !devices.controllers.is_empty()),
         ("<serial>", !devices.serials.is_empty()),

@@ -26,7 +26,15 @@ fn invalid(what: &str) -> Error {
     Error::new(ErrorCode::OperationInvalid, ErrorDomain::Lxc, what)
 }
 
-async fn write(driver: &Arc<Driver>, name: &Arc<str>, definition: &Arc<Definition>) -> Result<()> {
+/// Writes a definition durably.
+///
+/// # Errors
+/// SYSTEM_ERROR when it can't be written.
+pub async fn write(
+    driver: &Arc<Driver>,
+    name: &Arc<str>,
+    definition: &Arc<Definition>,
+) -> Result<()> {
     let (driver, name) = (Arc::clone(driver), Arc::clone(name));
     let definition = Arc::clone(definition);
     off_thread(move || driver.store.write(&name, definition.text())).await

@@ -11,6 +11,7 @@ pub mod driver;
 pub mod folders;
 pub mod guest;
 mod interfaces;
+mod limits;
 pub mod lxc_tools;
 pub mod plan;
 pub mod privileges;

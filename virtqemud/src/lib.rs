@@ -46,7 +46,6 @@ pub mod status;
 pub mod storage;
 pub mod swtpm;
 mod tuning;
-pub mod usage;
 pub mod validate;
 mod vhost;
 pub mod vhost_user;

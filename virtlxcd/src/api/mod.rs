@@ -31,6 +31,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     });
     router.forward(PassOn);
     virt_driver::api::register(&mut router);
+    virt_tuning::api::register(&mut router);
     open::register(&mut router);
     define::register(&mut router);
     lifecycle::register(&mut router);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use virt_driver::actor;
+use virt_driver::description::not_running;
 use virt_driver::logs::GuestLog;
 use virt_driver::{Event, Guest as _};
 use virt_error::{Error, ErrorDomain, Result};
@@ -10,7 +11,7 @@ use virt_rpc::protocol::lxc_monitor::ExitStatus;
 
 use super::entry::Guest;
 use super::monitor::Monitor;
-use super::snapshot::{Container, Snapshot, not_running};
+use super::snapshot::{Container, Snapshot};
 use super::status::Status;
 use crate::driver::Driver;
 

@@ -3,6 +3,7 @@
 //! said on its monitor socket.
 
 mod body;
+mod described;
 mod end;
 mod entry;
 mod monitor;

@@ -93,10 +93,10 @@ async fn take_over(driver: &Arc<Driver>, status: &Status) -> Result<(), String> 
     let init = Process::open(status.init).ok();
     let init = init.filter(|init| parent(init.pid()) == Some(controller.pid()));
     let id = controller.pid();
-    let groups = driver
-        .cgroups
-        .as_ref()
-        .and_then(|host| host.find(&of(status, id), id).map(Arc::new));
+    let groups = driver.cgroups.as_ref().and_then(|host| {
+        host.find(&virt_tuning::guest(&status.domain, id), id)
+            .map(Arc::new)
+    });
     let owner = Owner {
         uuid: status.domain.uuid.into_bytes(),
         name: status.domain.name.clone(),
@@ -131,19 +131,6 @@ async fn take_over(driver: &Arc<Driver>, status: &Status) -> Result<(), String> 
     Ok(())
 }
 
-fn of(status: &Status, id: i32) -> virt_cgroup::Guest<'_> {
-    virt_cgroup::Guest {
-        id,
-        name: &status.domain.name,
-        uuid: *status.domain.uuid.as_bytes(),
-        partition: status
-            .domain
-            .resource
-            .as_ref()
-            .and_then(|resource| resource.partition.as_deref()),
-    }
-}
-
 /// Whether the process is our controller of that container.
 fn is_controller(driver: &Driver, process: &Process, name: &str) -> bool {
     let program = driver.controller.as_os_str().as_encoded_bytes();
@@ -169,7 +156,7 @@ async fn forget(driver: &Arc<Driver>, status: &Status) {
         folders.remove_run(&status.domain.name);
         devices::release(status.domain.uuid, None);
         if let Some(host) = cgroups {
-            host.remove_left(&of(&status, status.controller));
+            host.remove_left(&virt_tuning::guest(&status.domain, status.controller));
         }
     });
     // A panic in it was told already.

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use virt_domain::Domain;
 use virt_driver::consoles::Consoles;
+use virt_driver::description::not_running;
 use virt_driver::process::Process;
-use virt_driver::{Definition, Ending, Owners, Shutoff, State};
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_driver::{Definition, Described, Ending, Owners, Shutoff, State};
+use virt_error::Result;
 use virt_net::Namespace;
 
 /// A container at one moment. Replaced whole on every change.
@@ -60,6 +61,14 @@ impl Snapshot {
         self.live.is_some()
     }
 
+    /// The container as shared code looks at it.
+    pub fn described(&self) -> Described {
+        Described {
+            live: self.live.as_ref().map(|live| Arc::clone(&live.domain)),
+            definition: self.definition.clone(),
+        }
+    }
+
     /// The running container.
     ///
     /// # Errors
@@ -67,14 +76,6 @@ impl Snapshot {
     pub fn running(&self) -> Result<&Arc<Live>> {
         self.live.as_ref().ok_or_else(not_running)
     }
-}
-
-pub(super) fn not_running() -> Error {
-    Error::new(
-        ErrorCode::OperationInvalid,
-        ErrorDomain::Domain,
-        "domain is not running",
-    )
 }
 
 /// A running container as it is now.

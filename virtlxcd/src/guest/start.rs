@@ -24,6 +24,7 @@ use crate::define;
 use crate::devices::{self, Ready};
 use crate::driver::Driver;
 use crate::interfaces;
+use crate::limits;
 use crate::plan::{self, Answer, Go, Plan};
 use crate::sharing;
 
@@ -112,6 +113,10 @@ pub(super) async fn launch(body: &mut Body, domain: &Domain) -> Result<()> {
 
 async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
     let driver = Arc::clone(body.driver());
+    let host = driver.cgroups.as_ref();
+    limits::require(domain, |controller| {
+        host.is_some_and(|host| host.has(controller))
+    })?;
     let wanted = domain.clone();
     let ready = virt_driver::off_thread(move || Ready::of(&wanted)).await?;
     let plan = define::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
@@ -160,20 +165,14 @@ async fn controller(
     ours.set_nonblocking(true).map_err(failed)?;
     let groups = Arc::new(Mutex::new(None));
     let place = driver.cgroups.clone().map(|host| {
-        let (groups, name) = (Arc::clone(&groups), domain.name.clone());
-        let uuid = *domain.uuid.as_bytes();
-        let resource = domain.resource.as_ref();
-        let partition = resource.and_then(|resource| resource.partition.clone());
+        let (groups, domain) = (Arc::clone(&groups), domain.clone());
         Place::new(move |pid| {
-            let guest = virt_cgroup::Guest {
-                id: i32::try_from(pid).unwrap_or(-1),
-                name: &name,
-                uuid,
-                partition: partition.as_deref(),
-            };
-            let placed = host.place(&guest, pid)?;
-            *groups.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(placed));
-            Ok(())
+            let id = i32::try_from(pid).unwrap_or(-1);
+            let placed = host.place(&virt_tuning::guest(&domain, id), pid)?;
+            let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
+            // Noted first: what can't be kept in it takes it along.
+            let placed = groups.insert(Arc::new(placed));
+            limits::keep(placed, &domain)
         })
     });
     let mut descriptors = vec![(plan::DESCRIPTOR, OwnedFd::from(theirs))];
@@ -189,11 +188,21 @@ async fn controller(
             .arg(&domain.name)
     };
     let started = tokio::task::spawn_blocking(move || program.start()).await;
-    let started = started.map_err(|_| internal("starting the controller failed"))?;
-    let controller = started.map_err(failed)?;
-    let socket = UnixStream::from_std(ours).map_err(failed)?;
     let groups = groups.lock().unwrap_or_else(PoisonError::into_inner).take();
-    Ok((socket, controller, groups))
+    let started = started
+        .map_err(|_| internal("starting the controller failed"))
+        .and_then(|started| started.map_err(failed));
+    let ready = started.and_then(|controller| {
+        let socket = UnixStream::from_std(ours).map_err(failed)?;
+        Ok((socket, controller))
+    });
+    match ready {
+        Ok((socket, controller)) => Ok((socket, controller, groups)),
+        Err(error) => {
+            clean(driver, domain, groups).await;
+            Err(error)
+        }
+    }
 }
 
 /// Has the controller make the container and run its init.

@@ -127,14 +127,7 @@ fn get(call: &Call<DomainGetMetadata, Session>) -> Result<DomainGetMetadataRet> 
 /// # Errors
 /// OPERATION_INVALID when there is no such; what is wrong with the definition.
 pub fn described(snapshot: &Snapshot, flags: u32) -> Result<Arc<Domain>> {
-    let persistent = snapshot.definition.is_some();
-    let affects = flags::affects(flags, snapshot.is_active(), persistent)?;
-    match (&snapshot.live, &snapshot.definition) {
-        (Some(live), _) if affects.live => Ok(Arc::clone(&live.domain)),
-        (_, Some(definition)) => definition.domain(),
-        // A guest that stopped and is gone meanwhile.
-        _ => snapshot.running().map(|live| Arc::clone(&live.domain)),
-    }
+    snapshot.described().domain(flags)
 }
 
 async fn set(call: Call<DomainSetMetadata, Session>) -> Result<()> {

@@ -9,10 +9,10 @@ use virt_rpc::protocol::remote::{
     DomainIsPersistent, DomainIsPersistentRet, DomainIsUpdated, DomainIsUpdatedRet,
 };
 use virt_rpc::server::{Call, Router};
+use virt_tuning::usage;
 
 use super::flags;
 use super::session::Session;
-use crate::usage;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.call::<DomainGetInfo>(info);

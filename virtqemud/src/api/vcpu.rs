@@ -11,6 +11,7 @@ use virt_rpc::protocol::remote::{
     DomainGetVcpusFlagsRet, DomainGetVcpusRet, DomainSetVcpus, DomainSetVcpusFlags, VcpuInfo,
 };
 use virt_rpc::server::{Call, Router};
+use virt_tuning::usage;
 
 use super::agent::no_agent;
 use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
@@ -20,7 +21,6 @@ use crate::definitions::change;
 use crate::driver::Driver;
 use crate::guest::{Body, Guest, Snapshot, entries, set_entries};
 use crate::tuning::affinity;
-use crate::usage;
 
 /// Bits of the calls about the number of processors (`libvirt-domain.h`).
 const MAXIMUM: u32 = 4;

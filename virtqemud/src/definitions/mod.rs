@@ -4,7 +4,6 @@
 //! daemon's thread first, published after that.
 
 mod autostart;
-mod change;
 mod load;
 mod make;
 
@@ -20,9 +19,8 @@ use crate::define::{self, Context, Origin};
 use crate::driver::Driver;
 
 pub use autostart::autostart;
-pub use change::{change, change_live, replace};
 pub use load::load;
-pub use virt_driver::off_thread;
+pub use virt_driver::{change, change_live, off_thread, replace};
 
 pub use make::{Defined, define};
 
@@ -65,7 +63,14 @@ pub async fn complete(
 }
 
 /// Writes a definition durably.
-async fn write(driver: &Arc<Driver>, name: &Arc<str>, definition: &Arc<Definition>) -> Result<()> {
+///
+/// # Errors
+/// SYSTEM_ERROR when it can't be written.
+pub async fn write(
+    driver: &Arc<Driver>,
+    name: &Arc<str>,
+    definition: &Arc<Definition>,
+) -> Result<()> {
     let (driver, name) = (Arc::clone(driver), Arc::clone(name));
     let definition = Arc::clone(definition);
     off_thread(move || driver.store.write(&name, definition.text())).await

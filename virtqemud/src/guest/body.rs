@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{Instrument, Span};
 use virt_driver::actor;
+use virt_driver::description::not_running;
 use virt_driver::logs::GuestLog;
 use virt_driver::{Event, Paused, Running as RunReason, Shutoff, State};
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_error::Result;
 
 use super::belongings::Belongings;
 use super::entry::Guest;
@@ -461,13 +462,4 @@ impl Body {
         result.map_err(|error| error.about(&self.name()))?;
         Ok(())
     }
-}
-
-/// "domain is not running".
-pub(super) fn not_running() -> Error {
-    Error::new(
-        ErrorCode::OperationInvalid,
-        ErrorDomain::Domain,
-        "domain is not running",
-    )
 }

@@ -26,7 +26,10 @@ impl Guest {
     /// OPERATION_INVALID when it does not run, SYSTEM_ERROR when it can't be killed.
     pub async fn destroy(self: &Arc<Self>, graceful: bool) -> Result<()> {
         let live = self.snapshot().live.clone();
-        let qemu = live.ok_or_else(super::body::not_running)?.qemu.clone();
+        let qemu = live
+            .ok_or_else(virt_driver::description::not_running)?
+            .qemu
+            .clone();
         let mut gone = qemu.ending.gone();
         let before = qemu.ending.intend(Shutoff::Destroyed);
         if let Err(error) = terminate(&qemu, graceful).await {

@@ -33,7 +33,6 @@ use crate::start::secrets::find_volume;
 use crate::start::{self, back_ends};
 use crate::status::Status;
 use crate::storage::{overlays, volumes};
-use crate::tuning;
 
 /// How long the daemon's start waits for guests to answer. Those that don't are stuck, or busy
 /// with much; they are served as their files say.
@@ -396,13 +395,13 @@ fn groups(
     belongings: &mut Belongings,
 ) -> Option<Arc<virt_cgroup::Placed>> {
     let host = driver.cgroups.as_ref()?;
-    let guest = tuning::host::guest(&status.domain);
+    let guest = virt_tuning::guest(&status.domain, status.domain.id.unwrap_or(-1));
     let found = runs.then(|| host.find(&guest, status.pid)).flatten();
     let found = found.map(Arc::new);
     let (own, host, domain) = (found.clone(), Arc::clone(host), Arc::clone(&status.domain));
     belongings.at_end(move || match own {
         Some(own) => own.remove(),
-        None => host.remove_left(&tuning::host::guest(&domain)),
+        None => host.remove_left(&virt_tuning::guest(&domain, domain.id.unwrap_or(-1))),
     });
     found
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use uuid::Uuid;
 use virt_domain::Domain;
 use virt_driver::consoles::Consoles;
-use virt_driver::{Definition, Ending, Owners, Shutoff, State, Summary};
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_driver::description::not_running;
+use virt_driver::{Definition, Described, Ending, Owners, Shutoff, Size, State};
+use virt_error::Result;
 
 use super::taint::Taint;
 use crate::caps::QemuCaps;
@@ -76,52 +77,20 @@ impl Snapshot {
     /// # Errors
     /// OPERATION_INVALID "domain is not running".
     pub fn running(&self) -> Result<&Arc<Live>> {
-        self.live.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorCode::OperationInvalid,
-                ErrorDomain::Domain,
-                "domain is not running",
-            )
-        })
+        self.live.as_ref().ok_or_else(not_running)
     }
 
     /// How large the guest is: as it runs, else as it will start.
     pub fn size(&self) -> Size {
-        if let Some(live) = &self.live {
-            return Size {
-                memory: live.domain.memory.size.0,
-                current_memory: live.domain.current_memory.0,
-                max_vcpus: live.domain.vcpu.max,
-                vcpus: live.domain.vcpu.count(),
-            };
-        }
-        self.definition
-            .as_ref()
-            .map_or_else(Size::default, |d| Size::of(d.summary()))
+        let live = self.live.as_ref().map(|live| &*live.domain);
+        Size::of(live, self.definition.as_deref())
     }
-}
 
-/// How large a guest is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Size {
-    /// Most memory, in KiB.
-    pub memory: u64,
-    /// What the balloon leaves of it, in KiB.
-    pub current_memory: u64,
-    /// Most virtual processors.
-    pub max_vcpus: u32,
-    /// Virtual processors that are on.
-    pub vcpus: u32,
-}
-
-impl Size {
-    /// The size that a definition gives.
-    pub fn of(summary: &Summary) -> Self {
-        Self {
-            memory: summary.memory,
-            current_memory: summary.current_memory,
-            max_vcpus: summary.max_vcpus,
-            vcpus: summary.vcpus,
+    /// The guest as shared code looks at it.
+    pub fn described(&self) -> Described {
+        Described {
+            live: self.live.as_ref().map(|live| Arc::clone(&live.domain)),
+            definition: self.definition.clone(),
         }
     }
 }

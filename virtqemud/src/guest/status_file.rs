@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use virt_error::{Error, ErrorDomain, Result};
 
-use super::body::{Body, not_running};
+use virt_driver::description::not_running;
+
+use super::body::Body;
 use crate::status::Status;
 
 impl Body {

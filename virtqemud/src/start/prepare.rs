@@ -33,7 +33,7 @@ use crate::process::{Place, Process, Program, Stdio};
 use crate::secrets::{MasterKey, Secrets};
 use crate::status::{self, Kept};
 use crate::storage::{Dropped, overlays};
-use crate::tuning::{affinity, groups, host, requirements};
+use crate::tuning::{affinity, groups};
 use crate::{aliases, define, storage};
 
 /// A QEMU that was just forked.
@@ -120,9 +120,8 @@ fn fork_logged(
         check::boot_files(&domain)?;
     }
     let there = driver.cgroups.as_deref();
-    requirements::check(&domain, |controller| {
-        there.is_some_and(|host| host.has(controller))
-    })?;
+    let has = |controller| there.is_some_and(|host| host.has(controller));
+    virt_tuning::requirements::check(&domain, has, ErrorDomain::Qemu)?;
     let ownership = driver.ownership.as_ref();
     let (user, group) = match ownership {
         Some(ownership) => {
@@ -326,7 +325,7 @@ fn start_placed(
         let (host, own, domain) = (Arc::clone(host), groups.clone(), domain.clone());
         belongings.at_end(move || match own {
             Some(own) => own.remove(),
-            None => host.remove_left(&host::guest(&domain)),
+            None => host.remove_left(&virt_tuning::guest(&domain, domain.id.unwrap_or(-1))),
         });
     }
     let process = started.map_err(|error| match Place::refusal(&error) {

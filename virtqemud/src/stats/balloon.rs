@@ -3,11 +3,11 @@
 
 use virt_domain::devices::memballoon::BalloonModel;
 use virt_rpc::protocol::remote::{DomainMemoryStat, TypedParam};
+use virt_tuning::usage;
 
 use crate::guest::Live;
 use crate::qmp::Monitor;
 use crate::qmp::memory::GuestStats;
-use crate::usage;
 
 /// One number the guest tells.
 struct Told {

@@ -2,9 +2,9 @@
 
 use virt_cgroup::CpuUsage;
 use virt_rpc::protocol::remote::TypedParam;
+use virt_tuning::usage;
 
 use crate::guest::Live;
-use crate::usage;
 
 /// A guest that is off uses none. (The stock daemon gives its own processor time here, seen with
 /// 11.3.)
@@ -12,7 +12,7 @@ pub fn push(live: Option<&Live>, params: &mut Vec<TypedParam>) {
     let used = match live {
         None => CpuUsage::default(),
         // A process that ended a moment ago tells nothing.
-        Some(live) => match usage::guest(live) {
+        Some(live) => match usage::guest(live.qemu.groups.as_deref(), live.qemu.process.pid()) {
             Ok(used) => used,
             Err(_) => return,
         },

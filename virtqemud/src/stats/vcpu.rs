@@ -1,9 +1,9 @@
 //! `vcpu.*`: each virtual processor.
 
 use virt_rpc::protocol::remote::TypedParam;
+use virt_tuning::usage;
 
 use crate::guest::{Live, Size};
-use crate::usage;
 
 /// The processor is running (`virVcpuState`).
 const RUNNING: i32 = 1;

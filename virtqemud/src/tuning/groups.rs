@@ -2,32 +2,12 @@
 //! processor, each I/O thread and for all other threads. All of it blocks.
 
 use virt_cgroup::{Controller, Group, Placed};
-use virt_domain::numatune::NumaMode;
 use virt_domain::{Domain, NumberSet};
 use virt_error::Result;
+use virt_tuning::{Bandwidth, EMULATOR, guest, limit_whole, of_iothread, of_vcpu, strict_nodes};
 
-use super::{affinity, blkio, host, memory, scheduling};
+use super::{affinity, scheduling};
 use crate::guest::{IothreadThread, Vcpu};
-
-/// Period and quota of one kind of thread, in microseconds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Bandwidth {
-    period: Option<u64>,
-    quota: Option<i64>,
-}
-
-impl Bandwidth {
-    /// Period first: the quota has to fit it.
-    fn apply(self, group: &Group) -> Result<()> {
-        if let Some(period) = self.period.filter(|period| *period != 0) {
-            group.set_cpu_period(period)?;
-        }
-        if let Some(quota) = self.quota.filter(|quota| *quota != 0) {
-            group.set_cpu_quota(quota)?;
-        }
-        Ok(())
-    }
-}
 
 /// Puts the process that will be QEMU, with one thread yet, where the definition says. `made` gets
 /// its groups as soon as there are some.
@@ -40,40 +20,10 @@ pub(crate) fn place(
     pid: u32,
     made: &mut Option<Placed>,
 ) -> Result<()> {
-    let placed = made.insert(host.place(&host::guest(domain), pid)?);
-    limit(placed, domain)?;
+    let placed = made.insert(host.place(&guest(domain, domain.id.unwrap_or(-1)), pid)?);
+    limit_whole(placed, domain)?;
     let emulator = emulator(placed, domain)?;
     emulator.add_thread(i32::try_from(pid).unwrap_or(i32::MAX))
-}
-
-/// Limits of the guest as a whole.
-fn limit(placed: &Placed, domain: &Domain) -> Result<()> {
-    let group = placed.group();
-    if let Some(tune) = &domain.blkiotune {
-        if let Some(weight) = tune.weight.filter(|weight| *weight != 0) {
-            placed.set_blkio_weight(weight.into())?;
-        }
-        for device in &tune.devices {
-            blkio::apply(placed, device)?;
-        }
-    }
-    if let Some(tune) = &domain.memtune {
-        memory::apply(group, tune)?;
-    }
-    if let Some(tune) = &domain.cputune {
-        if let Some(shares) = tune.shares {
-            placed.set_cpu_shares(shares)?;
-        }
-        let whole = Bandwidth {
-            period: tune.global_period,
-            quota: tune.global_quota,
-        };
-        whole.apply(group)?;
-    }
-    if group.has(Controller::Cpuset) {
-        group.migrate_memory()?;
-    }
-    Ok(())
 }
 
 /// The group of all threads that have none of their own.
@@ -87,19 +37,6 @@ fn emulator(placed: &Placed, domain: &Domain) -> Result<Group> {
     threads(placed, EMULATOR, domain, cpus, bandwidth)
 }
 
-/// Name of the group of the threads that have none of their own.
-pub(crate) const EMULATOR: &str = "emulator";
-
-/// Name of the group of a virtual processor.
-pub(crate) fn of_vcpu(vcpu: u32) -> String {
-    format!("vcpu{vcpu}")
-}
-
-/// Name of the group of an I/O thread.
-pub(crate) fn of_iothread(iothread: u32) -> String {
-    format!("iothread{iothread}")
-}
-
 /// Makes a group of threads.
 fn threads(
     placed: &Placed,
@@ -111,7 +48,7 @@ fn threads(
     let mut group = placed.group().threads(name);
     group.create_for_threads()?;
     if group.has(Controller::Cpuset) {
-        if let Some(nodes) = nodes(domain) {
+        if let Some(nodes) = strict_nodes(domain) {
             group.set_mems(&nodes.to_string())?;
         }
         if let Some(cpus) = cpus {
@@ -122,16 +59,6 @@ fn threads(
         bandwidth.apply(&group)?;
     }
     Ok(group)
-}
-
-/// The host's nodes that memory has to come from.
-fn nodes(domain: &Domain) -> Option<&NumberSet> {
-    let memory = domain.numatune.as_ref()?.memory.as_ref()?;
-    let strictly = matches!(
-        memory.mode.unwrap_or_default(),
-        NumaMode::Strict | NumaMode::Restrictive
-    );
-    memory.nodeset.as_ref().filter(|_| strictly)
 }
 
 /// Puts a processor's thread where the definition says. With TCG one thread may run several: the

@@ -2,7 +2,6 @@
 
 use virt_cgroup::Driver;
 use virt_daemon::Paths;
-use virt_domain::Domain;
 
 use crate::qemu_conf::QemuConf;
 
@@ -24,17 +23,4 @@ pub(crate) fn look(paths: &Paths, conf: &QemuConf) -> Option<virt_cgroup::Host> 
         let wanted = conf.cgroup_controllers.as_ref();
         wanted.is_none_or(|wanted| wanted.contains(&controller))
     })
-}
-
-/// A guest as groups are named after it.
-pub(crate) fn guest(domain: &Domain) -> virt_cgroup::Guest<'_> {
-    virt_cgroup::Guest {
-        id: domain.id.unwrap_or(-1),
-        name: &domain.name,
-        uuid: *domain.uuid.as_bytes(),
-        partition: domain
-            .resource
-            .as_ref()
-            .and_then(|resource| resource.partition.as_deref()),
-    }
 }

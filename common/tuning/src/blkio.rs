@@ -10,7 +10,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 ///
 /// # Errors
 /// SYSTEM_ERROR when it can't be looked at, INVALID_ARG when it is something else.
-pub(crate) fn numbers(path: &str) -> Result<String> {
+pub fn numbers(path: &str) -> Result<String> {
     let data = std::fs::metadata(path).map_err(|cause| {
         let what = format!("Path '{path}' is not accessible");
         Error::system(ErrorDomain::Cgroup, what, &cause)
@@ -32,7 +32,7 @@ pub(crate) fn numbers(path: &str) -> Result<String> {
 
 /// A limit of [`BlkioDevice`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limit {
+pub enum Limit {
     /// The weight against other guests.
     Weight,
     /// A ceiling.
@@ -41,7 +41,7 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// All of them with the names of their parameters (`libvirt-domain.h`).
-    pub(crate) const ALL: [(Self, &str); 5] = [
+    pub const ALL: [(Self, &str); 5] = [
         (Self::Weight, "device_weight"),
         (Self::Ceiling(Throttle::ReadIops), "device_read_iops_sec"),
         (Self::Ceiling(Throttle::WriteIops), "device_write_iops_sec"),
@@ -53,7 +53,7 @@ impl Limit {
     ];
 
     /// Its value, if there is one.
-    pub(crate) fn get(self, device: &BlkioDevice) -> Option<u64> {
+    pub fn get(self, device: &BlkioDevice) -> Option<u64> {
         match self {
             Self::Weight => device.weight.map(Into::into),
             Self::Ceiling(Throttle::ReadIops) => device.read_iops_sec.map(Into::into),
@@ -64,7 +64,7 @@ impl Limit {
     }
 
     /// Notes it; 0 takes it away.
-    pub(crate) fn note(self, device: &mut BlkioDevice, value: u64) {
+    pub fn note(self, device: &mut BlkioDevice, value: u64) {
         let large = (value != 0).then_some(value);
         let small = large.map(|value| u32::try_from(value).unwrap_or(u32::MAX));
         match self {
@@ -80,7 +80,7 @@ impl Limit {
     ///
     /// # Errors
     /// Those of [`numbers`] and of the group.
-    pub(crate) fn set(self, groups: &Placed, path: &str, value: u64) -> Result<()> {
+    pub fn set(self, groups: &Placed, path: &str, value: u64) -> Result<()> {
         let numbers = numbers(path)?;
         match self {
             Self::Weight => groups.set_blkio_device_weight(path, &numbers, value),
@@ -93,7 +93,7 @@ impl Limit {
 ///
 /// # Errors
 /// As [`Limit::set`].
-pub(crate) fn apply(groups: &Placed, device: &BlkioDevice) -> Result<()> {
+pub fn apply(groups: &Placed, device: &BlkioDevice) -> Result<()> {
     for (limit, _) in Limit::ALL {
         if let Some(value) = limit.get(device) {
             limit.set(groups, &device.path, value)?;

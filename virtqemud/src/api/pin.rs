@@ -6,21 +6,22 @@ use virt_cgroup::Controller;
 use virt_domain::cputune::{Emulatorpin, Iothreadpin, Vcpupin};
 use virt_domain::{Domain, NumberSet};
 use virt_driver::Event;
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetIothreadInfo, DomainGetIothreadInfoRet, DomainIothreadInfo, DomainPinEmulator,
     DomainPinIothread, DomainPinVcpu, DomainPinVcpuFlags, TypedParam,
 };
 use virt_rpc::server::{Call, Router};
 
-use super::{affected, bad_argument, blocking};
-use crate::api::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use crate::api::metadata::described;
-use crate::api::session::Session;
-use crate::api::vcpu::{host_cpus, map};
-use crate::definitions::{change, change_live};
+use virt_tuning::{EMULATOR, of_iothread, of_vcpu};
+
+use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
+use super::metadata::described;
+use super::session::Session;
+use super::vcpu::{host_cpus, map};
+use crate::definitions::{change, change_live, off_thread};
 use crate::guest::{Body, Guest, Live};
-use crate::tuning::{affinity, groups as names};
+use crate::tuning::affinity;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.task::<DomainPinVcpu, _, _>(|call| async move {
@@ -51,6 +52,10 @@ pub(super) fn register(router: &mut Router<Session>) {
     router.call::<DomainGetIothreadInfo>(iothread_info);
 }
 
+fn bad_argument(what: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InvalidArg, ErrorDomain::Qemu, what)
+}
+
 /// Whose processors they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -72,9 +77,9 @@ impl Who {
     /// Name of its group.
     fn group(self) -> String {
         match self {
-            Self::Vcpu(vcpu) => names::of_vcpu(vcpu),
-            Self::Emulator => names::EMULATOR.to_owned(),
-            Self::Iothread(id) => names::of_iothread(id),
+            Self::Vcpu(vcpu) => of_vcpu(vcpu),
+            Self::Emulator => EMULATOR.to_owned(),
+            Self::Iothread(id) => of_iothread(id),
         }
     }
 
@@ -160,8 +165,8 @@ async fn pin(guest: &Arc<Guest>, who: Who, map: &[u8], flags: u32) -> Result<()>
 }
 
 async fn change_pin(body: &mut Body, who: Who, cpus: NumberSet, flags: u32) -> Result<()> {
-    let affects = affected(body, flags)?;
     let snapshot = body.guest().current();
+    let affects = snapshot.described().affects(flags)?;
     if let (true, Some(definition)) = (affects.config, &snapshot.definition) {
         who.check(&*definition.domain()?)?;
     }
@@ -175,7 +180,7 @@ async fn change_pin(body: &mut Body, who: Who, cpus: NumberSet, flags: u32) -> R
         let live = body.live()?;
         let thread = who.thread(&live)?;
         let own = cpus.clone();
-        blocking(move || keep(&live, who, thread, &own)).await?;
+        off_thread(move || keep(&live, who, thread, &own)).await?;
         let noted = cpus.clone();
         change_live(body, |domain| {
             who.note(domain, noted);

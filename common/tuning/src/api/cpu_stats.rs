@@ -1,46 +1,42 @@
 //! Processor time of a guest: `virsh cpu-stats`.
 
+use virt_driver::api::Session;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{DomainGetCpuStats, DomainGetCpuStatsRet, TypedParam};
 use virt_rpc::server::{Call, Router};
 
-use super::flags;
-use super::session::Session;
-use crate::guest::Live;
-use crate::tuning::groups::of_vcpu;
-use crate::usage;
+use super::STRING_OKAY;
+use crate::{Limited, Limits, Of, usage};
 
-/// Strings in typed parameters are welcome; there are none.
-const STRING_OKAY: u32 = 4;
-
-/// How many numbers are told of each of the host's processors.
-const PER_CPU: usize = 2;
-
-pub(super) fn register(router: &mut Router<Session>) {
+pub(super) fn register<S: Session<Guest: Limited>>(router: &mut Router<S>) {
     router.call::<DomainGetCpuStats>(cpu_stats);
 }
 
 /// Times of the whole guest, or by processor of the host, which only version 1 of control groups
 /// counts.
-fn cpu_stats(call: &Call<DomainGetCpuStats, Session>) -> Result<DomainGetCpuStatsRet> {
+fn cpu_stats<S: Session<Guest: Limited>>(
+    call: &Call<DomainGetCpuStats, S>,
+) -> Result<DomainGetCpuStatsRet> {
     let args = &call.args;
     let guest = call.session().guest(call, &args.dom)?;
-    flags::only(args.flags, STRING_OKAY, "qemuDomainGetCPUStats")?;
-    let snapshot = guest.snapshot();
-    let live = snapshot.running()?;
+    S::only(args.flags, STRING_OKAY, "DomainGetCPUStats")?;
+    let limits = guest.limits();
+    limits.described.running()?;
     if args.start_cpu == -1 {
-        let mut params = total(live)?;
+        let mut params = total(&limits, S::DOMAIN)?;
         let nparams = i32::try_from(params.len()).unwrap_or(i32::MAX);
         params.truncate(args.nparams as usize);
         return Ok(DomainGetCpuStatsRet { params, nparams });
     }
-    let (all, of_vcpus) = by_cpu(live)?;
+    let (all, of_vcpus) = by_cpu(&limits)?;
+    // A container's virtual processors are everything that it has.
+    let per_cpu = 1 + usize::from(of_vcpus.is_some());
     // No processors are asked for: how many there are.
     if args.ncpus == 0 {
         return Ok(reply(Vec::new(), all.len()));
     }
     if args.nparams == 0 {
-        return Ok(reply(Vec::new(), PER_CPU));
+        return Ok(reply(Vec::new(), per_cpu));
     }
     let start = usize::try_from(args.start_cpu).unwrap_or(usize::MAX);
     if start >= all.len() {
@@ -54,19 +50,16 @@ fn cpu_stats(call: &Call<DomainGetCpuStats, Session>) -> Result<DomainGetCpuStat
             ),
         ));
     }
-    let each = PER_CPU.min(args.nparams as usize);
+    let each = per_cpu.min(args.nparams as usize);
     let mut params = Vec::new();
-    for (used, of_vcpus) in all
-        .iter()
-        .zip(of_vcpus)
-        .skip(start)
-        .take(args.ncpus as usize)
-    {
+    let wanted = all.iter().enumerate().skip(start);
+    for (cpu, used) in wanted.take(args.ncpus as usize) {
+        let of_vcpus = of_vcpus.as_ref().and_then(|used| used.get(cpu));
         let both = [
-            TypedParam::ullong("cpu_time", *used),
-            TypedParam::ullong("vcpu_time", of_vcpus),
+            Some(TypedParam::ullong("cpu_time", *used)),
+            of_vcpus.map(|used| TypedParam::ullong("vcpu_time", *used)),
         ];
-        params.extend(both.into_iter().take(each));
+        params.extend(both.into_iter().flatten().take(each));
     }
     Ok(reply(params, each))
 }
@@ -76,14 +69,10 @@ fn reply(params: Vec<TypedParam>, nparams: usize) -> DomainGetCpuStatsRet {
     DomainGetCpuStatsRet { params, nparams }
 }
 
-fn total(live: &Live) -> Result<Vec<TypedParam>> {
-    let used = usage::guest(live).map_err(|cause| {
-        Error::system(
-            ErrorDomain::Qemu,
-            "cannot read the guest's CPU time",
-            &cause,
-        )
-    })?;
+fn total(limits: &Limits, domain: ErrorDomain) -> Result<Vec<TypedParam>> {
+    let pid = limits.process.unwrap_or(-1);
+    let used = usage::guest(limits.placed.as_deref(), pid)
+        .map_err(|cause| Error::system(domain, "cannot read the guest's CPU time", &cause))?;
     Ok(vec![
         TypedParam::ullong("cpu_time", used.total),
         TypedParam::ullong("user_time", used.user),
@@ -91,9 +80,10 @@ fn total(live: &Live) -> Result<Vec<TypedParam>> {
     ])
 }
 
-/// By processor of the host: all of the guest's time and that of its virtual processors.
-fn by_cpu(live: &Live) -> Result<(Vec<u64>, Vec<u64>)> {
-    let groups = live.qemu.groups.as_ref().ok_or_else(|| {
+/// By processor of the host: all of the guest's time and, where they have groups of their own, that of
+/// its virtual processors.
+fn by_cpu(limits: &Limits) -> Result<(Vec<u64>, Option<Vec<u64>>)> {
+    let placed = limits.placed.as_ref().ok_or_else(|| {
         // As where groups don't count it.
         Error::new(
             ErrorCode::OperationUnsupported,
@@ -101,13 +91,15 @@ fn by_cpu(live: &Live) -> Result<(Vec<u64>, Vec<u64>)> {
             "operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'",
         )
     })?;
-    let all = groups.group().cpu_usage_by_cpu()?;
+    let all = placed.group().cpu_usage_by_cpu()?;
+    if limits.threads.is_none() {
+        return Ok((all, None));
+    }
     let mut of_vcpus = vec![0; all.len()];
-    for vcpu in live.vcpus.iter() {
-        let threads = groups.group().threads(&of_vcpu(vcpu.index));
+    for threads in limits.of(placed, Of::Vcpus) {
         for (sum, used) in of_vcpus.iter_mut().zip(threads.cpu_usage_by_cpu()?) {
             *sum += used;
         }
     }
-    Ok((all, of_vcpus))
+    Ok((all, Some(of_vcpus)))
 }

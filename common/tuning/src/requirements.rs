@@ -7,7 +7,7 @@ use virt_domain::memory::Memtune;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// Whether the definition limits processor time in any group.
-pub(crate) fn has_bandwidth(tune: &Cputune) -> bool {
+pub fn has_bandwidth(tune: &Cputune) -> bool {
     let periods = [
         tune.period,
         tune.global_period,
@@ -24,16 +24,16 @@ pub(crate) fn has_bandwidth(tune: &Cputune) -> bool {
 }
 
 /// Whether the definition limits memory by a group.
-pub(crate) fn has_memory_limit(tune: &Memtune) -> bool {
+pub fn has_memory_limit(tune: &Memtune) -> bool {
     tune.hard_limit.is_some() || tune.soft_limit.is_some() || tune.swap_hard_limit.is_some()
 }
 
 /// Refuses a guest that the host could not keep within its limits. `has` says which controllers
-/// there are.
+/// there are, `domain` whose error it is.
 ///
 /// # Errors
 /// CONFIG_UNSUPPORTED with what is not available.
-pub(crate) fn check(domain: &Domain, has: impl Fn(Controller) -> bool) -> Result<()> {
+pub fn check(domain: &Domain, has: impl Fn(Controller) -> bool, from: ErrorDomain) -> Result<()> {
     let tune = domain.cputune.as_ref();
     let asked = [
         (
@@ -64,12 +64,19 @@ pub(crate) fn check(domain: &Domain, has: impl Fn(Controller) -> bool) -> Result
         .find(|(asked, controller, _)| *asked && !has(*controller));
     match unmet {
         None => Ok(()),
-        Some((.., what)) => Err(Error::new(
-            ErrorCode::ConfigUnsupported,
-            ErrorDomain::Qemu,
-            what,
-        )),
+        Some((_, controller, what)) => Err(missing(what, controller, from)),
     }
+}
+
+/// What is not there, and what to do about it.
+pub fn missing(what: &str, controller: Controller, from: ErrorDomain) -> Error {
+    let name = controller.name();
+    let what = format!(
+        "{what}: no control group has '{name}' here; mount that controller (version 1) or have \
+         cgroup.controllers of the root list it (version 2; the kernel's cgroup_disable= and \
+         cgroup_enable= decide), and start the daemon again"
+    );
+    Error::new(ErrorCode::ConfigUnsupported, from, what)
 }
 
 #[cfg(test)]
@@ -82,7 +89,11 @@ mod tests {
              <os><type arch='x86_64'>hvm</type></os></domain>"
         );
         let domain = Domain::read(&xml).unwrap();
-        let checked = check(&domain, |controller| there.contains(&controller));
+        let checked = check(
+            &domain,
+            |controller| there.contains(&controller),
+            ErrorDomain::Qemu,
+        );
         checked.err().map(|error| error.message().to_owned())
     }
 
@@ -91,15 +102,14 @@ mod tests {
         let shares = "<cputune><shares>10</shares></cputune>";
         assert_eq!(refusal("", &[]), None);
         assert_eq!(refusal(shares, &[Controller::Cpu]), None);
-        assert_eq!(
-            refusal(shares, &[Controller::Memory]).as_deref(),
-            Some("unsupported configuration: CPU tuning is not available on this host")
-        );
+        let refused = refusal(shares, &[Controller::Memory]).unwrap();
+        let stock = "unsupported configuration: CPU tuning is not available on this host";
+        assert!(refused.starts_with(stock), "{refused}");
+        assert!(refused.contains("has 'cpu' here; mount"), "{refused}");
         let quota = "<cputune><emulator_quota>5000</emulator_quota></cputune>";
-        assert_eq!(
-            refusal(quota, &[]).as_deref(),
-            Some("unsupported configuration: cgroup cpu is required for scheduler tuning")
-        );
+        let refused = refusal(quota, &[]).unwrap();
+        let stock = "unsupported configuration: cgroup cpu is required for scheduler tuning";
+        assert!(refused.starts_with(stock), "{refused}");
         let pin = "<cputune><vcpupin vcpu='0' cpuset='0'/></cputune>";
         assert_eq!(refusal(pin, &[]), None);
         let guarantee = "<memtune><min_guarantee>1</min_guarantee></memtune>";

@@ -3,15 +3,18 @@
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{TypedParam, TypedParamValue};
 
-use super::bad_argument;
-
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A signed number of 32 bits.
     Int,
+    /// An unsigned one.
     Uint,
+    /// A signed number of 64 bits.
     Llong,
+    /// An unsigned one.
     Ullong,
+    /// A text.
     String,
 }
 
@@ -39,11 +42,11 @@ fn kind_name(value: &TypedParamValue) -> &'static str {
     }
 }
 
-/// Refuses parameters that the call does not take.
+/// Refuses parameters that the call does not take; `domain` is that of errors about their types.
 ///
 /// # Errors
 /// ARGUMENT_UNSUPPORTED for another name, INVALID_ARG for another type or one given twice.
-pub(super) fn check(params: &[TypedParam], known: &[(&str, Kind)]) -> Result<()> {
+pub fn check(params: &[TypedParam], known: &[(&str, Kind)], domain: ErrorDomain) -> Result<()> {
     for (at, param) in params.iter().enumerate() {
         let name = &param.field;
         let Some((_, kind)) = known.iter().find(|(known, _)| known == name) else {
@@ -54,23 +57,23 @@ pub(super) fn check(params: &[TypedParam], known: &[(&str, Kind)]) -> Result<()>
             ));
         };
         if kind.name() != kind_name(&param.value) {
-            return Err(bad_argument(format!(
+            let what = format!(
                 "invalid type '{}' for parameter '{name}', expected '{}'",
                 kind_name(&param.value),
                 kind.name()
-            )));
+            );
+            return Err(Error::new(ErrorCode::InvalidArg, domain, what));
         }
         if params[..at].iter().any(|before| before.field == *name) {
-            return Err(bad_argument(format!(
-                "parameter '{name}' occurs multiple times"
-            )));
+            let what = format!("parameter '{name}' occurs multiple times");
+            return Err(Error::new(ErrorCode::InvalidArg, domain, what));
         }
     }
     Ok(())
 }
 
 /// The number of a parameter, negative ones included.
-pub(super) fn number(param: &TypedParam) -> i128 {
+pub fn number(param: &TypedParam) -> i128 {
     match param.value {
         TypedParamValue::Int(value) => value.into(),
         TypedParamValue::Uint(value) => value.into(),
@@ -81,12 +84,12 @@ pub(super) fn number(param: &TypedParam) -> i128 {
 }
 
 /// The same where it can't be negative.
-pub(super) fn positive(param: &TypedParam) -> u64 {
+pub fn positive(param: &TypedParam) -> u64 {
     u64::try_from(number(param)).unwrap_or(0)
 }
 
 /// The text of a parameter.
-pub(super) fn text(param: &TypedParam) -> &str {
+pub fn text(param: &TypedParam) -> &str {
     match &param.value {
         TypedParamValue::String(text) => text,
         _ => "",
@@ -101,7 +104,7 @@ mod tests {
     fn names_and_types_are_checked() {
         let known = [("weight", Kind::Uint), ("device", Kind::String)];
         let refusal = |params: &[TypedParam]| {
-            let error = check(params, &known).err()?;
+            let error = check(params, &known, ErrorDomain::Qemu).err()?;
             Some(error.message().to_owned())
         };
         assert_eq!(refusal(&[TypedParam::uint("weight", 5_u32)]), None);

@@ -4,71 +4,70 @@ use std::sync::Arc;
 
 use virt_cgroup::{Controller, Group, MemoryLimit, UNLIMITED_KIB};
 use virt_domain::Domain;
-use virt_error::Result;
+use virt_driver::api::Session;
+use virt_driver::api::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
+use virt_driver::{Edit as _, change, change_live, off_thread};
+use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetMemoryParameters, DomainGetMemoryParametersRet, DomainSetMemoryParameters, TypedParam,
 };
 use virt_rpc::server::{Call, Router};
 
 use super::params::{self, Kind};
-use super::{affected, asked, blocking, groups, needs_system};
-use crate::api::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use crate::api::metadata::described;
-use crate::api::session::Session;
-use crate::definitions::{change, change_live};
-use crate::guest::Body;
-use crate::tuning::memory::{self, LIMITS};
-
-/// Strings in typed parameters are welcome; there are none.
-const STRING_OKAY: u32 = 4;
+use super::{STRING_OKAY, asked, run};
+use crate::Limited;
+use crate::memory::{self, LIMITS};
 
 const NOT_MOUNTED: &str = "cgroup memory controller is not mounted";
 
-pub(super) fn register(router: &mut Router<Session>) {
+pub(super) fn register<S: Session<Guest: Limited>>(router: &mut Router<S>) {
     router.call::<DomainGetMemoryParameters>(get);
     router.task::<DomainSetMemoryParameters, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let flags = call.args.flags;
-        flags::only(
+        S::only(
             flags,
             AFFECT_LIVE | AFFECT_CONFIG,
-            "qemuDomainSetMemoryParameters",
+            "DomainSetMemoryParameters",
         )?;
         params::check(
             &call.args.params,
             &LIMITS.map(|(_, name)| (name, Kind::Ullong)),
+            S::DOMAIN,
         )?;
-        needs_system(call.session().driver(&guest), "Memory")?;
+        guest.check_tunable("Memory")?;
         let wanted = Wanted::of(&call.args.params);
         let guest = guest.into_guest();
-        guest
-            .run("memtune", move |body| Box::pin(set(body, wanted, flags)))
-            .await
+        run(&guest, "memtune", move |body| {
+            Box::pin(set::<S::Guest>(body, wanted, flags))
+        })
+        .await
     });
 }
 
-fn get(call: &Call<DomainGetMemoryParameters, Session>) -> Result<DomainGetMemoryParametersRet> {
+fn get<S: Session<Guest: Limited>>(
+    call: &Call<DomainGetMemoryParameters, S>,
+) -> Result<DomainGetMemoryParametersRet> {
     let args = &call.args;
     let guest = call.session().guest(call, &args.dom)?;
-    flags::only(
+    S::only(
         args.flags,
         AFFECT_LIVE | AFFECT_CONFIG | STRING_OKAY,
-        "qemuDomainGetMemoryParameters",
+        "DomainGetMemoryParameters",
     )?;
-    needs_system(call.session().driver(&guest), "Memory")?;
+    guest.check_tunable("Memory")?;
     flags::exclusive("virDomainGetMemoryParameters", args.flags)?;
     let flags = args.flags & !STRING_OKAY;
-    let snapshot = guest.snapshot();
-    let affects = flags::affects(flags, snapshot.is_active(), snapshot.definition.is_some())?;
-    let live = snapshot.live.as_deref().filter(|_| affects.live);
+    let limits = guest.limits();
+    let affects = limits.described.affects(flags)?;
     let mut told = Vec::with_capacity(LIMITS.len());
     for (limit, name) in LIMITS {
-        let kib = match live {
-            Some(live) => {
-                let placed = groups(live, Controller::Memory, NOT_MOUNTED)?;
+        let kib = match affects.live {
+            true => {
+                let placed = limits.groups::<S::Guest>(Controller::Memory, NOT_MOUNTED)?;
                 placed.group().memory_limit(limit)?
             }
-            None => memory::get(described(&snapshot, flags)?.memtune.as_ref(), limit),
+            false => memory::get(limits.described.domain(flags)?.memtune.as_ref(), limit),
         };
         told.push(TypedParam::ullong(name, kib.unwrap_or(UNLIMITED_KIB)));
     }
@@ -98,7 +97,7 @@ impl Wanted {
     }
 
     /// Refuses what contradicts itself or what stays of the limits that are there.
-    fn check(self, now: impl Fn(MemoryLimit) -> Result<u64>) -> Result<()> {
+    fn check(self, now: impl Fn(MemoryLimit) -> Result<u64>, domain: ErrorDomain) -> Result<()> {
         if self.hard.is_none() && self.swap_hard.is_none() {
             return Ok(());
         }
@@ -106,6 +105,7 @@ impl Wanted {
         memory::check(
             or_now(self.hard, MemoryLimit::Hard)?,
             or_now(self.swap_hard, MemoryLimit::SwapHard)?,
+            domain,
         )
     }
 
@@ -130,23 +130,18 @@ impl Wanted {
     }
 }
 
-async fn set(body: &mut Body, wanted: Wanted, flags: u32) -> Result<()> {
-    let affects = affected(body, flags)?;
-    let snapshot = body.guest().current();
-    if let (true, Some(definition)) = (affects.config, &snapshot.definition) {
+async fn set<G: Limited>(body: &mut G::Body, wanted: Wanted, flags: u32) -> Result<()> {
+    let limits = body.entry().limits();
+    let affects = limits.described.affects(flags)?;
+    if let (true, Some(definition)) = (affects.config, &limits.described.definition) {
         let domain = definition.domain()?;
         let tune = domain.memtune.as_ref();
-        wanted.check(|limit| Ok(memory::get(tune, limit).unwrap_or(UNLIMITED_KIB)))?;
+        let now = |limit| Ok(memory::get(tune, limit).unwrap_or(UNLIMITED_KIB));
+        wanted.check(now, G::DOMAIN)?;
     }
     if affects.live {
-        let live = body.live()?;
-        groups(&live, Controller::Memory, NOT_MOUNTED)?;
-        let own = Arc::clone(&live);
-        blocking(move || {
-            let placed = groups(&own, Controller::Memory, NOT_MOUNTED)?;
-            keep(placed.group(), wanted)
-        })
-        .await?;
+        let placed = Arc::clone(limits.groups::<G>(Controller::Memory, NOT_MOUNTED)?);
+        off_thread(move || keep(placed.group(), wanted, G::DOMAIN)).await?;
         change_live(body, |domain| {
             wanted.note(domain);
             Ok(())
@@ -163,9 +158,9 @@ async fn set(body: &mut Body, wanted: Wanted, flags: u32) -> Result<()> {
 }
 
 /// Has the kernel keep them. Blocks.
-fn keep(group: &Group, wanted: Wanted) -> Result<()> {
+fn keep(group: &Group, wanted: Wanted, domain: ErrorDomain) -> Result<()> {
     let now = |limit| Ok(group.memory_limit(limit)?.unwrap_or(UNLIMITED_KIB));
-    wanted.check(now)?;
+    wanted.check(now, domain)?;
     let swap_now = now(MemoryLimit::SwapHard)?;
     let swap_grows = wanted.swap_hard.is_some_and(|kib| kib > swap_now);
     for (limit, kib) in wanted.in_order(swap_grows) {
@@ -186,11 +181,12 @@ mod tests {
             swap_hard,
             soft: None,
         };
-        assert!(wanted(Some(1), None).check(unlimited).is_ok());
-        assert!(wanted(None, Some(1)).check(unlimited).is_err());
-        assert!(wanted(Some(2), Some(1)).check(unlimited).is_err());
-        assert!(wanted(Some(1), Some(1)).check(unlimited).is_ok());
-        assert!(wanted(Some(3), None).check(|_| Ok(2)).is_err());
+        let qemu = ErrorDomain::Qemu;
+        assert!(wanted(Some(1), None).check(unlimited, qemu).is_ok());
+        assert!(wanted(None, Some(1)).check(unlimited, qemu).is_err());
+        assert!(wanted(Some(2), Some(1)).check(unlimited, qemu).is_err());
+        assert!(wanted(Some(1), Some(1)).check(unlimited, qemu).is_ok());
+        assert!(wanted(Some(3), None).check(|_| Ok(2), qemu).is_err());
     }
 
     #[test]

@@ -2,69 +2,68 @@
 
 use std::sync::Arc;
 
-use virt_cgroup::Controller;
+use virt_cgroup::{Controller, Placed};
 use virt_domain::Domain;
 use virt_domain::blkiotune::{BlkioDevice, Blkiotune};
-use virt_error::{ErrorCode, Result};
+use virt_driver::api::Session;
+use virt_driver::api::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
+use virt_driver::{Edit as _, change, change_live, off_thread};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetBlkioParameters, DomainGetBlkioParametersRet, DomainSetBlkioParameters, TypedParam,
 };
 use virt_rpc::server::{Call, Router};
 
 use super::params::{self, Kind};
-use super::{affected, asked, bad_argument, blocking, groups, needs_system};
-use crate::api::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use crate::api::metadata::described;
-use crate::api::session::Session;
-use crate::definitions::{change, change_live};
-use crate::guest::{Body, Live};
-use crate::tuning::blkio::Limit;
-
-/// Strings in typed parameters are welcome.
-const STRING_OKAY: u32 = 4;
+use super::{STRING_OKAY, asked, run};
+use crate::Limited;
+use crate::blkio::Limit;
 
 const WEIGHT: &str = "weight";
 const NOT_MOUNTED: &str = "blkio cgroup isn't mounted";
 
-pub(super) fn register(router: &mut Router<Session>) {
+pub(super) fn register<S: Session<Guest: Limited>>(router: &mut Router<S>) {
     router.call::<DomainGetBlkioParameters>(get);
     router.task::<DomainSetBlkioParameters, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let flags = call.args.flags;
-        flags::only(
+        S::only(
             flags,
             AFFECT_LIVE | AFFECT_CONFIG,
-            "qemuDomainSetBlkioParameters",
+            "DomainSetBlkioParameters",
         )?;
-        let changes = changes(&call.args.params)?;
-        needs_system(call.session().driver(&guest), "Block I/O")?;
+        let changes = changes(&call.args.params, S::DOMAIN)?;
+        guest.check_tunable("Block I/O")?;
         let guest = guest.into_guest();
-        guest
-            .run("blkiotune", move |body| Box::pin(set(body, changes, flags)))
-            .await
+        run(&guest, "blkiotune", move |body| {
+            Box::pin(set::<S::Guest>(body, changes, flags))
+        })
+        .await
     });
 }
 
-fn get(call: &Call<DomainGetBlkioParameters, Session>) -> Result<DomainGetBlkioParametersRet> {
+fn get<S: Session<Guest: Limited>>(
+    call: &Call<DomainGetBlkioParameters, S>,
+) -> Result<DomainGetBlkioParametersRet> {
     let args = &call.args;
     let guest = call.session().guest(call, &args.dom)?;
-    flags::only(
+    S::only(
         args.flags,
         AFFECT_LIVE | AFFECT_CONFIG | STRING_OKAY,
-        "qemuDomainGetBlkioParameters",
+        "DomainGetBlkioParameters",
     )?;
-    needs_system(call.session().driver(&guest), "Block I/O")?;
+    guest.check_tunable("Block I/O")?;
     flags::exclusive("virDomainGetBlkioParameters", args.flags)?;
     let flags = args.flags & !STRING_OKAY;
-    let snapshot = guest.snapshot();
-    let affects = flags::affects(flags, snapshot.is_active(), snapshot.definition.is_some())?;
-    let domain = described(&snapshot, flags)?;
+    let limits = guest.limits();
+    let affects = limits.described.affects(flags)?;
+    let domain = limits.described.domain(flags)?;
     let tune = domain.blkiotune.as_ref();
     let noted = tune.and_then(|tune| tune.weight).unwrap_or(0);
-    let weight = match snapshot.live.as_deref().filter(|_| affects.live) {
-        None => noted,
-        Some(live) => {
-            let placed = groups(live, Controller::Blkio, NOT_MOUNTED)?;
+    let weight = match affects.live {
+        false => noted,
+        true => {
+            let placed = limits.groups::<S::Guest>(Controller::Blkio, NOT_MOUNTED)?;
             match placed.outer().blkio_weight() {
                 Ok(weight) => u32::try_from(weight).unwrap_or(u32::MAX),
                 // No scheduler of the host weighs guests.
@@ -98,10 +97,10 @@ enum Change {
     Device(Limit, String, u64),
 }
 
-fn changes(given: &[TypedParam]) -> Result<Vec<Change>> {
+fn changes(given: &[TypedParam], domain: ErrorDomain) -> Result<Vec<Change>> {
     let mut known = vec![(WEIGHT, Kind::Uint)];
     known.extend(Limit::ALL.map(|(_, name)| (name, Kind::String)));
-    params::check(given, &known)?;
+    params::check(given, &known, domain)?;
     let mut changes = Vec::new();
     for param in given {
         match Limit::ALL.iter().find(|(_, name)| *name == param.field) {
@@ -109,38 +108,41 @@ fn changes(given: &[TypedParam]) -> Result<Vec<Change>> {
                 let weight = u32::try_from(params::positive(param)).unwrap_or(u32::MAX);
                 changes.push(Change::Weight(weight));
             }
-            Some((limit, name)) => changes.extend(devices(*limit, name, params::text(param))?),
+            Some((limit, name)) => {
+                let text = params::text(param);
+                changes.extend(devices(*limit, name, text).ok_or_else(|| {
+                    let what = format!("unable to parse blkio device '{name}' '{text}'");
+                    Error::new(ErrorCode::InvalidArg, domain, what)
+                })?);
+            }
         }
     }
     Ok(changes)
 }
 
-fn devices(limit: Limit, name: &str, text: &str) -> Result<Vec<Change>> {
-    let refused = || bad_argument(format!("unable to parse blkio device '{name}' '{text}'"));
+/// The pairs of a list `PATH,VALUE,…`; `None` when it is none.
+fn devices(limit: Limit, name: &str, text: &str) -> Option<Vec<Change>> {
     let words: Vec<&str> = text.split(',').collect();
     let pairs = words.chunks(2).map(|pair| match pair {
         [path, value] if !path.is_empty() => {
-            let value = value.parse().map_err(|_| refused())?;
+            let value = value.parse().ok()?;
             // Bytes alone have room for more.
             let small = name.contains("bytes") || u32::try_from(value).is_ok();
-            match small {
-                true => Ok(Change::Device(limit, (*path).to_owned(), value)),
-                false => Err(refused()),
-            }
+            small.then(|| Change::Device(limit, (*path).to_owned(), value))
         }
-        _ => Err(refused()),
+        _ => None,
     });
     pairs.collect()
 }
 
-async fn set(body: &mut Body, changes: Vec<Change>, flags: u32) -> Result<()> {
-    let affects = affected(body, flags)?;
+async fn set<G: Limited>(body: &mut G::Body, changes: Vec<Change>, flags: u32) -> Result<()> {
+    let limits = body.entry().limits();
+    let affects = limits.described.affects(flags)?;
     if affects.live {
-        let live = body.live()?;
-        groups(&live, Controller::Blkio, NOT_MOUNTED)?;
+        let placed = limits.groups::<G>(Controller::Blkio, NOT_MOUNTED)?;
         for one in &changes {
-            let (live, own) = (Arc::clone(&live), one.clone());
-            blocking(move || keep(&live, &own)).await?;
+            let (placed, own) = (Arc::clone(placed), one.clone());
+            off_thread(move || keep(&placed, &own)).await?;
             change_live(body, |domain| {
                 note(domain, one);
                 Ok(())
@@ -158,8 +160,7 @@ async fn set(body: &mut Body, changes: Vec<Change>, flags: u32) -> Result<()> {
 }
 
 /// Has the kernel keep it. Blocks.
-fn keep(live: &Live, change: &Change) -> Result<()> {
-    let placed = groups(live, Controller::Blkio, NOT_MOUNTED)?;
+fn keep(placed: &Placed, change: &Change) -> Result<()> {
     match change {
         Change::Weight(weight) => placed.set_blkio_weight((*weight).into()),
         Change::Device(limit, path, value) => limit.set(placed, path, *value),
@@ -200,7 +201,10 @@ mod tests {
     use super::*;
 
     fn string(name: &str, text: &str) -> Result<Vec<Change>> {
-        changes(&[TypedParam::string(name, text.to_owned())])
+        changes(
+            &[TypedParam::string(name, text.to_owned())],
+            ErrorDomain::Qemu,
+        )
     }
 
     #[test]

@@ -7,14 +7,14 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 /// The limits in the order in which they may be set on a group that has none, with the names of
 /// their parameters (`libvirt-domain.h`).
-pub(crate) const LIMITS: [(MemoryLimit, &str); 3] = [
+pub const LIMITS: [(MemoryLimit, &str); 3] = [
     (MemoryLimit::Hard, "hard_limit"),
     (MemoryLimit::Soft, "soft_limit"),
     (MemoryLimit::SwapHard, "swap_hard_limit"),
 ];
 
 /// A limit of the definition, in KiB.
-pub(crate) fn get(tune: Option<&Memtune>, limit: MemoryLimit) -> Option<u64> {
+pub fn get(tune: Option<&Memtune>, limit: MemoryLimit) -> Option<u64> {
     let tune = tune?;
     let value = match limit {
         MemoryLimit::Hard => tune.hard_limit,
@@ -25,7 +25,7 @@ pub(crate) fn get(tune: Option<&Memtune>, limit: MemoryLimit) -> Option<u64> {
 }
 
 /// Notes a limit in KiB; one that is none is taken away.
-pub(crate) fn note(tune: &mut Memtune, limit: MemoryLimit, kib: u64) {
+pub fn note(tune: &mut Memtune, limit: MemoryLimit, kib: u64) {
     let value = (kib < UNLIMITED_KIB).then_some(KiB(kib));
     match limit {
         MemoryLimit::Hard => tune.hard_limit = value,
@@ -34,15 +34,16 @@ pub(crate) fn note(tune: &mut Memtune, limit: MemoryLimit, kib: u64) {
     }
 }
 
-/// Refuses limits that contradict each other: memory is part of memory and swap.
+/// Refuses limits that contradict each other: memory is part of memory and swap. `domain` is that of
+/// the error.
 ///
 /// # Errors
 /// INVALID_ARG.
-pub(crate) fn check(hard: u64, swap_hard: u64) -> Result<()> {
+pub fn check(hard: u64, swap_hard: u64, domain: ErrorDomain) -> Result<()> {
     match hard > swap_hard {
         true => Err(Error::new(
             ErrorCode::InvalidArg,
-            ErrorDomain::Qemu,
+            domain,
             "memory hard_limit tunable value must be lower than or equal to swap_hard_limit",
         )),
         false => Ok(()),
@@ -53,7 +54,7 @@ pub(crate) fn check(hard: u64, swap_hard: u64) -> Result<()> {
 ///
 /// # Errors
 /// The group's.
-pub(crate) fn apply(group: &Group, tune: &Memtune) -> Result<()> {
+pub fn apply(group: &Group, tune: &Memtune) -> Result<()> {
     for (limit, _) in LIMITS {
         if let Some(kib) = get(Some(tune), limit) {
             group.set_memory_limit(limit, kib)?;

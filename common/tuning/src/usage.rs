@@ -4,9 +4,7 @@
 
 use std::io::{self, ErrorKind};
 
-use virt_cgroup::CpuUsage;
-
-use crate::guest::Live;
+use virt_cgroup::{CpuUsage, Placed};
 
 /// Processor time in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,12 +44,11 @@ pub fn process(pid: i32) -> io::Result<CpuTime> {
 ///
 /// # Errors
 /// When it is gone.
-pub fn guest(live: &Live) -> io::Result<CpuUsage> {
-    let groups = live.qemu.groups.as_ref();
-    if let Some(Ok(used)) = groups.map(|groups| groups.group().cpu_usage()) {
+pub fn guest(placed: Option<&Placed>, pid: i32) -> io::Result<CpuUsage> {
+    if let Some(Ok(used)) = placed.map(|placed| placed.group().cpu_usage()) {
         return Ok(used);
     }
-    let used = process(live.qemu.process.pid())?;
+    let used = process(pid)?;
     Ok(CpuUsage {
         total: used.total(),
         user: used.user,
