@@ -115,9 +115,195 @@ fn limits_that_cannot_be_kept_are_refused_and_leave_nothing() {
         let refused = containers.virsh(&["start", "box"]).failed();
         assert!(refused.contains(named), "{named}: {refused}");
         assert_eq!(containers.left(), Vec::<String>::new());
+        containers.virsh(&["undefine", "box"]).ok();
     }
     // Neither is there anything in the way of the next start.
     containers.define(&containers.service("box"));
     containers.virsh(&["start", "box"]).ok();
+    containers.virsh(&["destroy", "box"]).ok();
+}
+
+#[test]
+fn memory_is_limited_while_a_container_runs() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    let off = containers.virsh(&["memtune", "box"]).ok();
+    assert!(off.contains("hard_limit     : unlimited"), "{off}");
+    containers.virsh(&["start", "box"]).ok();
+    let Some(memory) = group(&containers, "box", "memory") else {
+        return;
+    };
+    let told = containers.virsh(&["memtune", "box"]).ok();
+    assert!(told.contains("hard_limit     : 65536"), "{told}");
+    // What it uses is what it has, and a shell and a half need little of its 64 MiB.
+    let info = containers.virsh(&["dominfo", "box"]).ok();
+    assert!(info.contains("Max memory:     65536 KiB"), "{info}");
+    let used = info.lines().find_map(|line| {
+        let used = line.strip_prefix("Used memory:")?.trim();
+        used.strip_suffix(" KiB")?.parse::<u64>().ok()
+    });
+    assert!((1..30 << 10).contains(&used.unwrap()), "{info}");
+
+    containers
+        .virsh(&["setmem", "box", "48M", "--live", "--config"])
+        .ok();
+    assert_eq!(read(&memory, HARD), mib(48));
+    let too_much = containers.virsh(&["setmem", "box", "65M"]).failed();
+    assert!(too_much.contains("Cannot set memory higher than max memory"));
+    let fixed = containers.virsh(&["setmaxmem", "box", "128M", "--live"]);
+    assert!(
+        fixed
+            .failed()
+            .contains("Cannot resize the max memory on an active domain")
+    );
+    containers
+        .virsh(&["setmaxmem", "box", "128M", "--config"])
+        .ok();
+
+    let limits = [
+        "memtune",
+        "box",
+        "--hard-limit",
+        "40M",
+        "--soft-limit",
+        "20M",
+        "--live",
+        "--config",
+    ];
+    containers.virsh(&limits).ok();
+    assert_eq!(
+        (read(&memory, HARD), read(&memory, SOFT)),
+        (mib(40), mib(20))
+    );
+    // More than that limit it does not get by its size.
+    containers.virsh(&["setmem", "box", "60M"]).ok();
+    assert_eq!(read(&memory, HARD), mib(40));
+
+    // The next daemon finds the groups again.
+    containers.end(nix::sys::signal::Signal::SIGKILL);
+    containers.again();
+    let told = containers.virsh(&["memtune", "box"]).ok();
+    assert!(told.contains("hard_limit     : 40960"), "{told}");
+    let xml = containers.virsh(&["dumpxml", "box"]).ok();
+    assert!(
+        xml.contains("<currentMemory unit='KiB'>61440</currentMemory>"),
+        "{xml}"
+    );
+    containers.virsh(&["destroy", "box"]).ok();
+    assert!(!memory.exists());
+    let kept = containers.virsh(&["dumpxml", "box"]).ok();
+    assert!(
+        kept.contains("<memory unit='KiB'>131072</memory>"),
+        "{kept}"
+    );
+    assert!(
+        kept.contains("<hard_limit unit='KiB'>40960</hard_limit>"),
+        "{kept}"
+    );
+}
+
+#[test]
+fn processor_time_is_shared_out_and_counted() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let busy = "<init>/bin/sh</init><initarg>-c</initarg><initarg>while :; do :; done</initarg>";
+    let xml = containers.xml("box", busy, "");
+    let cpuset = "<vcpu cpuset='0'>1</vcpu><os>";
+    containers.define(&xml.replace("<os>", cpuset));
+    containers.virsh(&["start", "box"]).ok();
+    let Some(cpu) = group(&containers, "box", "cpu") else {
+        return;
+    };
+    let set =
+        |word: &str| containers.virsh(&["schedinfo", "box", "--live", "--config", "--set", word]);
+    let told = set("vcpu_quota=30000").ok();
+    assert!(told.contains("Scheduler      : posix"), "{told}");
+    assert!(told.contains("vcpu_quota     : 30000"), "{told}");
+    assert!(read(&cpu, QUOTA).starts_with("30000"));
+    set("cpu_shares=700").ok();
+    assert_eq!(read(&cpu, SHARES), "700");
+    assert!(
+        !containers
+            .virsh(&["schedinfo", "box"])
+            .ok()
+            .contains("global")
+    );
+    let refused = set("global_quota=30000").failed();
+    assert!(
+        refused.contains("invalid scheduler option: global_quota"),
+        "{refused}"
+    );
+
+    // Version 2 does not count by processor of the host.
+    let stats = containers.virsh(&["cpu-stats", "box"]);
+    match stats.code {
+        0 => assert!(stats.out.contains("CPU0:") && !stats.out.contains("vcpu_time")),
+        _ => assert!(stats.err.contains("getCpuacctPercpuUsage"), "{}", stats.err),
+    }
+    let total = containers.virsh(&["cpu-stats", "box", "--total"]).ok();
+    assert!(
+        !total.contains("cpu_time             0.000000000"),
+        "{total}"
+    );
+
+    let info = containers.virsh(&["vcpuinfo", "box"]).ok();
+    for line in [
+        "VCPU:           0",
+        "CPU:            0",
+        "State:          running",
+        "CPU time:",
+    ] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+    assert_eq!(
+        containers
+            .virsh(&["vcpucount", "box", "--live", "--active"])
+            .ok()
+            .trim(),
+        "1"
+    );
+    let pins = containers.virsh(&["vcpupin", "box"]).ok();
+    assert!(pins.contains("0      0"), "{pins}");
+    containers.virsh(&["destroy", "box"]).ok();
+    let kept = containers.virsh(&["schedinfo", "box"]).ok();
+    assert!(kept.contains("cpu_shares     : 700"), "{kept}");
+}
+
+#[test]
+fn block_devices_are_limited() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    // Any block device of the host will do.
+    let devices = fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let mut devices = devices.map(|one| Path::new("/dev").join(one.file_name()));
+    let Some(device) = devices.find(|path| path.exists()) else {
+        return skipped("the host has no block device");
+    };
+    let device = device.to_string_lossy();
+    let limits = format!(
+        "<blkiotune><device><path>{device}</path><read_bytes_sec>1000000</read_bytes_sec></device>\
+         </blkiotune>"
+    );
+    containers.define(&limited(&containers, "box", &limits));
+    containers.virsh(&["start", "box"]).ok();
+    let Some(blkio) = group(&containers, "box", "blkio") else {
+        return;
+    };
+    let file = &["blkio.throttle.read_bps_device", "io.max"];
+    assert!(read(&blkio, file).contains("1000000"));
+    let pair = format!("{device},2000000");
+    containers
+        .virsh(&["blkiotune", "box", "--device-read-bytes-sec", &pair])
+        .ok();
+    assert!(read(&blkio, file).contains("2000000"));
+    let told = containers.virsh(&["blkiotune", "box"]).ok();
+    assert!(
+        told.contains(&format!("device_read_bytes_sec: {pair}")),
+        "{told}"
+    );
     containers.virsh(&["destroy", "box"]).ok();
 }

@@ -40,6 +40,8 @@ pub struct Driver {
     pub neighbours: Arc<Neighbours>,
     /// How their output is logged.
     pub logs: Logs,
+    /// What the host is.
+    pub host: virt_host::Host,
     /// The host's control groups; none where the host has none to offer.
     pub cgroups: Option<Arc<virt_cgroup::Host>>,
     /// What writes audit records.
@@ -68,6 +70,7 @@ impl Driver {
             }),
             logs: Logs::new(Handler::File, Logd::new(paths.run.join("virtlogd-sock"))),
             registry,
+            host: virt_host::Host::local(),
             cgroups: cgroups(&paths).map(Arc::new),
             auditor,
             controller: own.with_file_name(CONTROLLER),

@@ -16,3 +16,4 @@ pub mod lxc_tools;
 pub mod plan;
 pub mod privileges;
 mod sharing;
+mod processors;

@@ -271,6 +271,19 @@ impl Group {
         file::write(&folder.path, limit.file(folder.unified), &value)
     }
 
+    /// Memory that the group uses now, in KiB.
+    ///
+    /// # Errors
+    /// As [`Group::cpu_shares`].
+    pub fn memory_usage(&self) -> Result<u64> {
+        let folder = self.of(Controller::Memory)?;
+        let name = match folder.unified {
+            true => "memory.current",
+            false => "memory.usage_in_bytes",
+        };
+        Ok(number(&file::read(&folder.path, name)?)? >> 10)
+    }
+
     /// The weight against other groups at block devices.
     ///
     /// # Errors

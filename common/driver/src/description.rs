@@ -51,6 +51,19 @@ impl Described {
         self.live.as_ref().ok_or_else(not_running)
     }
 
+    /// How large it is in the description that is meant.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID when there is no such.
+    pub fn size_as(&self, affects: Affects) -> Result<Size> {
+        match (&self.live, &self.definition) {
+            (Some(live), _) if affects.live => Ok(Size::from(&**live)),
+            (_, Some(definition)) => Ok(Size::from(definition.summary())),
+            // A guest that stopped and is gone meanwhile.
+            _ => self.running().map(|live| Size::from(&**live)),
+        }
+    }
+
     /// How large the guest is: as it runs, else as it will start.
     pub fn size(&self) -> Size {
         Size::of(self.live.as_deref(), self.definition.as_deref())

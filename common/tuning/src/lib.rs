@@ -7,6 +7,7 @@
 pub mod api;
 mod bandwidth;
 pub mod blkio;
+pub mod cpu_maps;
 mod group_name;
 mod limited;
 pub mod memory;

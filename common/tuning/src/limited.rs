@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use virt_cgroup::{Controller, Group, Placed};
+use virt_domain::Domain;
 use virt_driver::actor::HasActor;
 use virt_driver::{Describe, Described, Edit};
 use virt_error::{Error, ErrorCode, Result};
@@ -96,6 +97,24 @@ pub trait Limited: Describe + HasActor<Self::Body> {
 
     /// Its limits as they are now.
     fn limits(&self) -> Limits;
+
+    /// Why no running guest's size itself can be changed.
+    const SIZE_IS_FIXED: &'static str;
+
+    /// Why no guest can use more memory than it has.
+    const TOO_MUCH_MEMORY: &'static str;
+
+    /// Refuses to change how much memory a running guest uses, where that can't be done.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID.
+    fn check_resize(domain: &Domain) -> Result<()>;
+
+    /// Has the running guest use no more memory than so many KiB, and no less of what it has.
+    ///
+    /// # Errors
+    /// What keeps it from that.
+    fn resize(body: &mut Self::Body, kib: u64) -> impl Future<Output = Result<()>> + Send;
 
     /// Refuses tuning, `Memory` or the like, where the guest's daemon has no groups at all.
     ///

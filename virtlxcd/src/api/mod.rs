@@ -12,6 +12,7 @@ mod open;
 mod session;
 mod shutdown;
 mod state;
+mod vcpus;
 mod xml;
 
 use std::sync::Arc;
@@ -31,12 +32,14 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     });
     router.forward(PassOn);
     virt_driver::api::register(&mut router);
+    virt_driver::api::node::register(&mut router);
     virt_tuning::api::register(&mut router);
     open::register(&mut router);
     define::register(&mut router);
     lifecycle::register(&mut router);
     shutdown::register(&mut router);
     state::register(&mut router);
+    vcpus::register(&mut router);
     xml::register(&mut router);
     console::register(&mut router);
     attach::register(&mut router);

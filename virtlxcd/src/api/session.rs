@@ -40,6 +40,12 @@ impl Session {
     }
 }
 
+impl api::node::HasHost for Session {
+    fn host(&self, _: &impl Proof) -> &virt_host::Host {
+        &self.driver.host
+    }
+}
+
 impl api::Session for Session {
     type Guest = Guest;
 

@@ -1,7 +1,7 @@
 //! What a container is and does, in few words.
 
-use virt_driver::Guest as _;
 use virt_driver::api::Session as _;
+use virt_driver::{Guest as _, Size};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetInfo, DomainGetInfoRet, DomainGetOsType, DomainGetOsTypeRet, DomainGetState,
@@ -61,15 +61,16 @@ fn info(call: &Call<DomainGetInfo, Session>) -> Result<DomainGetInfoRet> {
             cpuTime: 0,
         });
     };
-    let groups = live.container.groups.as_ref();
-    let used = groups
-        .map(|groups| groups.group().cpu_usage())
-        .transpose()?;
+    let group = live.container.groups.as_ref().map(|placed| placed.group());
+    let used = group.map(|group| group.cpu_usage()).transpose()?;
+    // What it uses is what a container has.
+    let memory = group.map(|group| group.memory_usage()).transpose()?;
+    let size = Size::from(&*live.domain);
     Ok(DomainGetInfoRet {
         state,
-        maxMem: live.domain.memory.size.0,
-        memory: live.domain.current_memory.0,
-        nrVirtCpu: u16::try_from(live.domain.vcpu.count()).unwrap_or(u16::MAX),
+        maxMem: size.memory,
+        memory: memory.unwrap_or(size.current_memory),
+        nrVirtCpu: u16::try_from(size.vcpus).unwrap_or(u16::MAX),
         cpuTime: used.map_or(0, |used| used.total),
     })
 }

@@ -9,6 +9,7 @@ use virt_tuning::{Limited, Limits, Scheduled};
 
 use super::body::Body;
 use super::entry::Guest;
+use super::resize;
 use super::snapshot::Live;
 use crate::definitions;
 
@@ -32,6 +33,19 @@ impl Limited for Guest {
             process: live.map(|live| live.container.controller.pid()),
             threads: None,
         }
+    }
+
+    const SIZE_IS_FIXED: &'static str = "Cannot resize the max memory on an active domain";
+
+    const TOO_MUCH_MEMORY: &'static str = "Cannot set memory higher than max memory";
+
+    fn check_resize(_: &Domain) -> Result<()> {
+        // Every container's group keeps its memory.
+        Ok(())
+    }
+
+    fn resize(body: &mut Body, kib: u64) -> impl Future<Output = Result<()>> + Send {
+        resize::resize(body, kib)
     }
 
     fn check_tunable(&self, _: &str) -> Result<()> {

@@ -8,6 +8,7 @@ mod end;
 mod entry;
 mod monitor;
 mod recover;
+mod resize;
 mod snapshot;
 mod start;
 mod status;

@@ -34,7 +34,6 @@ mod messages;
 mod metadata;
 mod monitor;
 mod native;
-mod node;
 mod open;
 mod pin;
 mod rename;
@@ -67,7 +66,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     open::register(&mut router);
     native::register(&mut router);
     lifecycle::register(&mut router);
-    node::register(&mut router);
+    virt_driver::api::node::register(&mut router);
     capabilities::register(&mut router);
     cpu::register(&mut router);
     virt_driver::api::register(&mut router);

@@ -13,12 +13,13 @@ use virt_rpc::protocol::remote::{
 };
 use virt_rpc::server::{Call, Router};
 
+use virt_tuning::cpu_maps::map;
 use virt_tuning::{EMULATOR, of_iothread, of_vcpu};
 
 use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
 use super::metadata::described;
 use super::session::Session;
-use super::vcpu::{host_cpus, map};
+use super::vcpu::host_cpus;
 use crate::definitions::{change, change_live, off_thread};
 use crate::guest::{Body, Guest, Live};
 use crate::tuning::affinity;

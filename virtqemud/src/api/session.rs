@@ -85,6 +85,12 @@ impl HasSecondaries for Session {
     }
 }
 
+impl api::node::HasHost for Session {
+    fn host(&self, _: &impl Proof) -> &virt_host::Host {
+        &self.driver.host
+    }
+}
+
 impl api::Session for Session {
     type Guest = Guest;
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use virt_domain::{Domain, NumberSet};
+use virt_domain::Domain;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_rpc::protocol::remote::limit::{CPUMAPS_MAX, VCPUINFO_MAX};
 use virt_rpc::protocol::remote::{
     DomainGetEmulatorPinInfo, DomainGetEmulatorPinInfoRet, DomainGetMaxVcpus, DomainGetMaxVcpusRet,
     DomainGetVcpuPinInfo, DomainGetVcpuPinInfoRet, DomainGetVcpus, DomainGetVcpusFlags,
     DomainGetVcpusFlagsRet, DomainGetVcpusRet, DomainSetVcpus, DomainSetVcpusFlags, VcpuInfo,
 };
 use virt_rpc::server::{Call, Router};
+use virt_tuning::cpu_maps::{bounded, map};
 use virt_tuning::usage;
 
 use super::agent::no_agent;
@@ -76,54 +76,15 @@ fn count(snapshot: &Snapshot, flags: u32) -> Result<i32> {
             ),
         });
     }
-    let (most, current) = match (&snapshot.live, &snapshot.definition) {
-        (Some(live), _) if affects.live => (live.domain.vcpu.max, live.domain.vcpu.count()),
-        (_, Some(definition)) => {
-            let summary = definition.summary();
-            (summary.max_vcpus, summary.vcpus)
-        }
-        _ => snapshot.running().map(|live| {
-            let vcpu = &live.domain.vcpu;
-            (vcpu.max, vcpu.count())
-        })?,
-    };
+    let size = snapshot.described().size_as(affects)?;
+    let (most, current) = (size.max_vcpus, size.vcpus);
     let count = if flags & MAXIMUM != 0 { most } else { current };
     Ok(i32::try_from(count).unwrap_or(i32::MAX))
-}
-
-/// How many of a client's `wanted` entries of `length` bytes fit a reply.
-fn bounded(wanted: i32, length: i32) -> Result<(usize, usize)> {
-    let sizes = usize::try_from(wanted)
-        .ok()
-        .zip(usize::try_from(length).ok());
-    sizes
-        .filter(|(count, bytes)| {
-            *count <= VCPUINFO_MAX && count.saturating_mul(*bytes) <= CPUMAPS_MAX
-        })
-        .ok_or_else(|| {
-            Error::new(
-                ErrorCode::InternalError,
-                ErrorDomain::Rpc,
-                format!("{wanted} processor maps of {length} bytes are more than a reply holds"),
-            )
-        })
 }
 
 /// How many processors the host has; maps have a bit for each.
 pub(super) fn host_cpus(driver: &Driver) -> Result<u32> {
     Ok(driver.host.cpu_map()?.present)
-}
-
-/// The bits of a set in a map of so many bytes, those of processors the host has not left out.
-pub(super) fn map(set: Option<&NumberSet>, host_cpus: u32, bytes: usize) -> Vec<u8> {
-    let mut map = vec![0; bytes];
-    for cpu in 0..host_cpus {
-        let place = (cpu / 8) as usize;
-        if place < bytes && set.is_none_or(|set| set.contains(cpu)) {
-            map[place] |= 1 << (cpu % 8);
-        }
-    }
-    map
 }
 
 fn vcpus(call: &Call<DomainGetVcpus, Session>) -> Result<DomainGetVcpusRet> {
@@ -348,23 +309,6 @@ fn one_by_one(domain: &mut Domain, wanted: u32, hotpluggable: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_map_has_a_bit_for_each_of_the_hosts_processors() {
-        assert_eq!(map(None, 2, 1), [0b11]);
-        assert_eq!(map(None, 10, 2), [0xff, 0b11]);
-        assert_eq!(map(NumberSet::parse("1,9").as_ref(), 10, 2), [0b10, 0b10]);
-        assert_eq!(map(None, 10, 1), [0xff]);
-        assert!(map(None, 10, 0).is_empty());
-    }
-
-    #[test]
-    fn maps_beyond_a_reply_are_refused() {
-        assert!(bounded(16384, 1).is_ok());
-        assert!(bounded(16385, 1).is_err());
-        assert!(bounded(-1, 1).is_err());
-        assert!(bounded(1024, i32::MAX).is_err());
-    }
 
     #[test]
     fn the_number_stays_within_the_most() {

@@ -9,6 +9,7 @@ use virt_tuning::{Limited, Limits, Scheduled, Threads};
 
 use super::body::Body;
 use super::entry::Guest;
+use super::resize;
 use crate::definitions;
 
 impl Describe for Guest {
@@ -34,6 +35,18 @@ impl Limited for Guest {
                 iothreads: live.iothreads.iter().map(|one| one.id).collect(),
             })),
         }
+    }
+
+    const SIZE_IS_FIXED: &'static str = "cannot resize the maximum memory on an active domain";
+
+    const TOO_MUCH_MEMORY: &'static str = "cannot set memory higher than max memory";
+
+    fn check_resize(domain: &Domain) -> Result<()> {
+        resize::check(domain)
+    }
+
+    fn resize(body: &mut Body, kib: u64) -> impl Future<Output = Result<()>> + Send {
+        resize::resize(body, kib)
     }
 
     fn check_tunable(&self, what: &str) -> Result<()> {

@@ -5,6 +5,7 @@ pub mod flags;
 pub mod list;
 pub mod lookup;
 pub mod security;
+pub mod node;
 
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;

@@ -7,6 +7,7 @@ mod memory;
 mod numa;
 pub mod params;
 mod scheduler;
+mod size;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub fn register<S: Session<Guest: Limited>>(router: &mut Router<S>) {
     memory::register(router);
     blkio::register(router);
     numa::register(router);
+    size::register(router);
     cpu_stats::register(router);
 }
 

@@ -1,7 +1,7 @@
 //! What the host is and has: processors, memory, pages.
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_host::Stat;
+use virt_host::{Host, Stat};
 use virt_rpc::protocol::remote::{
     NodeAllocPages, NodeCpuStat, NodeGetCellsFreeMemory, NodeGetCellsFreeMemoryRet, NodeGetCpuMap,
     NodeGetCpuMapRet, NodeGetCpuStats, NodeGetCpuStatsRet, NodeGetFreeMemory, NodeGetFreeMemoryRet,
@@ -11,22 +11,28 @@ use virt_rpc::protocol::remote::{
 };
 use virt_rpc::server::{Call, Router};
 
-use super::flags;
-use super::session::Session;
+use super::{Proof, Session, flags};
 
-pub(super) fn register(router: &mut Router<Session>) {
+/// A connection of a driver that knows its host.
+pub trait HasHost: Session {
+    /// The host, for a call whose rules were checked.
+    fn host(&self, proof: &impl Proof) -> &Host;
+}
+
+/// The handlers.
+pub fn register<S: HasHost>(router: &mut Router<S>) {
     router.call::<NodeGetInfo>(info);
     router.call::<NodeGetCpuMap>(cpu_map);
     router.call::<NodeGetCpuStats>(cpu_stats);
     router.call::<NodeGetMemoryStats>(memory_stats);
     router.call::<NodeGetFreeMemory>(|call| {
         let permitted = call.session().permit(call)?;
-        let free_mem = call.session().driver(&permitted).host.free_memory()?;
+        let free_mem = call.session().host(&permitted).free_memory()?;
         Ok(NodeGetFreeMemoryRet { freeMem: free_mem })
     });
     router.call::<NodeGetCellsFreeMemory>(|call| {
         let permitted = call.session().permit(call)?;
-        let host = &call.session().driver(&permitted).host;
+        let host = call.session().host(&permitted);
         let cells = host.cells_free_memory(call.args.startCell, call.args.maxcells)?;
         Ok(NodeGetCellsFreeMemoryRet { cells })
     });
@@ -34,31 +40,36 @@ pub(super) fn register(router: &mut Router<Session>) {
     router.call::<NodeGetMemoryParameters>(memory_parameters);
     router.call::<NodeSuspendForDuration>(|call| {
         call.session().permit(call)?;
-        Err(unsupported(
+        Err(unsupported::<S>(
             "the host can't be suspended through this daemon",
         ))
     });
     router.call::<NodeAllocPages>(|call| {
         call.session().permit(call)?;
-        Err(unsupported(
+        Err(unsupported::<S>(
             "pools of huge pages can't be changed through this daemon",
         ))
     });
     router.call::<NodeSetMemoryParameters>(|call| {
         call.session().permit(call)?;
-        Err(unsupported(
+        Err(unsupported::<S>(
             "shared memory can't be tuned through this daemon",
         ))
     });
 }
 
-fn unsupported(what: &str) -> Error {
-    Error::new(ErrorCode::OperationUnsupported, ErrorDomain::Qemu, what)
+fn unsupported<S: Session>(what: &str) -> Error {
+    Error::new(ErrorCode::OperationUnsupported, S::DOMAIN, what)
 }
 
-fn info(call: &Call<NodeGetInfo, Session>) -> Result<NodeGetInfoRet> {
+/// The stock daemon answers these calls outside of its drivers.
+fn only_of_host(flags: u32, known: u32, function: &str) -> Result<()> {
+    flags::only(flags, known, function, ErrorDomain::None)
+}
+
+fn info<S: HasHost>(call: &Call<NodeGetInfo, S>) -> Result<NodeGetInfoRet> {
     let permitted = call.session().permit(call)?;
-    let info = call.session().driver(&permitted).host.node_info()?;
+    let info = call.session().host(&permitted).node_info()?;
     // The field ends with a zero byte.
     let mut model = [0; 32];
     for (to, from) in model[..31].iter_mut().zip(info.model.bytes()) {
@@ -81,10 +92,10 @@ fn signed(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn cpu_map(call: &Call<NodeGetCpuMap, Session>) -> Result<NodeGetCpuMapRet> {
-    flags::only_of_host(call.args.flags, 0, "virHostCPUGetMap")?;
+fn cpu_map<S: HasHost>(call: &Call<NodeGetCpuMap, S>) -> Result<NodeGetCpuMapRet> {
+    only_of_host(call.args.flags, 0, "virHostCPUGetMap")?;
     let permitted = call.session().permit(call)?;
-    let map = call.session().driver(&permitted).host.cpu_map()?;
+    let map = call.session().host(&permitted).cpu_map()?;
     let bytes = (map.present as usize).div_ceil(8);
     Ok(NodeGetCpuMapRet {
         cpumap: match call.args.need_map {
@@ -128,10 +139,10 @@ fn figures<T>(
     Ok((figures, count))
 }
 
-fn cpu_stats(call: &Call<NodeGetCpuStats, Session>) -> Result<NodeGetCpuStatsRet> {
-    flags::only_of_host(call.args.flags, 0, "virHostCPUGetStats")?;
+fn cpu_stats<S: HasHost>(call: &Call<NodeGetCpuStats, S>) -> Result<NodeGetCpuStatsRet> {
+    only_of_host(call.args.flags, 0, "virHostCPUGetStats")?;
     let permitted = call.session().permit(call)?;
-    let host = &call.session().driver(&permitted).host;
+    let host = call.session().host(&permitted);
     // How many figures there are does not depend on the processor.
     let cpu = if call.args.nparams == 0 {
         -1
@@ -144,20 +155,20 @@ fn cpu_stats(call: &Call<NodeGetCpuStats, Session>) -> Result<NodeGetCpuStatsRet
     Ok(NodeGetCpuStatsRet { params, nparams })
 }
 
-fn memory_stats(call: &Call<NodeGetMemoryStats, Session>) -> Result<NodeGetMemoryStatsRet> {
-    flags::only_of_host(call.args.flags, 0, "virHostMemGetStats")?;
+fn memory_stats<S: HasHost>(call: &Call<NodeGetMemoryStats, S>) -> Result<NodeGetMemoryStatsRet> {
+    only_of_host(call.args.flags, 0, "virHostMemGetStats")?;
     let permitted = call.session().permit(call)?;
-    let host = &call.session().driver(&permitted).host;
+    let host = call.session().host(&permitted);
     let stats = host.memory_stats(call.args.cellNum)?;
     let figure = |field, value| NodeMemoryStat { field, value };
     let (params, nparams) = figures(stats, call.args.nparams, "virHostMemGetStatsLinux", figure)?;
     Ok(NodeGetMemoryStatsRet { params, nparams })
 }
 
-fn free_pages(call: &Call<NodeGetFreePages, Session>) -> Result<NodeGetFreePagesRet> {
-    flags::only(call.args.flags, 0, "qemuNodeGetFreePages")?;
+fn free_pages<S: HasHost>(call: &Call<NodeGetFreePages, S>) -> Result<NodeGetFreePagesRet> {
+    S::only(call.args.flags, 0, "NodeGetFreePages")?;
     let permitted = call.session().permit(call)?;
-    let host = &call.session().driver(&permitted).host;
+    let host = call.session().host(&permitted);
     let args = &call.args;
     let counts = host.free_pages(&args.pages, args.startCell, args.cellCount)?;
     Ok(NodeGetFreePagesRet { counts })
@@ -176,13 +187,13 @@ const SHARED_MEMORY: &[(&str, &str, bool)] = &[
     ("shm_merge_across_nodes", "merge_across_nodes", true),
 ];
 
-fn memory_parameters(
-    call: &Call<NodeGetMemoryParameters, Session>,
+fn memory_parameters<S: HasHost>(
+    call: &Call<NodeGetMemoryParameters, S>,
 ) -> Result<NodeGetMemoryParametersRet> {
     // Bit 2: the client takes texts as well.
-    flags::only_of_host(call.args.flags, 4, "virHostMemGetParameters")?;
+    only_of_host(call.args.flags, 4, "virHostMemGetParameters")?;
     let permitted = call.session().permit(call)?;
-    let tree = call.session().driver(&permitted).host.tree();
+    let tree = call.session().host(&permitted).tree();
     let all: Vec<_> = SHARED_MEMORY
         .iter()
         .filter_map(|(name, file, small)| {
