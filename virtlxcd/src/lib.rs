@@ -15,5 +15,5 @@ mod limits;
 pub mod lxc_tools;
 pub mod plan;
 pub mod privileges;
-mod sharing;
 mod processors;
+mod sharing;

@@ -4,8 +4,8 @@ pub mod events;
 pub mod flags;
 pub mod list;
 pub mod lookup;
-pub mod security;
 pub mod node;
+pub mod security;
 
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;
