@@ -136,7 +136,10 @@ mod tests {
 
     #[test]
     fn only_the_cable_of_a_running_guests_interface_changes() {
-        let known = interface("01", "<target dev='vnet3'/><guest actual='eth0'/>");
+        let known = interface(
+            "01",
+            "<target dev='vnet3'/><guest actual='eth0'/><alias name='net0'/>",
+        );
         let check = |new: &Interface| check_unchanged(ErrorDomain::Lxc, &known, new);
         check(&interface("01", "<link state='down'/>")).unwrap();
         let refused = check(&interface("01", "<mtu size='1400'/>")).unwrap_err();

@@ -47,7 +47,7 @@ impl Namespace {
     /// # Errors
     /// The file's or the mount's.
     pub fn hold(&self, path: &Path) -> io::Result<()> {
-        File::create(path)?;
+        File::create_new(path)?;
         let source = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&self.0));
         mount_bind(source, path)?;
         // No copy of it is to be left in another's mount namespace.

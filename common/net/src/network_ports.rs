@@ -16,11 +16,14 @@ use virt_xml::YesNo;
 /// Chooses the UUIDs of the ports that the guest's networks are to make. What a document says of ports is
 /// about another run.
 pub fn choose(domain: &mut Domain) {
-    for interface in &mut domain.devices.interfaces {
-        if let InterfaceSource::Network(source) = &mut interface.source {
-            source.port.portid = Some(Uuid::new_v4());
-            interface.actual = None;
-        }
+    domain.devices.interfaces.iter_mut().for_each(choose_one);
+}
+
+/// The same of one interface.
+pub fn choose_one(interface: &mut Interface) {
+    if let InterfaceSource::Network(source) = &mut interface.source {
+        source.port.portid = Some(Uuid::new_v4());
+        interface.actual = None;
     }
 }
 

@@ -98,22 +98,22 @@ mod tests {
     fn all_seven_are_told() {
         let told = told(Some(&limits()));
         assert_eq!(told.len(), 7);
-        assert_eq!(told[1], TypedParam::uint("inbound.peak", 5000));
-        assert_eq!(told[4], TypedParam::uint("outbound.average", 0));
+        assert_eq!(told[1], TypedParam::uint("inbound.peak", 5000_u32));
+        assert_eq!(told[4], TypedParam::uint("outbound.average", 0_u32));
     }
 
     #[test]
     fn a_change_leaves_the_rest_and_no_average_is_no_limit() {
-        let out = [TypedParam::uint("outbound.average", 7)];
+        let out = [TypedParam::uint("outbound.average", 7_u32)];
         let both = changed(Some(&limits()), &out).unwrap().unwrap();
         assert_eq!(both.inbound, limits().inbound);
         assert_eq!(both.outbound.unwrap().average, Some(7));
-        let none = [TypedParam::uint("inbound.average", 0)];
+        let none = [TypedParam::uint("inbound.average", 0_u32)];
         assert_eq!(changed(Some(&limits()), &none).unwrap(), None);
         for bad in [
-            TypedParam::uint("outbound.peak", 7),
-            TypedParam::uint("outbound.floor", 7),
-            TypedParam::ullong("inbound.average", 7),
+            TypedParam::uint("outbound.peak", 7_u32),
+            TypedParam::uint("outbound.floor", 7_u32),
+            TypedParam::ullong("inbound.average", 7_u64),
         ] {
             assert!(changed(None, &[bad]).is_err());
         }

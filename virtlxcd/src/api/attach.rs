@@ -79,7 +79,12 @@ enum Which {
 
 fn interface(xml: &str) -> Result<Box<Interface>> {
     match virt_xml::parse(xml)?.name.as_str() {
-        "interface" => virt_driver::read_device(xml).map(Box::new),
+        "interface" => {
+            let mut interface: Box<Interface> = Box::new(virt_driver::read_device(xml)?);
+            // Copied from a running container's document; names are given anew.
+            interface.inactive();
+            Ok(interface)
+        }
         other => Err(Error::new(
             ErrorCode::OperationUnsupported,
             OWN,

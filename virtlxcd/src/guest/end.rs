@@ -77,7 +77,7 @@ impl Body {
         }
         remove(&container).await;
         if let Some(live) = &before.live {
-            interfaces::left(&driver, &live.domain).await;
+            interfaces::left(&driver, live).await;
         }
         let (name, uuid) = (Arc::clone(&before.name), self.guest().uuid());
         let folders = driver.folders.clone();

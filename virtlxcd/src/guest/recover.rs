@@ -149,7 +149,7 @@ fn parent(pid: i32) -> Option<i32> {
 
 /// Removes what a container left that ended while no daemon was there.
 async fn forget(driver: &Arc<Driver>, status: &Status) {
-    interfaces::left(driver, &status.domain).await;
+    interfaces::left_unseen(driver, &status.domain).await;
     let (folders, status) = (driver.folders.clone(), status.clone());
     let cgroups = driver.cgroups.clone();
     let removed = tokio::task::spawn_blocking(move || {

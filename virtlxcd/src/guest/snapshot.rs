@@ -94,6 +94,8 @@ pub struct Container {
     pub controller: Process,
     /// Its first process; none when that ended before it could be held.
     pub init: Option<Process>,
+    /// The network namespace of its first process.
+    network: Option<Namespace>,
     /// Its control groups, where it is in some.
     pub groups: Option<Arc<virt_cgroup::Placed>>,
     /// Who has its terminals open.
@@ -109,32 +111,26 @@ impl Container {
         init: Option<Process>,
         groups: Option<Arc<virt_cgroup::Placed>>,
     ) -> Self {
+        let network = init.as_ref().and_then(|init| {
+            let namespace = Namespace::of(init.pid()).ok()?;
+            // As long as it lives its number is nobody else's.
+            init.is_alive().then_some(namespace)
+        });
         Self {
             controller,
             init,
+            network,
             groups,
             consoles: Consoles::default(),
             ending: Ending::default(),
         }
     }
 
-    /// The network namespace of its init.
+    /// The network namespace of its init, also when that has ended.
     ///
     /// # Errors
-    /// SYSTEM_ERROR when it has ended.
-    pub fn network(&self) -> Result<Namespace> {
-        let gone = || std::io::Error::from_raw_os_error(nix::libc::ESRCH);
-        let held = self.init.as_ref().ok_or_else(gone).and_then(|init| {
-            let namespace = Namespace::of(init.pid())?;
-            // As long as it lives its number is nobody else's.
-            match init.is_alive() {
-                true => Ok(namespace),
-                false => Err(gone()),
-            }
-        });
-        held.map_err(|cause| {
-            let what = "cannot open the network namespace of the container";
-            Error::system(ErrorDomain::Lxc, what, &cause)
-        })
+    /// OPERATION_INVALID when it ended before that could be held.
+    pub fn network(&self) -> Result<&Namespace> {
+        self.network.as_ref().ok_or_else(not_running)
     }
 }

@@ -266,7 +266,7 @@ async fn make(
             let _ = container.controller.kill();
             super::end::remove(&container).await;
             if let Some(live) = &body.guest().current().live {
-                interfaces::left(driver, &live.domain).await;
+                interfaces::left(driver, live).await;
             }
             body.change(|snapshot| {
                 snapshot.id = None;

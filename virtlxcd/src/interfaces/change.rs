@@ -7,7 +7,7 @@ use virt_domain::devices::interface::{Bandwidth, Interface, InterfaceType, LinkS
 use virt_driver::audit::{Reason, Subject};
 use virt_driver::{Event, off_thread};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_net::{host_end, meant};
+use virt_net::{host_end, meant, network_ports};
 
 use super::make::{make_one, remove_one};
 use super::start::free_alias;
@@ -51,17 +51,40 @@ impl Body {
         interface
             .info
             .name(|| free_alias(&live.domain.devices.interfaces));
-        let (driver, wanted) = (Arc::clone(self.driver()), interface.clone());
-        let from = Arc::clone(&live);
-        let made = off_thread(move || make_one(&driver, &from.container, &from.domain, wanted));
-        let made = made.await;
+        let alias = interface.info.alias().unwrap_or_default().to_owned();
+        let mut others = live.domain.devices.infos().into_iter();
+        if others.any(|other| other.alias() == Some(&alias)) {
+            return Err(Error::new(
+                ErrorCode::OperationInvalid,
+                ErrorDomain::Lxc,
+                format!("the container has a device with alias '{alias}' already"),
+            ));
+        }
+        // Whatever becomes of this daemon, the next one gives back the port that a network is asked for.
+        network_ports::choose_one(&mut interface);
+        self.edit_live(|domain| domain.devices.interfaces.push(interface.clone()));
+        let made = match self.write_status().await {
+            Ok(()) => {
+                let (driver, wanted) = (Arc::clone(self.driver()), interface.clone());
+                let from = Arc::clone(&live);
+                off_thread(move || make_one(&driver, &from.container, &from.domain, wanted)).await
+            }
+            Err(error) => Err(error),
+        };
         let subject = Subject::from(&*live.domain);
         self.driver().auditor.tell(&subject, |subject| {
             subject.gained(&interface, Reason::Attach, made.is_ok())
         });
-        let interface = made?;
-        let alias = interface.info.alias().unwrap_or_default().to_owned();
-        self.edit_live(|domain| domain.devices.interfaces.push(interface));
+        let (made, outcome) = match made {
+            Ok(made) => (Some(made), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.edit_live(|domain| {
+            let all = &mut domain.devices.interfaces;
+            all.retain(|other| other.info.alias() != Some(&alias));
+            all.extend(made);
+        });
+        outcome?;
         self.emit(Event::DeviceAdded { alias });
         Ok(())
     }

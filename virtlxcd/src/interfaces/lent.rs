@@ -50,16 +50,15 @@ pub(super) fn lend(driver: &Driver, namespace: &Namespace, domain: &mut Domain) 
         return Ok(());
     }
     let path = driver.folders.network(&domain.name);
-    // What an earlier run left, if anything: the next one's is another namespace.
-    Namespace::let_go(&path)
-        .and_then(|()| namespace.hold(&path))
-        .map_err(|cause| {
-            let what = format!(
-                "cannot hold on to the container's network by '{}'",
-                path.display()
-            );
-            Error::system(ErrorDomain::Lxc, what, &cause)
-        })?;
+    // What an earlier run left, if anything.
+    take_back(driver, domain);
+    namespace.hold(&path).map_err(|cause| {
+        let what = format!(
+            "cannot hold on to the container's network by '{}'",
+            path.display()
+        );
+        Error::system(ErrorDomain::Lxc, what, &cause)
+    })?;
     for device in &mut domain.devices.hostdevs {
         let Some(name) = link(device).map(str::to_owned) else {
             continue;

@@ -8,9 +8,9 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_net::container::Inside;
 use virt_net::{HostEnd, OfInterfaces, filters, network_ports};
 
-use super::{lent, owns_network};
+use super::{check, lent, owns_network};
 use crate::driver::Driver;
-use crate::guest::Container;
+use crate::guest::{Container, Live};
 
 /// Gives a container that is made, and whose init waits, its network. What was made is noted in the
 /// description, also when not all could be: [`leave`] undoes that. Blocks.
@@ -23,9 +23,9 @@ pub(crate) fn connect(driver: &Driver, container: &Container, domain: &mut Domai
     }
     network_ports::ask(&driver.neighbours, ErrorDomain::Lxc, domain)?;
     let namespace = container.network()?;
-    let inside = Inside::of(&namespace)?;
+    let inside = Inside::of(namespace)?;
     inside.loopback()?;
-    lent::lend(driver, &namespace, domain)?;
+    lent::lend(driver, namespace, domain)?;
     let uuid = domain.uuid;
     for interface in &mut domain.devices.interfaces {
         link(&inside, uuid, interface)?;
@@ -36,6 +36,8 @@ pub(crate) fn connect(driver: &Driver, container: &Container, domain: &mut Domai
 /// Makes both ends of an interface and notes what they are called.
 fn link(inside: &Inside<'_>, guest: uuid::Uuid, interface: &mut Interface) -> Result<()> {
     let end = HostEnd::of(interface, guest, ErrorDomain::Lxc)?;
+    // What its network made of it may be something that can't be had.
+    check::refuse(&interface.resolved())?;
     let end = end.ok_or_else(|| {
         Error::new(
             ErrorCode::ConfigUnsupported,
@@ -68,7 +70,7 @@ fn alone(container: &Domain, interface: Interface) -> Domain {
     alone
 }
 
-/// Gives a container that runs one more interface. Blocks.
+/// Gives a container that runs one more interface, whose port is chosen. Blocks.
 ///
 /// # Errors
 /// What can't be had, by name; nothing is left of it then.
@@ -79,7 +81,6 @@ pub(crate) fn make_one(
     interface: Interface,
 ) -> Result<Interface> {
     let mut alone = alone(domain, interface);
-    network_ports::choose(&mut alone);
     let made = connect(driver, container, &mut alone);
     let interface = alone.devices.interfaces.pop();
     match (made, interface) {
@@ -106,8 +107,7 @@ pub(crate) fn remove_one(
     interface: Interface,
 ) -> Result<()> {
     if interface.resolved().kind() == InterfaceType::Direct {
-        let namespace = container.network()?;
-        Inside::of(&namespace)?.remove(&interface)?;
+        Inside::of(container.network()?)?.remove(&interface)?;
     }
     leave(driver, &alone(domain, interface));
     Ok(())
@@ -119,13 +119,30 @@ pub(crate) fn leave(driver: &Driver, domain: &Domain) {
     OfInterfaces::of_container(domain).undo(&driver.neighbours, &domain.name);
 }
 
-/// The same off the daemon's thread.
-pub(crate) async fn left(driver: &Arc<Driver>, domain: &Arc<Domain>) {
-    if !owns_network(domain) {
-        return;
-    }
+/// The same of a run that is over, or failed, off the daemon's thread. Links that share one of the host's
+/// are taken away at once: the kernel, which takes its time, may refuse the next run until they are gone.
+pub(crate) async fn left(driver: &Arc<Driver>, live: &Arc<Live>) {
+    let (driver, live) = (Arc::clone(driver), Arc::clone(live));
+    off_thread(move || {
+        for interface in &live.domain.devices.interfaces {
+            let direct = interface.resolved().kind() == InterfaceType::Direct;
+            if direct && let Ok(network) = live.container.network() {
+                // One that the container changed goes with the network.
+                let _ = Inside::of(network).and_then(|inside| inside.remove(interface));
+            }
+        }
+        leave(&driver, &live.domain);
+    })
+    .await;
+}
+
+/// The same of a container that ended while no daemon was there.
+pub(crate) async fn left_unseen(driver: &Arc<Driver>, domain: &Arc<Domain>) {
     let (driver, domain) = (Arc::clone(driver), Arc::clone(domain));
-    let undone = tokio::task::spawn_blocking(move || leave(&driver, &domain));
+    off_thread(move || leave(&driver, &domain)).await;
+}
+
+async fn off_thread(undo: impl FnOnce() + Send + 'static) {
     // A panic in it was told already.
-    let _ = undone.await;
+    let _ = tokio::task::spawn_blocking(undo).await;
 }

@@ -9,5 +9,5 @@ mod make;
 mod start;
 
 pub(crate) use check::{complete, owns_network, refuse};
-pub(crate) use make::left;
+pub(crate) use make::{left, left_unseen};
 pub(crate) use start::name;
