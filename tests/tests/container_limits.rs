@@ -9,9 +9,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use virt_tests::containers::Containers;
 use virt_tests::groups::folder;
+use virt_tests::host::{eventually, process_runs};
 use virt_tests::target::skipped;
 
 /// A container that runs until it is asked to end, with limits.
@@ -182,7 +185,7 @@ fn memory_is_limited_while_a_container_runs() {
     assert_eq!(read(&memory, HARD), mib(40));
 
     // The next daemon finds the groups again.
-    containers.end(nix::sys::signal::Signal::SIGKILL);
+    containers.end(Signal::SIGKILL);
     containers.again();
     let told = containers.virsh(&["memtune", "box"]).ok();
     assert!(told.contains("hard_limit     : 40960"), "{told}");
@@ -306,4 +309,83 @@ fn block_devices_are_limited() {
         "{told}"
     );
     containers.virsh(&["destroy", "box"]).ok();
+}
+
+/// Whether a container's shell counts on.
+fn counts(containers: &Containers) -> bool {
+    let file = containers.root().join("count");
+    let length = || fs::metadata(&file).map_or(0, |data| data.len());
+    let before = length();
+    std::thread::sleep(Duration::from_millis(300));
+    length() > before
+}
+
+#[test]
+fn a_container_stands_still_and_goes_on() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    let count = "<init>/bin/sh</init><initarg>-c</initarg>\
+                 <initarg>while :; do echo x >>/count; sleep 0.05; done</initarg>";
+    containers.define(&containers.xml("box", count, ""));
+    containers.define(&containers.service("other"));
+    containers.virsh(&["start", "box"]).ok();
+    eventually("it counts", || counts(&containers));
+    let heard = containers.python(
+        "libvirt.virEventRegisterDefaultImpl()\n\
+         watcher = libvirt.open(None)\n\
+         def told(conn, dom, event, detail, _): print(dom.name(), event, detail)\n\
+         watcher.domainEventRegisterAny(None, libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, told, None)\n\
+         dom = conn.lookupByName('box')\n\
+         dom.suspend()\ndom.suspend()\ndom.resume()\ndom.suspend()\n\
+         end = time.time() + 1\n\
+         libvirt.virEventAddTimeout(100, lambda *_: None, None)\n\
+         while time.time() < end: libvirt.virEventRunDefaultImpl()",
+    );
+    // Standing still already is no news.
+    assert_eq!(heard.ok(), "box 3 0\nbox 4 0\nbox 3 0\n");
+    let state = |containers: &Containers| {
+        let told = containers.virsh(&["domstate", "--reason", "box"]).ok();
+        told.trim().to_owned()
+    };
+    assert_eq!(state(&containers), "paused (user)");
+    assert!(!counts(&containers));
+    let listed = containers.virsh(&["list", "--state-paused", "--name"]).ok();
+    assert_eq!(listed.trim(), "box");
+    // It holds nobody up: neither who looks at it nor who starts another.
+    let before = Instant::now();
+    containers.virsh(&["dominfo", "box"]).ok();
+    containers.virsh(&["start", "other"]).ok();
+    containers.virsh(&["destroy", "other"]).ok();
+    assert!(before.elapsed() < Duration::from_secs(5));
+
+    // The next daemon finds it as it is, whatever the last one had said of it by then.
+    containers.end(Signal::SIGKILL);
+    let file = containers.host.path("run/libvirt/lxc/box.xml");
+    let status = fs::read_to_string(&file).unwrap();
+    assert!(status.contains("state='paused' reason='user'"), "{status}");
+    let outdated = status.replace(
+        "state='paused' reason='user'",
+        "state='running' reason='booted'",
+    );
+    fs::write(&file, outdated).unwrap();
+    containers.again();
+    assert_eq!(state(&containers), "paused (user)");
+    containers.virsh(&["resume", "box"]).ok();
+    assert_eq!(state(&containers), "running (unpaused)");
+    eventually("it counts again", || counts(&containers));
+    let running = containers.virsh(&["resume", "box"]).failed();
+    assert!(running.contains("domain is already running"), "{running}");
+
+    // What stands ends as well.
+    containers.virsh(&["suspend", "box"]).ok();
+    let controller = containers.controller("box");
+    let before = Instant::now();
+    containers.virsh(&["destroy", "box"]).ok();
+    assert!(before.elapsed() < Duration::from_secs(5));
+    assert!(!process_runs(controller));
+    assert_eq!(state(&containers), "shut off (destroyed)");
+    assert_eq!(containers.left(), Vec::<String>::new());
+    let off = containers.virsh(&["suspend", "box"]).failed();
+    assert!(off.contains("domain is not running"), "{off}");
 }

@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use virt_error::{Error, ErrorDomain, Result};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use crate::Controller;
 
 /// No file of a group is longer that has something for us; device lists grow with the devices.
 const MAX_LENGTH: u64 = 1 << 20;
@@ -51,6 +53,29 @@ pub(crate) fn read(folder: &Path, name: &str) -> Result<String> {
             Err(Error::system(ErrorDomain::Cgroup, what, &cause))
         }
     }
+}
+
+/// What a group is answered with that the controller does not act on.
+pub(crate) fn absent(controller: Controller) -> Error {
+    Error::new(
+        ErrorCode::InternalError,
+        ErrorDomain::Cgroup,
+        format!("the group has no controller '{}'", controller.name()),
+    )
+}
+
+/// The number that a file's text is.
+///
+/// # Errors
+/// INTERNAL_ERROR when it is none.
+pub(crate) fn number(text: &str) -> Result<u64> {
+    text.trim().parse().map_err(|_| {
+        Error::new(
+            ErrorCode::InternalError,
+            ErrorDomain::Cgroup,
+            format!("Unable to parse '{text}' as an integer"),
+        )
+    })
 }
 
 /// The number that stands behind a word in a file of lines `WORD NUMBER`.

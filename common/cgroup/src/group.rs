@@ -111,6 +111,20 @@ impl Group {
         folders.find(|folder| folder.controllers.contains(&controller))
     }
 
+    /// The folder of a controller that has to be there.
+    ///
+    /// # Errors
+    /// INTERNAL_ERROR.
+    pub(crate) fn of(&self, controller: Controller) -> Result<&Folder> {
+        let folder = self.folder(controller);
+        folder.ok_or_else(|| file::absent(controller))
+    }
+
+    /// The folder of version 2.
+    pub(crate) fn unified(&self) -> Option<&Folder> {
+        self.folders.iter().find(|folder| folder.unified)
+    }
+
     /// The paths of its folders.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.folders.iter().map(|folder| folder.path.as_path())

@@ -5,15 +5,21 @@
 
 mod controller;
 mod file;
+mod freezer;
 mod group;
 mod host;
 mod layout;
 mod machined;
 pub mod names;
+mod pressure;
+mod usage;
 mod values;
 
 pub use controller::Controller;
+pub use freezer::Freezing;
 pub use group::Group;
 pub use host::{Driver, Guest, Host, Placed};
 pub use layout::{Layout, Legacy, Unified};
+pub use pressure::{Pressure, Resource, Stall};
+pub use usage::{BlockIo, MemoryUse};
 pub use values::{CpuUsage, MemoryLimit, Throttle, UNLIMITED_KIB};

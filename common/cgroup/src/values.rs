@@ -86,14 +86,6 @@ impl MemoryLimit {
     }
 }
 
-fn absent(controller: Controller) -> Error {
-    Error::new(
-        ErrorCode::InternalError,
-        ErrorDomain::Cgroup,
-        format!("the group has no controller '{}'", controller.name()),
-    )
-}
-
 /// What `cgroups-rs` could not write, in the stock daemon's words.
 fn told(folder: &Path) -> impl FnOnce(cgroups_rs::fs::error::Error) -> Error {
     move |error| {
@@ -114,21 +106,7 @@ fn told(folder: &Path) -> impl FnOnce(cgroups_rs::fs::error::Error) -> Error {
     }
 }
 
-fn number(text: &str) -> Result<u64> {
-    text.trim().parse().map_err(|_| {
-        Error::new(
-            ErrorCode::InternalError,
-            ErrorDomain::Cgroup,
-            format!("Unable to parse '{text}' as an integer"),
-        )
-    })
-}
-
 impl Group {
-    fn of(&self, controller: Controller) -> Result<&Folder> {
-        self.folder(controller).ok_or_else(|| absent(controller))
-    }
-
     fn cpu(&self) -> Result<(&Folder, CpuController)> {
         let folder = self.of(Controller::Cpu)?;
         let cpu = CpuController::new(folder.path.clone(), "".into(), folder.unified);
@@ -249,7 +227,7 @@ impl Group {
         let text = file::read(&folder.path, name)?;
         let kib = match text.as_str() {
             "max" => UNLIMITED_KIB,
-            number_text => number(number_text)? >> 10,
+            number_text => file::number(number_text)? >> 10,
         };
         // The kernel's largest number is cut to whole pages.
         let largest = u64::try_from(i64::MAX).unwrap_or(u64::MAX) >> 10;
@@ -271,19 +249,6 @@ impl Group {
         file::write(&folder.path, limit.file(folder.unified), &value)
     }
 
-    /// Memory that the group uses now, in KiB.
-    ///
-    /// # Errors
-    /// As [`Group::cpu_shares`].
-    pub fn memory_usage(&self) -> Result<u64> {
-        let folder = self.of(Controller::Memory)?;
-        let name = match folder.unified {
-            true => "memory.current",
-            false => "memory.usage_in_bytes",
-        };
-        Ok(number(&file::read(&folder.path, name)?)? >> 10)
-    }
-
     /// The weight against other groups at block devices.
     ///
     /// # Errors
@@ -291,7 +256,7 @@ impl Group {
     pub fn blkio_weight(&self) -> Result<u64> {
         let folder = self.of(Controller::Blkio)?;
         let text = file::read(&folder.path, weight_file(folder)?)?;
-        number(
+        file::number(
             text.strip_prefix("default ")
                 .unwrap_or(&text)
                 .lines()
@@ -364,9 +329,9 @@ impl Group {
         let folder = self.of(Controller::Cpuacct)?;
         if folder.unified {
             let text = file::read(&folder.path, "cpu.stat")?;
-            return usage_of_v2(&text).ok_or_else(|| absent(Controller::Cpuacct));
+            return usage_of_v2(&text).ok_or_else(|| file::absent(Controller::Cpuacct));
         }
-        let total = number(&file::read(&folder.path, "cpuacct.usage")?)?;
+        let total = file::number(&file::read(&folder.path, "cpuacct.usage")?)?;
         let ticks = rustix::param::clock_ticks_per_second().max(1);
         let text = file::read(&folder.path, "cpuacct.stat")?;
         let nanos = |word| {
@@ -394,7 +359,7 @@ impl Group {
             ));
         }
         let text = file::read(&folder.path, "cpuacct.usage_percpu")?;
-        text.split_ascii_whitespace().map(number).collect()
+        text.split_ascii_whitespace().map(file::number).collect()
     }
 }
 

@@ -4,7 +4,7 @@ use virt_driver::Guest as _;
 use virt_driver::api::Session as _;
 use virt_rpc::protocol::remote::{
     DomainCreate, DomainCreateWithFlags, DomainCreateWithFlagsRet, DomainCreateXml,
-    DomainCreateXmlRet, DomainDestroy, DomainDestroyFlags,
+    DomainCreateXmlRet, DomainDestroy, DomainDestroyFlags, DomainResume, DomainSuspend,
 };
 use virt_rpc::server::Router;
 
@@ -34,6 +34,14 @@ pub(super) fn register(router: &mut Router<Session>) {
         let guest = guest::create(session.driver(&permitted), domain).await?;
         let dom = guest.on_the_wire();
         Ok(DomainCreateXmlRet { dom })
+    });
+    router.task::<DomainSuspend, _, _>(|call| async move {
+        let guest = call.session().guest(&call, &call.args.dom)?;
+        guest.guest().suspend().await
+    });
+    router.task::<DomainResume, _, _>(|call| async move {
+        let guest = call.session().guest(&call, &call.args.dom)?;
+        guest.guest().resume().await
     });
     router.task::<DomainDestroy, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;

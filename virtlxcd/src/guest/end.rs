@@ -11,6 +11,7 @@ use virt_rpc::protocol::lxc_monitor::ExitStatus;
 use super::body::Body;
 use super::entry::Guest;
 use super::lifecycle;
+use super::pause;
 use super::snapshot::Container;
 use super::start;
 use crate::devices;
@@ -38,12 +39,14 @@ impl Guest {
             None => container.controller.kill(),
         }
         .map_err(failed)?;
+        pause::let_go(&container);
         tokio::select! {
             _ = gone.wait_for(|gone| *gone) => return Ok(()),
             () = tokio::time::sleep(GRACE) => {}
         }
         // A controller that does not notice goes too, and takes the container along.
         container.controller.kill().map_err(failed)?;
+        pause::let_go(&container);
         let _ = gone.wait_for(|gone| *gone).await;
         Ok(())
     }
@@ -127,6 +130,7 @@ pub(super) async fn remove(container: &Arc<Container>) {
     if let Some(init) = &container.init {
         // One whose controller was killed ends with it, unless it asked the kernel not to.
         let _ = init.kill();
+        pause::let_go(container);
         until_gone(init).await;
     }
     let Some(groups) = container.groups.clone() else {

@@ -7,6 +7,7 @@ mod described;
 mod end;
 mod entry;
 mod monitor;
+mod pause;
 mod recover;
 mod resize;
 mod snapshot;
@@ -32,6 +33,10 @@ pub(crate) mod lifecycle {
 
     /// It was started and boots.
     pub(crate) const STARTED: Event = of(2, 0);
+    /// A caller stopped its processes.
+    pub(crate) const SUSPENDED: Event = of(3, 0);
+    /// They go on.
+    pub(crate) const RESUMED: Event = of(4, 0);
     /// It is off.
     pub(crate) const fn stopped(reason: Shutoff) -> Event {
         let detail = match reason {

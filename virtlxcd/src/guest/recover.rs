@@ -13,6 +13,7 @@ use virt_error::{Error, ErrorDomain, Result};
 use super::body::{Body, Running};
 use super::entry::Guest;
 use super::monitor::Monitor;
+use super::pause;
 use super::snapshot::{Container, Live, Snapshot};
 use super::status::Status;
 use crate::devices;
@@ -109,7 +110,7 @@ async fn take_over(driver: &Arc<Driver>, status: &Status) -> Result<(), String> 
     domain.id = Some(id);
     let snapshot = Snapshot {
         id: Some(id),
-        state: status.state,
+        state: pause::found(&container, status.state),
         live: Some(Arc::new(Live {
             domain: Arc::new(domain),
             container: Arc::clone(&container),
