@@ -547,6 +547,77 @@ fn namespaces_are_shared_with_whom_the_definition_names() {
 }
 
 #[test]
+fn a_network_with_a_name_is_shared() {
+    let Some(host) = Bridged::start() else { return };
+    // The folder is the machine's.
+    let name = format!("vt-{}", std::process::id());
+    host.ip(&["netns", "add", &name]);
+    host.ip(&["-n", &name, "link", "set", "lo", "up"]);
+    let xml = host.0.service("box");
+    let space = "xmlns:lxc='http://libvirt.org/schemas/domain/lxc/1.0'";
+    let share = format!(
+        "<lxc:namespace><lxc:sharenet type='netns' value='{name}'/></lxc:namespace></domain>"
+    );
+    let xml = xml.replace("<domain ", &format!("<domain {space} "));
+    host.0.define(&xml.replace("</domain>", &share));
+    let started = host.0.virsh(&["start", "box"]);
+    let same = started.code == 0 && {
+        let path = format!("/proc/{}/ns/net", host.init("box"));
+        let own = host.0.host.inside(&["stat", "-L", "-c", "%i", &path]).ok();
+        let named = format!("/run/netns/{name}");
+        own == host.0.host.inside(&["stat", "-L", "-c", "%i", &named]).ok()
+    };
+    let _ = host.0.virsh(&["destroy", "box"]);
+    host.ip(&["netns", "del", &name]);
+    assert!(same, "{started:?}");
+    let gone = host.0.virsh(&["start", "box"]).failed();
+    assert!(gone.contains(&name), "{gone}");
+}
+
+#[test]
+fn a_container_with_users_of_its_own_has_its_interfaces_again_when_it_boots_again() {
+    let Some(host) = Bridged::start() else { return };
+    let root = host.0.root();
+    for folder in ["proc", "sys", "dev"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let open = std::process::Command::new("chmod")
+        .args(["-R", "a+rX"])
+        .arg(&root)
+        .status();
+    assert!(open.unwrap().success());
+    let idmap = "<idmap><uid start='0' target='100000' count='65536'/>\
+                 <gid start='0' target='100000' count='65536'/></idmap><devices>";
+    let xml = host
+        .0
+        .xml("box", "<init>/bin/service</init>", &on_bridge(1));
+    host.0.define(&xml.replace("<devices>", idmap));
+    host.0.virsh(&["start", "box"]).ok();
+    let before = host.init("box");
+    let ping = &["busybox", "ping", "-c", "1", "-W", "5", "10.7.0.254"];
+    let said = host.within("box", ping);
+    assert!(said.contains("1 packets received"), "{said}");
+    // As its root reboot(2)s.
+    let init = before.to_string();
+    let words = [
+        "nsenter", "-t", &init, "-U", "-p", "-m", "-S", "0", "-G", "0",
+    ];
+    let words = [&words[..], &["/bin/busybox", "reboot", "-f"]].concat();
+    let _ = host.0.host.inside(&words);
+    eventually("another init", || {
+        let domid = host.0.virsh(&["domid", "box"]);
+        let controller = domid.out.trim().parse().unwrap_or(0);
+        let inits = Containers::children(controller);
+        inits.first().is_some_and(|init| *init != before)
+    });
+    eventually("its link to be there", || host.links() == ["vnet0"]);
+    let said = host.within("box", ping);
+    assert!(said.contains("1 packets received"), "{said}");
+    host.0.virsh(&["destroy", "box"]).ok();
+    host.nothing_is_left();
+}
+
+#[test]
 fn networks_of_another_daemon_lend_ports() {
     if !has_stock() {
         return;
