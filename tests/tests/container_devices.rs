@@ -80,7 +80,7 @@ fn a_container_has_disks_and_host_devices() {
     let said = inside(
         &containers,
         "box",
-        "ls -l /dev/vda /dev/kmsg; echo written >/dev/vda && sync; cat /dev/vda | grep -c written",
+        "ls -l /dev/vda /dev/kmsg; echo written >/dev/vda; cat /dev/vda | grep -c written",
     );
     let lines: Vec<_> = said.lines().collect();
     assert!(
@@ -178,4 +178,96 @@ fn what_a_container_can_not_have_is_refused_by_name() {
         assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
         containers.virsh(&["undefine", "box"]).ok();
     }
+}
+
+#[test]
+fn a_running_container_gets_devices_and_loses_them() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    let image = image(&containers, "disk.img");
+    containers.define(&containers.service("box"));
+    containers.virsh(&["start", "box"]).ok();
+    let both = ["--live", "--config"];
+    let attach = ["attach-disk", "box", &image, "vda", "--sourcetype", "file"];
+    containers.virsh(&[&attach[..], &both].concat()).ok();
+    let again = containers.virsh(&attach).failed();
+    assert!(again.contains("target vda already exists"), "{again}");
+    let hostdev = containers.host.write(
+        "hostdev.xml",
+        "<hostdev mode='capabilities' type='misc'><source><char>/dev/kmsg</char></source></hostdev>",
+    );
+    containers.virsh(&["attach-device", "box", &hostdev]).ok();
+    // The next daemon knows of them.
+    containers.end(Signal::SIGKILL);
+    containers.again();
+    assert_eq!(loops(&containers.host.work()), [image.clone()]);
+    let script = "echo written >/dev/vda; ls /dev | grep -c -e vda -e kmsg";
+    assert_eq!(inside(&containers, "box", script), "2\n");
+    let live = containers.virsh(&["dumpxml", "box"]).ok();
+    assert!(
+        live.contains("<alias name='disk0'/>") && live.contains("/dev/kmsg"),
+        "{live}"
+    );
+    let kept = containers.virsh(&["dumpxml", "box", "--inactive"]).ok();
+    assert!(
+        kept.contains("dev='vda'") && !kept.contains("/dev/kmsg"),
+        "{kept}"
+    );
+    containers.virsh(&["detach-device", "box", &hostdev]).ok();
+    containers
+        .virsh(&[&["detach-disk", "box", "vda"], &both[..]].concat())
+        .ok();
+    assert_eq!(
+        inside(
+            &containers,
+            "box",
+            "ls /dev | grep -c -e vda -e kmsg || true"
+        ),
+        "0\n"
+    );
+    assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
+    assert!(fs::read(&image).unwrap().starts_with(b"written\n"));
+    let disk = "<disk type='file'><source file='/a'/><target dev='vda'/></disk>";
+    let disk = containers.host.write("disk.xml", disk);
+    let gone = containers.virsh(&["detach-device", "box", &disk]).failed();
+    assert!(gone.contains("disk vda not found"), "{gone}");
+    // Who mounts something else over its /dev gets nothing more.
+    inside(&containers, "box", "mount -t proc proc /dev");
+    let refused = containers.virsh(&attach).failed();
+    assert!(
+        refused.contains("mounted something else over its /dev"),
+        "{refused}"
+    );
+    assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
+    containers.virsh(&["destroy", "box"]).ok();
+}
+
+#[test]
+fn devices_are_those_of_the_containers_own_root() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let map = "<idmap><uid start='0' target='100000' count='65536'/>\
+               <gid start='0' target='100000' count='65536'/></idmap>";
+    let xml = containers.xml("box", "<init>/bin/service</init>", "");
+    containers.define(&xml.replace("<devices>", &format!("{map}<devices>")));
+    let refused = containers.virsh(&["start", "box"]).failed();
+    assert!(refused.contains("chown"), "{refused}");
+    // Its root is its own from here on.
+    let mut give = Command::new("chown");
+    give.args(["-hR", "100000:100000"]).arg(containers.root());
+    run(&mut give).ok();
+    containers.virsh(&["start", "box"]).ok();
+    let image = image(&containers, "disk.img");
+    containers
+        .virsh(&["attach-disk", "box", &image, "vda"])
+        .ok();
+    for device in ["vda", "null"] {
+        let said = inside(&containers, "box", &format!("ls -ln /dev/{device}"));
+        let owner: Vec<_> = said.split_whitespace().skip(2).take(2).collect();
+        assert_eq!(owner, ["0", "0"], "{said}");
+    }
+    containers.virsh(&["destroy", "box"]).ok();
+    assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
 }

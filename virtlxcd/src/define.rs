@@ -15,7 +15,7 @@ use crate::capabilities;
 use crate::devices::Ready;
 use crate::interfaces;
 use crate::limits;
-use crate::plan::{Mount, Plan, Range, Source};
+use crate::plan::{self, Mount, Plan, Range, Source};
 use crate::sharing;
 
 /// What the stock driver names as the program that runs containers; ours is elsewhere, and documents
@@ -106,6 +106,28 @@ pub fn complete(domain: &mut Domain) -> Result<()> {
     Ok(())
 }
 
+/// Its maps of users and groups.
+fn maps(domain: &Domain) -> (Vec<Range>, Vec<Range>) {
+    let ranges = |all: &[virt_domain::resource::IdRange]| {
+        let all = all.iter().map(|range| Range {
+            inside: range.start,
+            outside: range.target,
+            count: range.count,
+        });
+        all.collect()
+    };
+    let idmap = domain.idmap.as_ref();
+    idmap.map_or_else(Default::default, |map| {
+        (ranges(&map.uids), ranges(&map.gids))
+    })
+}
+
+/// The host's user and group that are the container's root.
+pub fn root_ids(domain: &Domain) -> (u32, u32) {
+    let (users, groups) = maps(domain);
+    (plan::root(&users), plan::root(&groups))
+}
+
 /// Those that the container can't have.
 fn capabilities(domain: &Domain) -> Result<Vec<u8>> {
     let features = domain.features.as_ref();
@@ -134,15 +156,7 @@ pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
         }
     }
     let (root, root_readonly) = root.unwrap_or_else(|| (Source::Host("/".to_owned()), false));
-    let idmap = domain.idmap.as_ref();
-    let ranges = |all: &[virt_domain::resource::IdRange]| {
-        let all = all.iter().map(|range| Range {
-            inside: range.start,
-            outside: range.target,
-            count: range.count,
-        });
-        all.collect::<Vec<_>>()
-    };
+    let (users, groups) = maps(domain);
     let os = &domain.os;
     let init = os.init.clone().unwrap_or_else(|| INIT.to_owned());
     Ok(Plan {
@@ -159,8 +173,8 @@ pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
         root_readonly,
         mounts,
         nodes: ready.nodes.clone(),
-        users: idmap.map_or_else(Vec::new, |map| ranges(&map.uids)),
-        groups: idmap.map_or_else(Vec::new, |map| ranges(&map.gids)),
+        users,
+        groups,
         own_network: interfaces::owns_network(domain),
         shared: sharing::of(domain)
             .into_iter()

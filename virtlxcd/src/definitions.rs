@@ -86,14 +86,6 @@ async fn replace(body: &mut Body, definition: Arc<Definition>) -> Result<()> {
     Ok(())
 }
 
-/// Makes that the definition of a container, within its actor: written first, published after that.
-///
-/// # Errors
-/// SYSTEM_ERROR when it can't be written.
-pub async fn keep(body: &mut Body, domain: Domain) -> Result<()> {
-    replace(body, Arc::new(Definition::new(domain)?)).await
-}
-
 /// Makes the container transient, and forgets it when it does not run.
 ///
 /// # Errors

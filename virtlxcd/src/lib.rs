@@ -1,5 +1,6 @@
 //! libvirt-compatible daemon for containers, and the process that owns each of them.
 
+pub mod aliases;
 pub mod api;
 pub mod capabilities;
 pub mod controller;
@@ -10,6 +11,7 @@ pub mod devices;
 pub mod driver;
 pub mod folders;
 pub mod guest;
+pub mod hotplug;
 mod interfaces;
 mod limits;
 pub mod lxc_tools;

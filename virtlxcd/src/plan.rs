@@ -131,12 +131,14 @@ pub struct Range {
 impl Plan {
     /// The host's user and group that are the container's root.
     pub fn root_ids(&self) -> (u32, u32) {
-        let outside = |ranges: &[Range]| {
-            let first = ranges.iter().find(|range| range.inside == 0);
-            first.map_or(0, |range| range.outside)
-        };
-        (outside(&self.users), outside(&self.groups))
+        (root(&self.users), root(&self.groups))
     }
+}
+
+/// The host's id that is the container's root.
+pub fn root(ranges: &[Range]) -> u32 {
+    let first = ranges.iter().find(|range| range.inside == 0);
+    first.map_or(0, |range| range.outside)
 }
 
 /// What the controller answers.

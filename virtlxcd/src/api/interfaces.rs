@@ -15,8 +15,8 @@ use virt_rpc::protocol::remote::{
 use virt_rpc::server::{Call, Router};
 
 use super::session::Session;
-use crate::definitions::keep;
 use crate::guest::Body;
+use virt_driver::replace;
 
 /// Strings in typed parameters are welcome; there are none.
 const STRING_OKAY: u32 = 4;
@@ -124,7 +124,7 @@ async fn set(body: &mut Body, device: &str, params: &[TypedParam], flags: u32) -
         body.limit_interface(&known, changed).await?;
     }
     match definition {
-        Some(domain) => keep(body, domain).await,
+        Some(domain) => replace(body, Box::new(domain)).await,
         None => Ok(()),
     }
 }

@@ -1,7 +1,6 @@
 //! The handlers of calls, one file an idea; those that any driver has are `virt_driver::api`'s. What has
 //! no handler is answered by the router: "this function is not supported by the connection driver".
 
-mod attach;
 mod console;
 mod define;
 mod interfaces;
@@ -42,7 +41,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     vcpus::register(&mut router);
     xml::register(&mut router);
     console::register(&mut router);
-    attach::register(&mut router);
+    virt_hotplug::register(&mut router);
     interfaces::register(&mut router);
     native::register(&mut router);
     namespaces::register(&mut router);

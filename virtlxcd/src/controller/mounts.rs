@@ -150,7 +150,14 @@ pub(super) fn folder(path: &str) -> io::Result<()> {
     if Path::new(path).is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(0o755).create(path)
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(|e| match e.kind() {
+        io::ErrorKind::PermissionDenied => io::Error::other(
+            "it is not there, and the container's root can't make it: make it in the root folder, or \
+             give that to the host's ids of <idmap> (chown)",
+        ),
+        _ => e,
+    })
 }
 
 /// The kernel's own file systems, not yet seen.

@@ -1,6 +1,7 @@
 //! Devices of the host that a definition gives its container: block and character devices, images as
 //! loop devices.
 
+mod change;
 mod loop_device;
 
 use std::collections::HashMap;
@@ -173,33 +174,13 @@ impl Ready {
     }
 
     fn hostdev(&mut self, hostdev: &Hostdev) -> Result<()> {
-        let path = match &hostdev.source {
-            HostdevSource::Block(path) => {
-                check_block(path)?;
-                path.clone()
-            }
-            HostdevSource::Char(path) => path.clone(),
-            HostdevSource::Usb {
-                address: Some(address),
-                ..
-            } if address.device.is_some() => {
-                let device = address.device.unwrap_or_default();
-                format!("/dev/bus/usb/{:03}/{device:03}", address.bus)
-            }
-            HostdevSource::Usb { .. } => {
-                return Err(unsupported(
-                    "<hostdev type='usb'>: a container's is named by <address bus=… device=…>",
-                ));
-            }
-            // Its interfaces are the network's.
-            HostdevSource::Interface(_) => return Ok(()),
-            _ => {
-                return Err(unsupported(format!(
-                    "<hostdev type='{}'> is not supported for containers",
-                    virt_xml::Value::to_text(&hostdev.kind)
-                )));
-            }
+        // Interfaces are the network's.
+        let Some(path) = path(hostdev)? else {
+            return Ok(());
         };
+        if matches!(hostdev.source, HostdevSource::Block(_)) {
+            check_block(&path)?;
+        }
         let below = path.strip_prefix("/dev/").ok_or_else(|| {
             unsupported(format!(
                 "<hostdev> '{path}': a container's devices are below /dev"
@@ -224,6 +205,28 @@ impl Ready {
             }),
         });
         Ok(())
+    }
+}
+
+/// The path of a host device's node, on the host and in the container; a link has none.
+fn path(hostdev: &Hostdev) -> Result<Option<String>> {
+    match &hostdev.source {
+        HostdevSource::Block(path) | HostdevSource::Char(path) => Ok(Some(path.clone())),
+        HostdevSource::Usb {
+            address: Some(address),
+            ..
+        } if address.device.is_some() => {
+            let device = address.device.unwrap_or_default();
+            Ok(Some(format!("/dev/bus/usb/{:03}/{device:03}", address.bus)))
+        }
+        HostdevSource::Usb { .. } => Err(unsupported(
+            "<hostdev type='usb'>: a container's is named by <address bus=… device=…>",
+        )),
+        HostdevSource::Interface(_) => Ok(None),
+        _ => Err(unsupported(format!(
+            "<hostdev type='{}'> is not supported for containers",
+            virt_xml::Value::to_text(&hostdev.kind)
+        ))),
     }
 }
 

@@ -7,7 +7,7 @@ use virt_driver::consoles::Consoles;
 use virt_driver::description::not_running;
 use virt_driver::process::Process;
 use virt_driver::{Definition, Described, Ending, Owners, Shutoff, State};
-use virt_error::{Error, ErrorDomain, Result};
+use virt_error::Result;
 use virt_net::Namespace;
 
 /// A container at one moment. Replaced whole on every change.

@@ -14,12 +14,14 @@ use virt_driver::logs::{GuestLog, Owner};
 use virt_driver::process::{Place, Process, Program, Stdio};
 use virt_driver::{Running as RunReason, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_net::network_ports;
 
 use super::body::{Body, Running};
 use super::entry::Guest;
 use super::lifecycle;
 use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
+use crate::aliases;
 use crate::define;
 use crate::devices::{self, Ready};
 use crate::driver::Driver;
@@ -230,14 +232,11 @@ async fn make(
     let pid = controller.pid();
     let mut live = domain.clone();
     live.id = Some(pid);
-    for (number, (console, path)) in live.devices.consoles.iter_mut().zip(terminals).enumerate() {
+    for (console, path) in live.devices.consoles.iter_mut().zip(terminals) {
         console.source.backend = CharBackend::Pty { path: Some(path) };
-        console.info.name(|| format!("console{number}"));
     }
-    for (number, filesystem) in live.devices.filesystems.iter_mut().enumerate() {
-        filesystem.info.name(|| format!("fs{number}"));
-    }
-    interfaces::name(&mut live);
+    aliases::name(&mut live);
+    network_ports::choose(&mut live);
     let container = Arc::new(Container::new(controller, Process::open(init).ok(), groups));
     let monitor = Monitor::connect(&driver.folders.socket(&domain.name))
         .await

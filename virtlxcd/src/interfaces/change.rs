@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use virt_domain::Domain;
 use virt_domain::devices::interface::{Bandwidth, Interface, InterfaceType, LinkState};
 use virt_driver::audit::{Reason, Subject};
-use virt_driver::{Event, off_thread};
+use virt_driver::{Event, change_live, off_thread};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_net::{host_end, meant, network_ports};
 
 use super::make::{make_one, remove_one};
-use super::start::free_alias;
 use super::{check, owns_network};
-use crate::guest::{Body, Live};
+use crate::aliases;
+use crate::guest::Body;
 
 fn unsupported(what: impl Into<String>) -> Error {
     Error::new(ErrorCode::OperationUnsupported, ErrorDomain::Lxc, what)
@@ -48,9 +47,10 @@ impl Body {
         }
         check::refuse(&interface)?;
         check::complete_one(&mut interface);
+        let known = &live.domain.devices.interfaces;
         interface
             .info
-            .name(|| free_alias(&live.domain.devices.interfaces));
+            .name(|| aliases::free("net", known.iter().map(|one| &one.info)));
         let alias = interface.info.alias().unwrap_or_default().to_owned();
         let mut others = live.domain.devices.infos().into_iter();
         if others.any(|other| other.alias() == Some(&alias)) {
@@ -62,7 +62,10 @@ impl Body {
         }
         // Whatever becomes of this daemon, the next one gives back the port that a network is asked for.
         network_ports::choose_one(&mut interface);
-        self.edit_live(|domain| domain.devices.interfaces.push(interface.clone()));
+        change_live(self, |domain| {
+            domain.devices.interfaces.push(interface.clone());
+            Ok(())
+        })?;
         let made = match self.write_status().await {
             Ok(()) => {
                 let (driver, wanted) = (Arc::clone(self.driver()), interface.clone());
@@ -79,11 +82,12 @@ impl Body {
             Ok(made) => (Some(made), Ok(())),
             Err(error) => (None, Err(error)),
         };
-        self.edit_live(|domain| {
+        change_live(self, |domain| {
             let all = &mut domain.devices.interfaces;
             all.retain(|other| other.info.alias() != Some(&alias));
             all.extend(made);
-        });
+            Ok(())
+        })?;
         outcome?;
         self.emit(Event::DeviceAdded { alias });
         Ok(())
@@ -109,10 +113,11 @@ impl Body {
         });
         removed?;
         let alias = interface.info.alias().unwrap_or_default().to_owned();
-        self.edit_live(|domain| {
+        change_live(self, |domain| {
             let all = &mut domain.devices.interfaces;
             all.retain(|other| other.info.alias() != Some(&alias));
-        });
+            Ok(())
+        })?;
         self.emit(Event::DeviceRemoved { alias });
         Ok(())
     }
@@ -135,11 +140,12 @@ impl Body {
         let name = cable(known)?;
         let up = link != Some(LinkState::Down);
         off_thread(move || host_end::set_link(&name, up)).await?;
-        self.edit_live(|domain| {
+        change_live(self, |domain| {
             if let Some(own) = domain.devices.interfaces.get_mut(place) {
                 own.link = link;
             }
-        });
+            Ok(())
+        })?;
         Ok(())
     }
 
@@ -156,24 +162,13 @@ impl Body {
         let set = limits.clone();
         off_thread(move || virt_net::bandwidth::set(&name, set.as_ref())).await?;
         let mac = known.mac.clone();
-        self.edit_live(|domain| {
+        change_live(self, |domain| {
             let mut all = domain.devices.interfaces.iter_mut();
             if let Some(own) = all.find(|one| one.mac == mac) {
                 own.limit(limits);
             }
-        });
+            Ok(())
+        })?;
         Ok(())
-    }
-
-    fn edit_live(&mut self, edit: impl FnOnce(&mut Domain)) {
-        self.change(|snapshot| {
-            let Some(live) = &snapshot.live else { return };
-            let mut domain = Domain::clone(&live.domain);
-            edit(&mut domain);
-            snapshot.live = Some(Arc::new(Live {
-                domain: Arc::new(domain),
-                ..Live::clone(live)
-            }));
-        });
     }
 }

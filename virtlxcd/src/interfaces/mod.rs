@@ -10,4 +10,3 @@ mod start;
 
 pub(crate) use check::{complete, owns_network, refuse};
 pub(crate) use make::{left, left_unseen};
-pub(crate) use start::name;

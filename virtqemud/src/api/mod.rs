@@ -16,7 +16,6 @@
 //! connection driver".
 
 mod agent;
-mod attach;
 mod autostart;
 mod capabilities;
 mod console;
@@ -94,7 +93,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     job::register(&mut router);
     stats::register(&mut router);
     devices::register(&mut router);
-    attach::register(&mut router);
+    virt_hotplug::register(&mut router);
     router
 }
 

@@ -3,30 +3,11 @@
 use std::sync::Arc;
 
 use virt_domain::devices::lease::Lease;
-use virt_error::{Error, Result};
+use virt_error::{ErrorDomain, Result};
+use virt_hotplug::lease::{exists, is_same, none};
 
-use super::{invalid, wrong};
+use super::wrong;
 use crate::guest::Body;
-
-/// Whether both are the same lock.
-pub(super) fn is_same(one: &Lease, other: &Lease) -> bool {
-    one.key == other.key && one.lockspace == other.lockspace
-}
-
-/// The refusal of one that is there.
-pub(super) fn exists(lease: &Lease) -> Error {
-    invalid(format!("{} already exists", name(lease)))
-}
-
-/// What is said of one that is not there.
-pub(super) fn none(lease: &Lease) -> String {
-    format!("{} does not exist", name(lease))
-}
-
-fn name(lease: &Lease) -> String {
-    let space = lease.lockspace.as_deref().unwrap_or("NULL");
-    format!("Lease {} in lockspace {space}", lease.key)
-}
 
 impl Body {
     pub(super) async fn attach_lease(&mut self, lease: Lease) -> Result<()> {
@@ -38,7 +19,7 @@ impl Body {
             .iter()
             .any(|known| is_same(known, &lease))
         {
-            return Err(exists(&lease));
+            return Err(exists(ErrorDomain::Qemu, &lease));
         }
         let mut next = Arc::clone(&live.domain);
         Arc::make_mut(&mut next).devices.leases.push(lease);

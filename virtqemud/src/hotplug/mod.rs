@@ -6,8 +6,6 @@
 //! what it does not hold: the lease first, then the files' owner, then QEMU; and back the other way
 //! round. Texts of refusals are the stock daemon's, as watched.
 
-mod config;
-mod device;
 mod disk;
 mod gone;
 mod interface;
@@ -15,35 +13,38 @@ mod lease;
 mod media;
 mod parts;
 mod plain;
-mod plain_live;
 mod prepare;
 mod tray;
 mod unchanged;
 mod unplug;
 
-pub(crate) use config::{attach, detach, update};
-pub(crate) use device::Device;
+use std::future::Future;
+use std::sync::Arc;
 
+use virt_domain::Domain;
 use virt_domain::devices::controller::Controller;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_hotplug::plain::remove_alias;
+use virt_hotplug::{Changing, Device, Hotplug, Which, no_such_alias};
 
-use crate::guest::Body;
+use crate::define::Origin;
+use crate::definitions;
+use crate::guest::{Body, Guest};
 
-/// Which device is meant.
-#[derive(Debug, Clone)]
-pub(crate) enum Which {
-    /// The one that this describes.
-    Like(Device),
-    /// The one of that name.
-    Alias(String),
+impl Changing for Guest {
+    type Actor = Body;
 }
 
-impl Body {
-    /// Gives the running guest a device.
-    ///
-    /// # Errors
-    /// RESOURCE_BUSY naming who holds it; what can't be had, by name. Nothing is left of it then.
-    pub(crate) async fn attach(&mut self, device: Device) -> Result<()> {
+impl Hotplug for Body {
+    fn completed(&self, domain: Box<Domain>) -> impl Future<Output = Result<Box<Domain>>> + Send {
+        let driver = Arc::clone(self.driver());
+        async move {
+            let completed = definitions::complete(&driver, domain, Origin::Stored).await;
+            completed.map(|(domain, _)| domain)
+        }
+    }
+
+    async fn attach(&mut self, device: Device) -> Result<()> {
         match device {
             Device::Disk(disk) => Box::pin(self.attach_disk(*disk)).await,
             Device::Interface(interface) => Box::pin(self.attach_interface(*interface)).await,
@@ -55,14 +56,9 @@ impl Body {
         }
     }
 
-    /// Takes a device from the running guest. A guest that does not let go of it in time may do so
-    /// later: that is told by an event.
-    ///
-    /// # Errors
-    /// DEVICE_MISSING, OPERATION_UNSUPPORTED for what can't be taken away, OPERATION_FAILED when the
-    /// guest refuses.
-    pub(crate) async fn detach(&mut self, which: &Which) -> Result<()> {
-        match which {
+    // A guest that does not let go of it in time may do so later: that is told by an event.
+    async fn detach(&mut self, which: Which) -> Result<()> {
+        match &which {
             Which::Like(Device::Disk(disk)) => self.detach_disk(disk.name()).await,
             Which::Like(Device::Interface(interface)) => self.detach_interface(interface).await,
             Which::Like(Device::Lease(lease)) => self.detach_lease(lease).await,
@@ -82,7 +78,7 @@ impl Body {
                     return self.detach_interface(known).await;
                 }
                 let mut devices = live.domain.devices.clone();
-                if let Some(plain) = plain::remove_alias(&mut devices, alias) {
+                if let Some(plain) = remove_alias(&mut devices, alias) {
                     return self.detach_plain(&*plain).await;
                 }
                 let mut infos = live.domain.devices.infos().into_iter();
@@ -90,18 +86,15 @@ impl Body {
                     true => {
                         unsupported(format!("live detach of device '{alias}' is not supported"))
                     }
-                    false => no_such_alias(alias),
+                    false => no_such_alias(ErrorDomain::Qemu, alias),
                 })
             }
         }
     }
 
-    /// Changes a device of the running guest: the medium of a drive, the cable of an interface. `force`: whether the guest
-    /// locked its tray does not matter.
-    ///
-    /// # Errors
-    /// OPERATION_UNSUPPORTED naming what can't be changed; as [`Body::attach`].
-    pub(crate) async fn update(&mut self, device: Device, force: bool) -> Result<()> {
+    // The medium of a drive, the cable of an interface. `force`: whether the guest locked its tray does
+    // not matter.
+    async fn update(&mut self, device: Device, force: bool) -> Result<()> {
         match device {
             Device::Disk(disk) => Box::pin(self.update_disk(*disk, force)).await,
             Device::Interface(interface) => self.update_interface(*interface).await,
@@ -127,24 +120,12 @@ fn no_slot(controller: &Controller) -> Error {
     )
 }
 
-fn no_such_alias(alias: &str) -> Error {
-    Error::new(
-        ErrorCode::InternalError,
-        ErrorDomain::Qemu,
-        format!("no device found with alias {alias}"),
-    )
-}
-
 fn unsupported(what: impl Into<String>) -> Error {
     Error::new(ErrorCode::OperationUnsupported, ErrorDomain::Qemu, what)
 }
 
 fn missing(what: impl Into<String>) -> Error {
     Error::new(ErrorCode::DeviceMissing, ErrorDomain::Qemu, what)
-}
-
-fn invalid(what: impl Into<String>) -> Error {
-    Error::new(ErrorCode::OperationInvalid, ErrorDomain::Qemu, what)
 }
 
 fn wrong(what: impl Into<String>) -> Error {

@@ -1,245 +1,95 @@
-//! Devices of which a guest has a list and nothing more is to be known here: all but disks, interfaces
-//! and leases.
+//! Devices of which a guest has a list: what QEMU makes for them is all that there is to do.
 
-use std::fmt::Debug;
+use std::sync::Arc;
 
 use virt_domain::Domain;
-use virt_domain::devices::Devices;
-use virt_domain::devices::chardev::{Channel, Console, Parallel, Serial};
-use virt_domain::devices::controller::Controller;
-use virt_domain::devices::filesystem::Filesystem;
-use virt_domain::devices::hostdev::Hostdev;
-use virt_domain::devices::info::DeviceInfo;
 use virt_domain::devices::input::Input;
-use virt_domain::devices::memory::MemoryDevice;
-use virt_domain::devices::redirdev::Redirdev;
 use virt_domain::devices::rng::Rng;
-use virt_domain::devices::shmem::Shmem;
-use virt_domain::devices::smartcard::Smartcard;
-use virt_domain::devices::sound::Sound;
-use virt_domain::devices::video::Video;
-use virt_domain::devices::watchdog::Watchdog;
-use virt_driver::audit::{Audited, Resource};
-use virt_error::{Error, ErrorCode, ErrorDomain, Result};
-use virt_xml::{Element, Tree};
+use virt_driver::Event;
+use virt_driver::audit::Reason;
+use virt_error::{ErrorDomain, Result};
+use virt_hotplug::plain::{Plain, remove_alias};
 
-use virt_driver::read_device as read;
-
-use super::{missing, unsupported};
+use super::prepare::complete;
+use super::{missing, no_slot, parts, unsupported};
+use crate::aliases;
 use crate::argv::{self, Part};
 use crate::caps::QemuCaps;
+use crate::guest::Body;
 
-/// One of them.
-pub(crate) trait Plain: Debug + Send + Sync {
-    /// The name of its element.
-    fn kind(&self) -> &'static str;
-
-    /// Puts it behind those of its kind.
-    fn add(&self, devices: &mut Devices);
-
-    /// Takes the one that looks like it away.
-    ///
-    /// # Errors
-    /// DEVICE_MISSING, OPERATION_FAILED when several look like it.
-    fn remove(&self, devices: &mut Devices) -> Result<Box<dyn Plain>>;
-
-    /// Takes the last one of its kind away.
-    fn pop(&self, devices: &mut Devices) -> Option<Box<dyn Plain>>;
-
-    /// Its name in a guest that runs.
-    fn alias(&self) -> String;
-
-    /// What a QEMU that runs is to make for it.
-    ///
-    /// # Errors
-    /// OPERATION_UNSUPPORTED for what only a start can make.
-    fn parts(&self, guest: &Domain, caps: &QemuCaps) -> Result<Vec<Part>>;
-
-    /// What of the host's it is.
-    fn resources(&self) -> Vec<Resource>;
-
-    /// The same again.
-    fn copy(&self) -> Box<dyn Plain>;
+/// What a QEMU that runs is to make for one.
+///
+/// # Errors
+/// OPERATION_UNSUPPORTED for what only a start can make.
+fn parts_of(device: &dyn Plain, guest: &Domain, caps: &QemuCaps) -> Result<Vec<Part>> {
+    let known = device.as_any();
+    if let Some(input) = known.downcast_ref::<Input>() {
+        return argv::hotplug_input(guest, input, caps);
+    }
+    if let Some(rng) = known.downcast_ref::<Rng>() {
+        return argv::hotplug_rng(guest, rng, caps);
+    }
+    Err(unsupported(format!(
+        "device '{}' of a guest that runs can neither be attached nor detached",
+        device.kind()
+    )))
 }
 
-impl Clone for Box<dyn Plain> {
-    fn clone(&self) -> Self {
-        self.copy()
-    }
-}
-
-impl Audited for Box<dyn Plain> {
-    fn audited(&self) -> Vec<Resource> {
-        self.resources()
-    }
-}
-
-/// What QEMU is to make for a device of a guest.
-type Make<D> = fn(&Domain, &D, &QemuCaps) -> Result<Vec<Part>>;
-
-/// A kind of them.
-trait Kind: Element + Audited + Clone + PartialEq + Debug + Send + Sync + 'static {
-    const NAME: &'static str;
-
-    /// What makes it in a QEMU that runs, where that can be.
-    const PARTS: Option<Make<Self>>;
-
-    fn list(devices: &mut Devices) -> &mut Vec<Self>;
-
-    fn info(&mut self) -> &mut DeviceInfo;
-
-    /// Whether a description means it: all that it says is so.
-    fn is_meant(&self, meant: &Tree) -> bool {
-        tree(self).is_some_and(|known| known.has(meant))
-    }
-}
-
-/// Its document.
-fn tree<K: Kind>(device: &K) -> Option<Tree> {
-    virt_xml::parse(&virt_xml::write(K::NAME, device)).ok()
-}
-
-impl<K: Kind> Plain for K {
-    fn kind(&self) -> &'static str {
-        K::NAME
-    }
-
-    fn add(&self, devices: &mut Devices) {
-        K::list(devices).push(self.clone());
-    }
-
-    fn remove(&self, devices: &mut Devices) -> Result<Box<dyn Plain>> {
-        let list = K::list(devices);
-        let meant = tree(self).unwrap_or_default();
-        let mut places =
-            (0..list.len()).filter(|at| list.get(*at).is_some_and(|one| one.is_meant(&meant)));
-        let (first, second) = (places.next(), places.next());
-        drop(places);
-        match (first, second) {
-            (Some(place), None) => Ok(Box::new(list.remove(place))),
-            (Some(_), Some(_)) => Err(Error::new(
-                ErrorCode::OperationFailed,
-                ErrorDomain::Qemu,
-                format!(
-                    "several <{}> devices look like this one; give its address",
-                    K::NAME
-                ),
-            )),
-            (None, _) => Err(missing(format!(
-                "no <{}> device looks like this one",
-                K::NAME
-            ))),
+impl Body {
+    pub(super) async fn attach_plain(&mut self, device: Box<dyn Plain>) -> Result<()> {
+        let live = self.live()?;
+        let driver = Arc::clone(self.driver());
+        let mut found = complete(&driver, &live.domain, |domain| {
+            device.add(&mut domain.devices);
+        })
+        .await?;
+        if let Some(controller) = found.controllers.first() {
+            return Err(no_slot(controller));
         }
-    }
-
-    fn pop(&self, devices: &mut Devices) -> Option<Box<dyn Plain>> {
-        Some(Box::new(K::list(devices).pop()?))
-    }
-
-    fn alias(&self) -> String {
-        let mut own = self.clone();
-        own.info().alias().unwrap_or_default().to_owned()
-    }
-
-    fn parts(&self, guest: &Domain, caps: &QemuCaps) -> Result<Vec<Part>> {
-        let make = K::PARTS.ok_or_else(|| {
-            unsupported(format!(
-                "device '{}' of a guest that runs can neither be attached nor detached",
-                K::NAME
-            ))
-        })?;
-        make(guest, self, caps)
-    }
-
-    fn resources(&self) -> Vec<Resource> {
-        self.audited()
-    }
-
-    fn copy(&self) -> Box<dyn Plain> {
-        Box::new(self.clone())
-    }
-}
-
-macro_rules! kinds {
-    ($($name:literal $kind:ident $list:ident $parts:expr;)*) => {
-        $(impl Kind for $kind {
-            const NAME: &'static str = $name;
-            const PARTS: Option<Make<Self>> = $parts;
-
-            fn list(devices: &mut Devices) -> &mut Vec<Self> {
-                &mut devices.$list
-            }
-
-            fn info(&mut self) -> &mut DeviceInfo {
-                &mut self.info
-            }
-        })*
-
-        /// Reads one; nothing for what is none of them.
-        ///
-        /// # Errors
-        /// What is wrong with the document.
-        pub(super) fn read_plain(kind: &str, xml: &str) -> Result<Option<Box<dyn Plain>>> {
-            Ok(Some(match kind {
-                $($name => Box::new(read::<$kind>(xml)?),)*
-                _ => return Ok(None),
-            }))
-        }
-
-        /// Takes the one of that name away, whatever it is.
-        pub(super) fn remove_alias(devices: &mut Devices, alias: &str) -> Option<Box<dyn Plain>> {
-            $(
-                let mut all = devices.$list.iter();
-                if let Some(place) = all.position(|one| one.info.alias() == Some(alias)) {
-                    return Some(Box::new(devices.$list.remove(place)));
-                }
-            )*
-            None
-        }
-    };
-}
-
-// Those that the stock daemon adds to a definition.
-kinds! {
-    "channel" Channel channels None;
-    "console" Console consoles None;
-    "controller" Controller controllers None;
-    "filesystem" Filesystem filesystems None;
-    "hostdev" Hostdev hostdevs None;
-    "input" Input inputs Some(argv::hotplug_input);
-    "memory" MemoryDevice memories None;
-    "parallel" Parallel parallels None;
-    "redirdev" Redirdev redirdevs None;
-    "rng" Rng rngs Some(argv::hotplug_rng);
-    "serial" Serial serials None;
-    "shmem" Shmem shmems None;
-    "smartcard" Smartcard smartcards None;
-    "sound" Sound sounds None;
-    "video" Video videos None;
-    "watchdog" Watchdog watchdogs None;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_device_is_found_by_what_is_said_of_it() {
-        let device = |xml: &str| read_plain("rng", xml).unwrap().unwrap();
-        let one = "<rng model='virtio'><backend model='random'>/dev/random</backend></rng>";
-        let at = |slot: &str| {
-            let address = format!("<address type='pci' slot='{slot}'/></rng>");
-            one.replace("</rng>", &address)
+        let lost = || missing(format!("the <{}> device", device.kind()));
+        let added = device.pop(&mut found.domain.devices).ok_or_else(lost)?;
+        let mut next = Domain::clone(&live.domain);
+        added.add(&mut next.devices);
+        aliases::name_others(&mut next)?;
+        let named = device.pop(&mut next.devices).ok_or_else(lost)?;
+        let made = match parts_of(&*named, &live.domain, &found.caps) {
+            Ok(parts) => self.make(&parts).await,
+            Err(error) => Err(error),
         };
-        let mut devices = Devices::default();
-        device(&at("0x07")).add(&mut devices);
-        device(&at("0x08")).add(&mut devices);
-        assert!(device(one).remove(&mut devices).is_err());
-        device(&at("0x08")).remove(&mut devices).unwrap();
-        let other = one.replace("/dev/random", "/dev/urandom");
-        assert!(device(&other).remove(&mut devices).is_err());
-        device(one).remove(&mut devices).unwrap();
-        assert!(devices.rngs.is_empty());
-        assert!(read_plain("hub", "<hub type='usb'/>").unwrap().is_none());
+        self.audit(|guest| guest.gained(&named, Reason::Attach, made.is_ok()));
+        made?;
+        let alias = named.alias();
+        self.kept_mut()?.devices.push(alias.clone());
+        // What changed meanwhile stays.
+        self.change_live(|live| named.add(&mut Arc::make_mut(&mut live.domain).devices))?;
+        self.emit(Event::DeviceAdded { alias });
+        Ok(())
+    }
+
+    pub(super) async fn detach_plain(&mut self, meant: &dyn Plain) -> Result<()> {
+        let live = self.live()?;
+        let mut devices = live.domain.devices.clone();
+        let known = meant.remove(ErrorDomain::Qemu, &mut devices)?;
+        // Refused where it can't be.
+        parts_of(&*known, &live.domain, &live.qemu.caps)?;
+        self.unplug(&known.alias()).await
+    }
+
+    /// Cleans up after one that the guest let go of.
+    pub(super) async fn plain_gone(&mut self, alias: &str) {
+        let Ok(live) = self.live() else { return };
+        let mut devices = live.domain.devices.clone();
+        let Some(gone) = remove_alias(&mut devices, alias) else {
+            return;
+        };
+        if let Ok(made) = parts_of(&*gone, &live.domain, &live.qemu.caps) {
+            self.forget(parts::names(&made)).await;
+        }
+        let changed = self.change_live(|live| {
+            remove_alias(&mut Arc::make_mut(&mut live.domain).devices, alias);
+        });
+        if changed.is_ok() {
+            self.audit(|guest| guest.lost(&gone, true));
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A device as a client describes it: the document of one element.
+//! The document of one device.
 
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_xml::{Element, Unknown};
@@ -7,7 +7,7 @@ use virt_xml::{Element, Unknown};
 ///
 /// # Errors
 /// What is wrong with the document; CONFIG_UNSUPPORTED naming what of it nobody knows.
-pub fn read_device<E: Element>(xml: &str) -> Result<E> {
+pub(crate) fn read<E: Element>(xml: &str) -> Result<E> {
     let (element, unknown) = virt_xml::read(xml)?;
     match unknown.first() {
         None => Ok(element),

@@ -5,13 +5,12 @@ use virt_domain::devices::interface::Interface;
 use virt_domain::devices::lease::Lease;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use virt_driver::read_device as read;
-
-use super::plain::{Plain, read_plain};
+use crate::document::read;
+use crate::plain::{Plain, read_plain};
 
 /// What can come and go.
 #[derive(Debug, Clone)]
-pub(crate) enum Device {
+pub enum Device {
     /// `<disk>`.
     Disk(Box<Disk>),
     /// `<interface>`.
@@ -44,7 +43,7 @@ impl Device {
     ///
     /// # Errors
     /// What is wrong with the document; CONFIG_UNSUPPORTED for what is no device.
-    pub(crate) fn read(xml: &str) -> Result<Self> {
+    pub fn read(xml: &str) -> Result<Self> {
         let kind = virt_xml::parse(xml)?.name;
         match kind.as_str() {
             "disk" => {
@@ -66,7 +65,7 @@ impl Device {
     }
 
     /// The name of its element.
-    pub(crate) fn kind(&self) -> &str {
+    pub fn kind(&self) -> &str {
         match self {
             Self::Disk(_) => "disk",
             Self::Interface(_) => "interface",

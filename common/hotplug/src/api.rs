@@ -1,26 +1,29 @@
-//! Devices that come, go and change.
+//! Calls about devices that come, go and change.
 
 use std::sync::Arc;
 
 use virt_domain::Domain;
-use virt_error::Result;
+use virt_driver::actor::{self, HasActor};
+use virt_driver::api::Session;
+use virt_driver::api::flags::{AFFECT_CONFIG, AFFECT_LIVE};
+use virt_driver::{Described, replace};
+use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainAttachDevice, DomainAttachDeviceFlags, DomainDetachDevice, DomainDetachDeviceAlias,
     DomainDetachDeviceFlags, DomainUpdateDeviceFlags,
 };
 use virt_rpc::server::Router;
 
-use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use super::session::Session;
-use crate::define::Origin;
-use crate::definitions::{self, replace};
-use crate::guest::{Body, Guest};
-use crate::hotplug::{self, Device, Which};
+use crate::{Changing, Device, Hotplug, Which, definition};
+
+/// What the flags of all of them can say.
+const BOTH: u32 = AFFECT_LIVE | AFFECT_CONFIG;
 
 /// The tray is opened whatever the guest says (`virDomainDeviceModifyFlags`).
 const FORCE: u32 = 4;
 
-pub(super) fn register(router: &mut Router<Session>) {
+/// The handlers.
+pub fn register<S: Session<Guest: Changing>>(router: &mut Router<S>) {
     router.task::<DomainAttachDevice, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let action = Action::Attach(Device::read(&call.args.xml)?);
@@ -28,8 +31,7 @@ pub(super) fn register(router: &mut Router<Session>) {
     });
     router.task::<DomainAttachDeviceFlags, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
-        let known = AFFECT_LIVE | AFFECT_CONFIG;
-        flags::only(call.args.flags, known, "qemuDomainAttachDeviceFlags")?;
+        S::only(call.args.flags, BOTH, "DomainAttachDeviceFlags")?;
         let action = Action::Attach(Device::read(&call.args.xml)?);
         apply(guest.guest(), action, call.args.flags).await
     });
@@ -40,22 +42,19 @@ pub(super) fn register(router: &mut Router<Session>) {
     });
     router.task::<DomainDetachDeviceFlags, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
-        let known = AFFECT_LIVE | AFFECT_CONFIG;
-        flags::only(call.args.flags, known, "qemuDomainDetachDeviceFlags")?;
+        S::only(call.args.flags, BOTH, "DomainDetachDeviceFlags")?;
         let action = Action::Detach(Which::Like(Device::read(&call.args.xml)?));
         apply(guest.guest(), action, call.args.flags).await
     });
     router.task::<DomainDetachDeviceAlias, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
-        let known = AFFECT_LIVE | AFFECT_CONFIG;
-        flags::only(call.args.flags, known, "qemuDomainDetachDeviceAlias")?;
+        S::only(call.args.flags, BOTH, "DomainDetachDeviceAlias")?;
         let action = Action::Detach(Which::Alias(call.args.alias.clone()));
         apply(guest.guest(), action, call.args.flags).await
     });
     router.task::<DomainUpdateDeviceFlags, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
-        let known = AFFECT_LIVE | AFFECT_CONFIG | FORCE;
-        flags::only(call.args.flags, known, "qemuDomainUpdateDeviceFlags")?;
+        S::only(call.args.flags, BOTH | FORCE, "DomainUpdateDeviceFlags")?;
         let force = call.args.flags & FORCE != 0;
         let action = Action::Update(Device::read(&call.args.xml)?, force);
         apply(guest.guest(), action, call.args.flags & !FORCE).await
@@ -79,40 +78,42 @@ impl Action {
         }
     }
 
-    fn edit(self, domain: &mut Domain) -> Result<()> {
+    fn edit(self, driver: ErrorDomain, domain: &mut Domain) -> Result<()> {
         match self {
-            Self::Attach(device) => hotplug::attach(domain, device),
-            Self::Detach(which) => hotplug::detach(domain, &which),
-            Self::Update(device, _) => hotplug::update(domain, device),
+            Self::Attach(device) => definition::attach(driver, domain, device),
+            Self::Detach(which) => definition::detach(driver, domain, &which),
+            Self::Update(device, _) => definition::update(driver, domain, device),
         }
     }
 }
 
-async fn apply(guest: &Arc<Guest>, action: Action, flags: u32) -> Result<()> {
-    guest
-        .run(action.name(), move |body| {
-            Box::pin(run(body, action, flags))
-        })
-        .await
+async fn apply<G: Changing>(guest: &Arc<G>, action: Action, flags: u32) -> Result<()> {
+    let driver = <G as HasActor<G::Actor>>::DOMAIN;
+    actor::submit::<G::Actor, _>(guest, action.name(), move |body| {
+        Box::pin(run(body, driver, action, flags))
+    })
+    .await
 }
 
-async fn run(body: &mut Body, action: Action, flags: u32) -> Result<()> {
-    let snapshot = body.guest().current();
-    let persistent = snapshot.definition.is_some();
-    let affects = flags::affects(flags, snapshot.is_active(), persistent)?;
+async fn run<B: Hotplug>(
+    body: &mut B,
+    driver: ErrorDomain,
+    action: Action,
+    flags: u32,
+) -> Result<()> {
+    let described: Described = virt_driver::Describe::described(&**body.entry());
+    let affects = described.affects(flags)?;
     // Nothing is done to the running guest that can't be done to its definition.
     let mut definition = None;
-    if let (true, Some(kept)) = (affects.config, &snapshot.definition) {
+    if let (true, Some(kept)) = (affects.config, &described.definition) {
         let mut domain = Box::new(Domain::clone(&*kept.domain()?));
-        action.clone().edit(&mut domain)?;
-        let driver = Arc::clone(body.driver());
-        let (domain, _) = definitions::complete(&driver, domain, Origin::Stored).await?;
-        definition = Some(domain);
+        action.clone().edit(driver, &mut domain)?;
+        definition = Some(body.completed(domain).await?);
     }
     if affects.live {
         match action {
             Action::Attach(device) => body.attach(device).await?,
-            Action::Detach(which) => body.detach(&which).await?,
+            Action::Detach(which) => body.detach(which).await?,
             Action::Update(device, force) => body.update(device, force).await?,
         }
     }

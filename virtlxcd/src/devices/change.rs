@@ -1,0 +1,265 @@
+//! Disks and devices of the host that come to a container that runs, and go.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx};
+use virt_domain::Domain;
+use virt_domain::devices::disk::Disk;
+use virt_domain::devices::hostdev::{Hostdev, HostdevSource};
+use virt_driver::audit::{Audited, Reason, Subject};
+use virt_driver::{Event, change_live, off_thread};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+
+use super::{Ready, release, unsupported};
+use crate::aliases;
+use crate::controller::devices::Dev;
+use crate::guest::{Body, Live};
+use crate::plan::Node;
+
+impl Body {
+    /// Gives the running container a disk.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID when it has one of that name; what can't be had, by name. Nothing is left of it
+    /// then.
+    pub(crate) async fn attach_disk(&mut self, mut disk: Disk) -> Result<()> {
+        let live = Arc::clone(self.guest().snapshot().running()?);
+        let known = &live.domain.devices.disks;
+        if known.iter().any(|one| one.name() == disk.name()) {
+            return Err(Error::new(
+                ErrorCode::OperationInvalid,
+                ErrorDomain::Lxc,
+                format!("target {} already exists", disk.name()),
+            ));
+        }
+        let infos = known.iter().map(|one| &one.info);
+        disk.info.name(|| aliases::free("disk", infos));
+        let alias = disk.info.alias().unwrap_or_default().to_owned();
+        let (wanted, uuid) = (disk.clone(), live.domain.uuid);
+        let make = move || Ready::of_disk(&wanted, uuid);
+        let noted = disk.clone();
+        let note = move |domain: &mut Domain| domain.devices.disks.push(noted);
+        self.give(&live, &disk, alias, make, note).await
+    }
+
+    /// Gives the running container a device of the host.
+    ///
+    /// # Errors
+    /// As [`Self::attach_disk`].
+    pub(crate) async fn attach_hostdev(&mut self, mut hostdev: Hostdev) -> Result<()> {
+        let live = Arc::clone(self.guest().snapshot().running()?);
+        if matches!(hostdev.source, HostdevSource::Interface(_)) {
+            return Err(unsupported(
+                "links of the host are lent to containers that start only: define it anew",
+            ));
+        }
+        let infos = live.domain.devices.hostdevs.iter().map(|one| &one.info);
+        hostdev.info.name(|| aliases::free("hostdev", infos));
+        let alias = hostdev.info.alias().unwrap_or_default().to_owned();
+        let wanted = hostdev.clone();
+        let make = move || Ready::of_hostdev(&wanted);
+        let noted = hostdev.clone();
+        let note = move |domain: &mut Domain| domain.devices.hostdevs.push(noted);
+        self.give(&live, &hostdev, alias, make, note).await
+    }
+
+    /// Takes the disk in that place from the running container.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when its device can't be removed.
+    pub(crate) async fn detach_disk(&mut self, place: usize) -> Result<()> {
+        let live = Arc::clone(self.guest().snapshot().running()?);
+        let Some(disk) = live.domain.devices.disks.get(place).cloned() else {
+            return Ok(());
+        };
+        let path = disk.name().to_owned();
+        let (name, uuid) = (path.clone(), live.domain.uuid);
+        let taken = self.take(&live, &disk, disk.info.alias(), path).await;
+        taken?;
+        off_thread(move || {
+            release(uuid, Some(&name));
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes the host device in that place from the running container.
+    ///
+    /// # Errors
+    /// OPERATION_UNSUPPORTED for a link, as [`Self::detach_disk`].
+    pub(crate) async fn detach_hostdev(&mut self, place: usize) -> Result<()> {
+        let live = Arc::clone(self.guest().snapshot().running()?);
+        let Some(hostdev) = live.domain.devices.hostdevs.get(place).cloned() else {
+            return Ok(());
+        };
+        let path = super::path(&hostdev)?.ok_or_else(|| {
+            unsupported("a link of the host that a container was lent comes back when it ends")
+        })?;
+        let below = path.strip_prefix("/dev/").unwrap_or(&path).to_owned();
+        self.take(&live, &hostdev, hostdev.info.alias(), below)
+            .await
+    }
+
+    async fn give(
+        &mut self,
+        live: &Arc<Live>,
+        device: &(impl Audited + Sync),
+        alias: String,
+        make: impl FnOnce() -> Result<Ready> + Send + 'static,
+        note: impl FnOnce(&mut Domain) + Send,
+    ) -> Result<()> {
+        let from = Arc::clone(live);
+        let made = off_thread(move || {
+            let ready = make()?;
+            let dev = ContainersDev::of(&from)?;
+            for node in &ready.nodes {
+                dev.add(node)?;
+            }
+            Ok(ready)
+        })
+        .await;
+        let subject = Subject::from(&*live.domain);
+        self.driver().auditor.tell(&subject, |subject| {
+            subject.gained(device, Reason::Attach, made.is_ok())
+        });
+        let ready = made?;
+        change_live(self, |domain| {
+            note(domain);
+            Ok(())
+        })?;
+        // From here on the next daemon finds it.
+        self.write_status().await?;
+        ready.keep()?;
+        self.emit(Event::DeviceAdded { alias });
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        live: &Arc<Live>,
+        device: &(impl Audited + Sync),
+        alias: Option<&str>,
+        path: String,
+    ) -> Result<()> {
+        let from = Arc::clone(live);
+        let taken = off_thread(move || ContainersDev::of(&from)?.remove(&path)).await;
+        let subject = Subject::from(&*live.domain);
+        self.driver()
+            .auditor
+            .tell(&subject, |subject| subject.lost(device, taken.is_ok()));
+        taken?;
+        let alias = alias.unwrap_or_default().to_owned();
+        change_live(self, |domain| {
+            let devices = &mut domain.devices;
+            devices.disks.retain(|one| one.info.alias() != Some(&alias));
+            devices
+                .hostdevs
+                .retain(|one| one.info.alias() != Some(&alias));
+            Ok(())
+        })?;
+        self.emit(Event::DeviceRemoved { alias });
+        Ok(())
+    }
+}
+
+/// The `/dev` of a container that runs, as it sees it.
+#[derive(Debug)]
+struct ContainersDev {
+    folder: OwnedFd,
+    owner: (u32, u32),
+}
+
+impl ContainersDev {
+    fn of(live: &Live) -> Result<Self> {
+        let gone = || {
+            Error::new(
+                ErrorCode::OperationInvalid,
+                ErrorDomain::Lxc,
+                "the container's init is gone",
+            )
+        };
+        let init = live.container.init.as_ref().ok_or_else(gone)?;
+        let path = format!("/proc/{}/root", init.pid());
+        let failed = |e: rustix::io::Errno| {
+            let what = "cannot look at the container's /dev";
+            Error::system(ErrorDomain::Lxc, what, &e.into())
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, &*path, flags, Mode::empty()).map_err(failed)?;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let folder = openat2(&root, "dev", flags, Mode::empty(), resolve).map_err(failed)?;
+        if !init.is_alive() {
+            return Err(gone());
+        }
+        // The container may have mounted what it likes there, such as a file system of its own that never
+        // answers: only memory is touched.
+        let known = statx(
+            &folder,
+            "",
+            AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC,
+            StatxFlags::MNT_ID,
+        )
+        .map_err(failed)?;
+        let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", init.pid()))
+            .map_err(|e| Error::system(ErrorDomain::Lxc, "the container's mounts", &e))?;
+        if kind(&mounts, known.stx_mnt_id) != Some("tmpfs") {
+            return Err(unsupported(
+                "the container has mounted something else over its /dev: it gets no devices any more",
+            ));
+        }
+        Ok(Self {
+            folder,
+            owner: crate::define::root_ids(&live.domain),
+        })
+    }
+
+    fn dev(&self) -> Dev<'_> {
+        Dev {
+            folder: self.folder.as_fd(),
+            owner: self.owner,
+        }
+    }
+
+    fn add(&self, node: &Node) -> Result<()> {
+        let what = format!("cannot make '/dev/{}' in the container", node.path);
+        let made = self.dev().node(node);
+        made.map_err(|e| Error::system(ErrorDomain::Lxc, what, &e))
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        match self.dev().remove(path) {
+            // The container has removed it itself.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => {
+                let what = format!("cannot remove '/dev/{path}' in the container");
+                Err(Error::system(ErrorDomain::Lxc, what, &e))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// The kind of file system of a mount (proc_pid_mountinfo(5)): what stands behind the single hyphen.
+fn kind(mounts: &str, number: u64) -> Option<&str> {
+    let line = mounts.lines().find(|line| {
+        let first = line.split(' ').next();
+        first.and_then(|first| first.parse().ok()) == Some(number)
+    })?;
+    let (_, rest) = line.split_once(" - ")?;
+    rest.split(' ').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mounts_kind_is_found_by_its_number() {
+        let mounts = "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
+                      23 22 0:5 / /dev rw,nosuid - tmpfs devfs rw,mode=755\n";
+        assert_eq!(kind(mounts, 23), Some("tmpfs"));
+        assert_eq!(kind(mounts, 22), Some("ext4"));
+        assert_eq!(kind(mounts, 2), None);
+    }
+}
