@@ -389,3 +389,79 @@ fn a_container_stands_still_and_goes_on() {
     let off = containers.virsh(&["suspend", "box"]).failed();
     assert!(off.contains("domain is not running"), "{off}");
 }
+
+#[test]
+fn statistics_tell_what_a_container_uses() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let busy = "<init>/bin/sh</init><initarg>-c</initarg>\
+                <initarg>while :; do echo x >/file; cat /file >/dev/null; done</initarg>";
+    containers.define(&containers.xml("box", busy, ""));
+    let off = containers.virsh(&["domstats", "box"]).ok();
+    for line in [
+        "state.state=5",
+        "cpu.time=0",
+        "balloon.maximum=65536",
+        "vcpu.current=1",
+    ] {
+        assert!(off.contains(line), "{line}: {off}");
+    }
+    containers.virsh(&["start", "box"]).ok();
+    let figure = |told: &str, name: &str| {
+        let line = told.lines().find_map(|line| {
+            let (field, value) = line.trim().split_once('=')?;
+            (field == name).then(|| value.parse::<f64>().unwrap())
+        });
+        line.unwrap_or_else(|| panic!("no {name}: {told}"))
+    };
+    eventually("it is counted", || {
+        let told = containers.virsh(&["domstats", "box"]).ok();
+        figure(&told, "cpu.time") > 0.0 && figure(&told, "balloon.rss") > 0.0
+    });
+    let told = containers.virsh(&["domstats", "box"]).ok();
+    assert_eq!(figure(&told, "state.state"), 1.0);
+    assert_eq!(figure(&told, "vcpu.0.state"), 1.0);
+    assert!(figure(&told, "vcpu.0.time") > 0.0);
+    assert_eq!(figure(&told, "net.count"), 0.0);
+    assert!(figure(&told, "balloon.minor_fault") > 0.0);
+    if group(&containers, "box", "blkio").is_some() {
+        figure(&told, "block.count");
+        let io = containers.virsh(&["domblkstat", "box", ""]).ok();
+        assert!(io.contains("wr_bytes"), "{io}");
+        let unknown = containers.virsh(&["domblkstat", "box", "vda"]).failed();
+        assert!(unknown.contains("invalid path: vda"), "{unknown}");
+    }
+    // By group it is version 2's to tell, and not every kernel counts it.
+    let groups = fs::read_to_string("/proc/mounts").unwrap();
+    let v2 = groups.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        (fields[2] == "cgroup2").then(|| PathBuf::from(fields[1]))
+    });
+    match v2.filter(|mount| mount.join("machine/cpu.pressure").exists()) {
+        Some(_) => {
+            assert!(figure(&told, "cpu.pressure.some.avg10") >= 0.0);
+            figure(&told, "memory.pressure.some.total");
+            figure(&told, "block.pressure.full.avg300");
+        }
+        None => skipped("no pressure is told by group here"),
+    }
+    // One kind alone, and one that containers don't have.
+    let state = containers.virsh(&["domstats", "box", "--state"]).ok();
+    assert!(!state.contains("cpu."), "{state}");
+    let none = containers.virsh(&["domstats", "box", "--dirtyrate", "--enforce"]);
+    let none = none.failed();
+    assert!(
+        none.contains("bits 0x200 are not supported by this daemon"),
+        "{none}"
+    );
+    let memory = containers.virsh(&["dommemstat", "box"]).ok();
+    for tag in ["actual 65536", "rss ", "major_fault "] {
+        assert!(memory.contains(tag), "{tag}: {memory}");
+    }
+    // A container that stands is told of as well.
+    containers.virsh(&["suspend", "box"]).ok();
+    let told = containers.virsh(&["domstats", "box"]).ok();
+    assert_eq!(figure(&told, "state.state"), 3.0);
+    containers.virsh(&["destroy", "box"]).ok();
+}

@@ -2,6 +2,7 @@
 
 pub mod aliases;
 pub mod api;
+mod block;
 pub mod capabilities;
 pub mod controller;
 pub mod daemon;
@@ -19,3 +20,4 @@ pub mod plan;
 pub mod privileges;
 mod processors;
 mod sharing;
+mod stats;

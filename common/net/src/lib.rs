@@ -10,6 +10,7 @@ mod command;
 pub mod container;
 pub mod counters;
 pub mod end;
+pub mod figures;
 pub mod filters;
 pub mod host_end;
 pub mod lent;

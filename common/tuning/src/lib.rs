@@ -8,6 +8,7 @@ pub mod api;
 mod bandwidth;
 pub mod blkio;
 pub mod cpu_maps;
+pub mod figures;
 mod group_name;
 mod limited;
 pub mod memory;

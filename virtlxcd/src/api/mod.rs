@@ -11,6 +11,7 @@ mod open;
 mod session;
 mod shutdown;
 mod state;
+mod used;
 mod vcpus;
 mod xml;
 
@@ -38,6 +39,8 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     lifecycle::register(&mut router);
     shutdown::register(&mut router);
     state::register(&mut router);
+    used::register(&mut router);
+    virt_driver::api::stats::register(&mut router);
     vcpus::register(&mut router);
     xml::register(&mut router);
     console::register(&mut router);

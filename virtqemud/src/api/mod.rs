@@ -42,7 +42,6 @@ mod send_key;
 mod session;
 mod set_vcpu;
 mod state;
-mod stats;
 mod vcpu;
 mod xml;
 
@@ -91,7 +90,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     screenshot::register(&mut router);
     agent::register(&mut router);
     job::register(&mut router);
-    stats::register(&mut router);
+    virt_driver::api::stats::register(&mut router);
     devices::register(&mut router);
     virt_hotplug::register(&mut router);
     router

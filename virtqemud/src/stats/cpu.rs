@@ -2,7 +2,7 @@
 
 use virt_cgroup::CpuUsage;
 use virt_rpc::protocol::remote::TypedParam;
-use virt_tuning::usage;
+use virt_tuning::{figures, usage};
 
 use crate::guest::Live;
 
@@ -17,9 +17,7 @@ pub fn push(live: Option<&Live>, params: &mut Vec<TypedParam>) {
             Err(_) => return,
         },
     };
-    params.push(TypedParam::ullong("cpu.time", used.total));
-    params.push(TypedParam::ullong("cpu.user", used.user));
-    params.push(TypedParam::ullong("cpu.system", used.system));
+    figures::cpu(&used, params);
     if let Some(live) = live {
         params.push(TypedParam::uint("cpu.cache.monitor.count", 0_u32));
         let polled = usage::halt_polling(live.qemu.process.pid());

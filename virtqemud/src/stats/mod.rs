@@ -9,16 +9,17 @@ mod balloon;
 mod block;
 mod cpu;
 mod dirty_rate;
-mod interface;
 mod iothread;
 mod vcpu;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use virt_driver::api::stats::{Counted, Figures, Groups, Options};
 use virt_rpc::protocol::remote::TypedParam;
+use virt_tuning::figures;
 
-use crate::guest::{Live, Snapshot};
+use crate::guest::{Guest, Live, Snapshot};
 use crate::qmp::Monitor;
 use virt_net::counters::Table;
 
@@ -31,44 +32,6 @@ const PATIENCE: Duration = Duration::from_millis(700);
 /// The same when the caller does not want to wait: as long as one that is well may take.
 const HASTE: Duration = Duration::from_millis(100);
 
-bitflags::bitflags! {
-    /// What is asked for (`virDomainStatsTypes`).
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub struct Groups: u32 {
-        /// State and reason.
-        const STATE = 1;
-        /// Processor time of the whole guest.
-        const CPU_TOTAL = 1 << 1;
-        /// Memory.
-        const BALLOON = 1 << 2;
-        /// Each virtual processor.
-        const VCPU = 1 << 3;
-        /// Each interface.
-        const INTERFACE = 1 << 4;
-        /// Each disk.
-        const BLOCK = 1 << 5;
-        /// Events of the host's processors; none can be turned on.
-        const PERF = 1 << 6;
-        /// Each I/O thread.
-        const IOTHREAD = 1 << 7;
-        /// Memory bandwidth; none is measured.
-        const MEMORY = 1 << 8;
-        /// How fast memory is written, as last measured.
-        const DIRTYRATE = 1 << 9;
-        /// Counters of KVM.
-        const VM = 1 << 10;
-    }
-}
-
-/// How the caller wants it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Leave out what would have to be waited for.
-    pub nowait: bool,
-    /// Images below the top one too.
-    pub backing: bool,
-}
-
 /// What one call needs once for all guests.
 #[derive(Debug)]
 pub struct Shared {
@@ -80,17 +43,48 @@ pub struct Shared {
     interfaces: Table,
 }
 
+impl Counted for Guest {
+    type Shared = Shared;
+
+    const GROUPS: Groups = Groups::all();
+
+    const ITSELF: &'static str = "this daemon or QEMU";
+
+    fn share(groups: Groups, options: Options) -> Shared {
+        Shared::new(groups, options)
+    }
+
+    fn figures(&self, shared: &Arc<Shared>) -> Figures {
+        let (snapshot, shared) = (self.current(), Arc::clone(shared));
+        match snapshot.live.clone() {
+            Some(live) => {
+                let asked = async move { shared.active(&snapshot, &live).await };
+                Figures::Later(Box::pin(asked))
+            }
+            None if shared.groups.contains(Groups::BLOCK) && has_files(&snapshot) => {
+                Figures::Blocking(Box::new(move || shared.inactive(&snapshot)))
+            }
+            None => Figures::Now(shared.inactive(&snapshot)),
+        }
+    }
+}
+
+fn has_files(snapshot: &Snapshot) -> bool {
+    let definition = snapshot.definition.as_ref();
+    definition.is_some_and(|d| d.summary().disks.iter().any(|disk| disk.path.is_some()))
+}
+
 impl Shared {
     /// Looks at the host.
-    pub fn new(groups: Groups, options: Options) -> Arc<Self> {
+    fn new(groups: Groups, options: Options) -> Self {
         let wanted = groups.contains(Groups::INTERFACE);
         // Without /proc there are no counters; the rest is told all the same.
         let interfaces = wanted.then(|| Table::read().ok()).flatten();
-        Arc::new(Self {
+        Self {
             groups,
             options,
             interfaces: interfaces.unwrap_or_default(),
-        })
+        }
     }
 
     /// Statistics of a guest that is off. Looks at the files of its disks: blocks when it has
@@ -117,11 +111,10 @@ impl Shared {
             cpu::push(snapshot.live.as_deref(), params);
         }
         if self.groups.contains(Groups::BALLOON) {
-            params.push(TypedParam::ullong("balloon.current", size.current_memory));
-            params.push(TypedParam::ullong("balloon.maximum", size.memory));
+            figures::memory(size, params);
         }
         if snapshot.live.is_none() && self.groups.contains(Groups::VCPU) {
-            vcpu::push_counts(size, params);
+            figures::vcpus(size, params);
         }
     }
 
@@ -158,7 +151,7 @@ impl Shared {
             vcpu::push(snapshot.size(), live, &mut params);
         }
         if groups.contains(Groups::INTERFACE) {
-            interface::push(&live.domain, &self.interfaces, &mut params);
+            virt_net::figures::push(&live.domain, &self.interfaces, &mut params);
         }
         if groups.contains(Groups::BLOCK) {
             block::push(live, blocks.as_ref(), self.options.backing, &mut params);

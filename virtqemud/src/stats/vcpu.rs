@@ -1,22 +1,16 @@
 //! `vcpu.*`: each virtual processor.
 
 use virt_rpc::protocol::remote::TypedParam;
-use virt_tuning::usage;
+use virt_tuning::{figures, usage};
 
 use crate::guest::{Live, Size};
 
 /// The processor is running (`virVcpuState`).
 const RUNNING: i32 = 1;
 
-/// How many there are.
-pub fn push_counts(size: Size, params: &mut Vec<TypedParam>) {
-    params.push(TypedParam::uint("vcpu.current", size.vcpus));
-    params.push(TypedParam::uint("vcpu.maximum", size.max_vcpus));
-}
-
 /// How many there are and what each did.
 pub fn push(size: Size, live: &Live, params: &mut Vec<TypedParam>) {
-    push_counts(size, params);
+    figures::vcpus(size, params);
     let pid = live.qemu.process.pid();
     for vcpu in live.vcpus.iter() {
         let name = |what: &str| format!("vcpu.{}.{what}", vcpu.index);

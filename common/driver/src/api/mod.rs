@@ -6,6 +6,7 @@ pub mod list;
 pub mod lookup;
 pub mod node;
 pub mod security;
+pub mod stats;
 
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;

@@ -49,7 +49,7 @@ fn bad_argument(from: ErrorDomain, what: impl Into<String>) -> Error {
 }
 
 /// A reply's parameters: none when only their number is asked for.
-fn asked<T>(nparams: i32, params: Vec<T>) -> (Vec<T>, i32) {
+pub fn asked<T>(nparams: i32, params: Vec<T>) -> (Vec<T>, i32) {
     let count = i32::try_from(params.len()).unwrap_or(i32::MAX);
     let wanted = usize::try_from(nparams).unwrap_or(0);
     let mut params = params;

@@ -1,9 +1,9 @@
-//! `net.*`: each interface that has an end on the host, as the guest sees it.
+//! `net.*` of bulk statistics: each interface that has an end on the host, as the guest sees it.
 
 use virt_domain::Domain;
 use virt_rpc::protocol::remote::TypedParam;
 
-use virt_net::counters::Table;
+use crate::counters::Table;
 
 /// How many interfaces there are, and what went through those with an end on the host.
 pub fn push(domain: &Domain, table: &Table, params: &mut Vec<TypedParam>) {
