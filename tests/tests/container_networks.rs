@@ -665,11 +665,19 @@ fn networks_of_another_daemon_lend_ports() {
         xml.contains("<source network='own' portid='") && xml.contains("bridge='vqown'/>"),
         "{xml}"
     );
-    let file = containers.host.write("nic.xml", interface);
+    // With a filter, which is tied to its link.
+    let filter = networks.write("filter.xml", "<filter name='none' chain='root'/>");
+    networks.virsh(&["nwfilter-define", &filter]).ok();
+    let filtered = interface.replace("</interface>", "<filterref filter='none'/></interface>");
+    let file = containers.host.write("nic.xml", &filtered);
     containers.virsh(&["attach-device", "box", &file]).ok();
     assert_eq!((ports(), taps()), (2, 2));
+    let bindings = networks.virsh(&["nwfilter-binding-list"]).ok();
+    assert!(bindings.contains("vnet1"), "{bindings}");
     containers.virsh(&["destroy", "box"]).ok();
     assert_eq!((ports(), taps()), (0, 0));
+    let bindings = networks.virsh(&["nwfilter-binding-list"]).ok();
+    assert!(!bindings.contains("vnet"), "{bindings}");
 
     containers.virsh(&["start", "box"]).ok();
     let controller = containers.controller("box");
