@@ -329,7 +329,7 @@ fn a_link_of_the_host_is_lent_and_comes_back() {
     host.0.end(Signal::SIGKILL);
     send(controller, Signal::SIGKILL);
     host.0.again();
-    assert_eq!(host.0.state("box"), "shut off");
+    eventually("the end", || host.0.state("box") == "shut off");
     eventually("the link to be back", || host.links() == ["far", "near"]);
     assert_eq!(host.0.left(), Vec::<String>::new());
 
