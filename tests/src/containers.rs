@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
 
+use crate::groups::let_go;
 use crate::host::{Host, eventually, send};
 use crate::keeper::sibling;
 use crate::ran::{Ran, run};
@@ -35,6 +36,23 @@ pub struct Containers {
     /// What starts the daemon, such as nsenter(1); nothing: it itself.
     pub by: Vec<String>,
     pid: u32,
+}
+
+impl Drop for Containers {
+    fn drop(&mut self) {
+        // Those of a test that failed, whose daemon may be gone.
+        let files = fs::read_dir(self.host.path("run/libvirt/lxc"));
+        let files = files.into_iter().flatten().flatten();
+        let pids = files.filter_map(|entry| {
+            let path = entry.path();
+            let is_pid = path.extension().is_some_and(|end| end == "pid");
+            let text = is_pid.then(|| fs::read_to_string(&path).ok()).flatten()?;
+            text.trim().parse().ok()
+        });
+        let pids: Vec<u32> = pids.collect();
+        self.host.note_groups(&pids);
+        pids.into_iter().for_each(let_go);
+    }
 }
 
 impl Containers {

@@ -52,7 +52,7 @@ fn of_guests(pids: &[u32]) -> BTreeSet<PathBuf> {
     for text in texts {
         for path in text.lines().filter_map(|line| line.splitn(3, ':').nth(2)) {
             let path = path.strip_suffix("/emulator").unwrap_or(path);
-            if path.ends_with(".libvirt-qemu") {
+            if path.ends_with(".libvirt-qemu") || path.ends_with(".libvirt-lxc") {
                 let below = path.trim_start_matches('/');
                 let all = mounts.iter().map(|mount| Path::new(mount).join(below));
                 found.extend(all.filter(|path| path.is_dir()));
@@ -60,6 +60,18 @@ fn of_guests(pids: &[u32]) -> BTreeSet<PathBuf> {
         }
     }
     found
+}
+
+/// Lets go a container that a test left standing: what version 1 stops can't even be killed.
+pub(crate) fn let_go(controller: u32) {
+    for group in of_guests(&[controller]) {
+        // Each is in one hierarchy, and most have no freezer.
+        for (file, word) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+            if group.join(file).exists() {
+                let _ = fs::write(group.join(file), word);
+            }
+        }
+    }
 }
 
 /// Groups that are removed when a test ends, whatever became of its daemon. Drop it when the

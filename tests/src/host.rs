@@ -56,6 +56,13 @@ impl Drop for Host {
 }
 
 impl Host {
+    /// Has the groups of these processes removed in the end as well.
+    pub(crate) fn note_groups(&mut self, pids: &[u32]) {
+        self.groups.note(pids);
+    }
+}
+
+impl Host {
     /// A host whose daemon of the chosen target answers.
     pub fn start() -> Self {
         let mut host = Self::without_daemon();

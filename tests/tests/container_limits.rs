@@ -143,6 +143,7 @@ fn memory_is_limited_while_a_container_runs() {
     // What it uses is what it has, and a shell and a half need little of its 64 MiB.
     let info = containers.virsh(&["dominfo", "box"]).ok();
     assert!(info.contains("Max memory:     65536 KiB"), "{info}");
+    assert!(info.contains("Managed save:   no"), "{info}");
     let used = info.lines().find_map(|line| {
         let used = line.strip_prefix("Used memory:")?.trim();
         used.strip_suffix(" KiB")?.parse::<u64>().ok()

@@ -5,8 +5,9 @@ use virt_driver::{Guest as _, Size};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetInfo, DomainGetInfoRet, DomainGetOsType, DomainGetOsTypeRet, DomainGetState,
-    DomainGetStateRet, DomainIsActive, DomainIsActiveRet, DomainIsPersistent,
-    DomainIsPersistentRet, DomainIsUpdated, DomainIsUpdatedRet,
+    DomainGetStateRet, DomainHasManagedSaveImage, DomainHasManagedSaveImageRet, DomainIsActive,
+    DomainIsActiveRet, DomainIsPersistent, DomainIsPersistentRet, DomainIsUpdated,
+    DomainIsUpdatedRet,
 };
 use virt_rpc::server::{Call, Router};
 
@@ -28,6 +29,12 @@ pub(super) fn register(router: &mut Router<Session>) {
         // No other kind is taken.
         let r#type = "exe".into();
         Ok(DomainGetOsTypeRet { r#type })
+    });
+    router.call::<DomainHasManagedSaveImage>(|call| {
+        call.session().guest(call, &call.args.dom)?;
+        Session::only(call.args.flags, 0, "DomainHasManagedSaveImage")?;
+        // No container is saved.
+        Ok(DomainHasManagedSaveImageRet { result: 0 })
     });
     router.call::<DomainIsActive>(|call| {
         let guest = call.session().guest(call, &call.args.dom)?;

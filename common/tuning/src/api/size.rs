@@ -77,7 +77,14 @@ async fn resize<G: Limited>(body: &mut G::Body, kib: u64, flags: u32) -> Result<
         }
         G::check_resize(domain)?;
     }
-    let edit = move |domain: &mut Domain| edit::<G>(domain, kib, maximum);
+    let edit = move |domain: &mut Domain| match maximum {
+        true => enlarge(domain, kib, G::DOMAIN),
+        false if kib > domain.memory.size.0 => Err(bad_argument(G::DOMAIN, G::TOO_MUCH_MEMORY)),
+        false => {
+            domain.current_memory = KiB(kib);
+            Ok(())
+        }
+    };
     if let (true, Some(definition)) = (affects.config, &described.definition) {
         edit(&mut Domain::clone(&*definition.domain()?))?;
     }
@@ -90,29 +97,45 @@ async fn resize<G: Limited>(body: &mut G::Body, kib: u64, flags: u32) -> Result<
     Ok(())
 }
 
-fn edit<G: Limited>(domain: &mut Domain, kib: u64, maximum: bool) -> Result<()> {
-    if !maximum {
-        if kib > domain.memory.size.0 {
-            return Err(bad_argument(G::DOMAIN, G::TOO_MUCH_MEMORY));
-        }
-        domain.current_memory = KiB(kib);
-        return Ok(());
-    }
+/// Changes the size itself; what the guest may use stays within it.
+fn enlarge(domain: &mut Domain, kib: u64, from: ErrorDomain) -> Result<()> {
     let cells = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
     if cells.is_some() {
         return Err(invalid(
-            G::DOMAIN,
+            from,
             "initial memory size of a domain with NUMA nodes cannot be modified with this API",
         ));
     }
     let most = domain.max_memory.as_ref();
     if most.is_some_and(|most| most.size.0 < kib) {
         return Err(invalid(
-            G::DOMAIN,
+            from,
             "cannot set initial memory size greater than the maximum memory size",
         ));
     }
     domain.memory.size = KiB(kib);
     domain.current_memory = domain.current_memory.min(KiB(kib));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_used_stays_within_the_size() {
+        let mut domain = Domain::default();
+        domain.memory.size = KiB(1000);
+        domain.current_memory = KiB(400);
+        let of = |domain: &Domain| (domain.memory.size.0, domain.current_memory.0);
+        enlarge(&mut domain, 2000, ErrorDomain::Qemu).unwrap();
+        assert_eq!(of(&domain), (2000, 400));
+        enlarge(&mut domain, 300, ErrorDomain::Qemu).unwrap();
+        assert_eq!(of(&domain), (300, 300));
+        domain.max_memory = Some(virt_domain::memory::MaxMemory {
+            size: KiB(500),
+            ..Default::default()
+        });
+        assert!(enlarge(&mut domain, 501, ErrorDomain::Qemu).is_err());
+    }
 }
