@@ -55,6 +55,7 @@ impl Machines {
             return None;
         };
         build_ours();
+        crate::containers::build();
         let folder = TempDir::with_prefix("virt-test-machine-").unwrap();
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy_files(&here.join("machine"), folder.path());
@@ -63,7 +64,8 @@ impl Machines {
             &here.join("../virtaclD/polkit"),
             &folder.path().join("polkit"),
         );
-        for ours in ["virtlogd", "virtlockd", "virtacld", "virtqemud"] {
+        let programs = ["virtlogd", "virtlockd", "virtacld", "virtqemud"];
+        for ours in programs.iter().chain(&["virtlxcd", "virtlxc-controller"]) {
             copy_bare(&sibling(ours), &folder.path().join(ours));
         }
         fs::copy(VIRSH, folder.path().join("virsh")).unwrap();

@@ -368,3 +368,70 @@ fn a_container_is_entered() {
     assert_eq!(said.ok(), "box\n");
     containers.virsh(&["destroy", "box"]).ok();
 }
+
+#[test]
+fn the_first_process_of_a_container_gets_signals() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    let send = |pid, signal| containers.virsh(&["send-process-signal", "box", pid, signal]);
+    assert!(send("1", "term").failed().contains("domain is not running"));
+    containers.virsh(&["start", "box"]).ok();
+    send("1", "nop").ok();
+    for (pid, signal, expected) in [
+        ("2", "term", "Only the init process may be killed"),
+        ("1", "99", "signum value 99 is out of range"),
+    ] {
+        let refused = send(pid, signal).failed();
+        assert!(refused.contains(expected), "{refused}");
+    }
+    send("1", "term").ok();
+    eventually("its end", || containers.state("box") == "shut off");
+}
+
+#[test]
+fn a_container_is_described_and_gets_another_name() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    containers.define(&containers.service("box"));
+    containers
+        .virsh(&["desc", "box", "--title", "--new-desc", "A box"])
+        .ok();
+    containers.virsh(&["start", "box"]).ok();
+    let set = [
+        "metadata", "box", "urn:x", "--key", "x", "--set", "<a>1</a>",
+    ];
+    containers
+        .virsh(&[&set[..], &["--live", "--config"]].concat())
+        .ok();
+    let said = containers.virsh(&["metadata", "box", "urn:x"]).ok();
+    assert!(said.contains("<a>1</a>"), "{said}");
+    assert_eq!(
+        containers.virsh(&["desc", "box", "--title"]).ok().trim(),
+        "A box"
+    );
+    let rename = |to| containers.virsh(&["domrename", "box", to]);
+    if containers.host.target == Target::Stock {
+        // The stock driver has no such call.
+        assert!(rename("crate").failed().contains("not supported"));
+        containers.virsh(&["destroy", "box"]).ok();
+        return;
+    }
+    assert!(
+        rename("crate")
+            .failed()
+            .contains("cannot rename active domain")
+    );
+    containers.virsh(&["destroy", "box"]).ok();
+    containers.virsh(&["autostart", "box"]).ok();
+    rename("crate").ok();
+    let info = containers.virsh(&["dominfo", "crate"]).ok();
+    assert!(info.contains("Autostart:      enable"), "{info}");
+    let xml = containers.virsh(&["dumpxml", "crate"]).ok();
+    assert!(
+        xml.contains("<title>A box</title>") && xml.contains("<name>crate</name>"),
+        "{xml}"
+    );
+}

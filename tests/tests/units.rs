@@ -11,3 +11,11 @@ fn daemons_are_started_by_sockets_confined_and_survive_being_killed() {
     };
     passed(&machines.run(&[], &["./units"]), &["units"]);
 }
+
+#[test]
+fn a_debian_container_lives_under_systemd() {
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    passed(&machines.run(&[], &["./containers"]), &["containers"]);
+}

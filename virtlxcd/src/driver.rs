@@ -85,6 +85,9 @@ fn cgroups(paths: &Paths) -> Option<virt_cgroup::Host> {
         name: "lxc",
         class: "container",
         after: AFTER,
+        // Not `libvirt`, as the stock daemon has it: virsh, which enters a container's group as well, goes
+        // to the one above that of this name, and version 2 lets nobody into a group with others below.
+        inside: "container",
         scope: virt_driver::groups::scope(paths),
     };
     virt_cgroup::Host::look(driver, |_| true)

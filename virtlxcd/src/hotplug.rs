@@ -4,17 +4,13 @@
 use virt_domain::Domain;
 use virt_domain::devices::hostdev::Hostdev;
 use virt_error::{Error, ErrorDomain, Result};
-use virt_hotplug::{Changing, Device, Hotplug, Plain, Which, missing, no_such_alias, unsupported};
+use virt_hotplug::{Device, Hotplug, Plain, Which, missing, no_such_alias, unsupported};
 use virt_net::meant;
 
 use crate::define;
-use crate::guest::{Body, Guest};
+use crate::guest::Body;
 
 const OWN: ErrorDomain = ErrorDomain::Lxc;
-
-impl Changing for Guest {
-    type Actor = Body;
-}
 
 impl Hotplug for Body {
     async fn completed(&self, mut domain: Box<Domain>) -> Result<Box<Domain>> {

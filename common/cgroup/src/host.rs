@@ -22,6 +22,9 @@ pub struct Driver {
     pub class: &'static str,
     /// Units that guests start after.
     pub after: &'static [&'static str],
+    /// The group below a unit that systemd made, in which a guest is: systemd sets the unit's own limits
+    /// as it likes.
+    pub inside: &'static str,
     /// A word in the guests' names, for a daemon that numbers guests independently of the host's.
     pub scope: Option<String>,
 }
@@ -165,7 +168,7 @@ impl Host {
         let mut outer = Group::at(&self.layout, &path);
         let parents = path.split('/').filter(|part| !part.is_empty()).count() - 1;
         outer.complete(parents)?;
-        let mut group = outer.child("libvirt");
+        let mut group = outer.child(self.driver.inside);
         group.create_inside()?;
         group.add_process(leader)?;
         // With the process gone from it, the scope may pass its controllers on.
@@ -195,7 +198,7 @@ impl Host {
         if let Some(path) = unit_path(&layout, &unit) {
             let mut outer = Group::at(&self.layout, &path);
             outer.forget_what_is_not_there();
-            let mut group = outer.child("libvirt");
+            let mut group = outer.child(self.driver.inside);
             group.forget_what_is_not_there();
             return Some(Placed {
                 machine,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use virt_domain::Domain;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use crate::actor::Body;
+use crate::actor::{Body, HasActor};
 use crate::api::flags::{self, Affects};
 use crate::{Definition, Event, Guest, Summary};
 
@@ -153,6 +153,12 @@ pub trait Edit: Body<Guest: Describe> {
 
     /// Tells clients of an event of this guest.
     fn emit(&self, event: Event);
+}
+
+/// A guest whose descriptions its actor changes.
+pub trait Edited: Describe + HasActor<Self::Editor> {
+    /// The actor.
+    type Editor: Edit<Guest = Self>;
 }
 
 /// Edits the persistent definition: written first, published after that.

@@ -118,6 +118,7 @@ mod tests {
             state,
             persistent: true,
             autostart: false,
+            updated: false,
             managed_save: false,
             snapshots: false,
             checkpoints: false,

@@ -53,6 +53,8 @@ pub struct Facts {
     pub persistent: bool,
     /// It starts with the host.
     pub autostart: bool,
+    /// Its definition was changed since it was made.
+    pub updated: bool,
     /// It has a managed save image.
     pub managed_save: bool,
     /// It has snapshots.

@@ -34,7 +34,7 @@ pub mod volumes;
 
 pub use access::{Authorized, Guests};
 pub use definition::{Definition, DiskSummary, Summary};
-pub use description::{Describe, Described, Edit, Size, change, change_live, replace};
+pub use description::{Describe, Described, Edit, Edited, Size, change, change_live, replace};
 pub use ending::Ending;
 pub use events::{Event, Events, Subscriber};
 pub use figures::figures;

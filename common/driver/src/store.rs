@@ -113,6 +113,29 @@ impl Store {
         self.unlink(&self.path(name), "config")
     }
 
+    /// Gives the definition of `old` another name, with its links. Whatever fails leaves it under its old
+    /// name alone.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when the files can't be written or removed.
+    pub fn rename(&self, old: &str, new: &str, xml: &str) -> Result<()> {
+        self.write(new, xml)?;
+        let moved = || -> Result<()> {
+            if self.autostarted().contains(old) {
+                self.set_autostart(new, true)?;
+            }
+            if self.autostarted_once().contains(old) {
+                self.set_autostart_once(new, true)?;
+            }
+            self.remove(old)
+        };
+        moved().inspect_err(|_| {
+            if let Err(error) = self.remove(new) {
+                tracing::error!("after a failed rename: {error}");
+            }
+        })
+    }
+
     /// The names with an autostart link.
     pub fn autostarted(&self) -> HashSet<String> {
         self.links(".xml")

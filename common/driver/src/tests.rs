@@ -56,6 +56,7 @@ impl Guest for Plain {
             },
             persistent: true,
             autostart: false,
+            updated: false,
             managed_save: false,
             snapshots: false,
             checkpoints: false,

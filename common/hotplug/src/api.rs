@@ -6,7 +6,7 @@ use virt_domain::Domain;
 use virt_driver::actor::{self, HasActor};
 use virt_driver::api::Session;
 use virt_driver::api::flags::{AFFECT_CONFIG, AFFECT_LIVE};
-use virt_driver::{Described, replace};
+use virt_driver::{Describe as _, Edited, replace};
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainAttachDevice, DomainAttachDeviceFlags, DomainDetachDevice, DomainDetachDeviceAlias,
@@ -14,7 +14,7 @@ use virt_rpc::protocol::remote::{
 };
 use virt_rpc::server::Router;
 
-use crate::{Changing, Device, Hotplug, Which, definition};
+use crate::{Device, Hotplug, Which, definition};
 
 /// What the flags of all of them can say.
 const BOTH: u32 = AFFECT_LIVE | AFFECT_CONFIG;
@@ -23,7 +23,7 @@ const BOTH: u32 = AFFECT_LIVE | AFFECT_CONFIG;
 const FORCE: u32 = 4;
 
 /// The handlers.
-pub fn register<S: Session<Guest: Changing>>(router: &mut Router<S>) {
+pub fn register<S: Session<Guest: Edited<Editor: Hotplug>>>(router: &mut Router<S>) {
     router.task::<DomainAttachDevice, _, _>(|call| async move {
         let guest = call.session().guest(&call, &call.args.dom)?;
         let action = Action::Attach(Device::read(&call.args.xml)?);
@@ -87,9 +87,13 @@ impl Action {
     }
 }
 
-async fn apply<G: Changing>(guest: &Arc<G>, action: Action, flags: u32) -> Result<()> {
-    let driver = <G as HasActor<G::Actor>>::DOMAIN;
-    actor::submit::<G::Actor, _>(guest, action.name(), move |body| {
+async fn apply<G: Edited<Editor: Hotplug>>(
+    guest: &Arc<G>,
+    action: Action,
+    flags: u32,
+) -> Result<()> {
+    let driver = <G as HasActor<G::Editor>>::DOMAIN;
+    actor::submit::<G::Editor, _>(guest, action.name(), move |body| {
         Box::pin(run(body, driver, action, flags))
     })
     .await
@@ -101,7 +105,7 @@ async fn run<B: Hotplug>(
     action: Action,
     flags: u32,
 ) -> Result<()> {
-    let described: Described = virt_driver::Describe::described(&**body.entry());
+    let described = body.entry().described();
     let affects = described.affects(flags)?;
     // Nothing is done to the running guest that can't be done to its definition.
     let mut definition = None;

@@ -14,8 +14,7 @@ pub mod plain;
 use std::future::Future;
 
 use virt_domain::Domain;
-use virt_driver::actor::HasActor;
-use virt_driver::{Describe, Edit};
+use virt_driver::Edit;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
 pub use api::register;
@@ -29,12 +28,6 @@ pub enum Which {
     Like(Device),
     /// The one of that name.
     Alias(String),
-}
-
-/// A guest whose devices change.
-pub trait Changing: Describe + HasActor<Self::Actor> {
-    /// What changes them.
-    type Actor: Hotplug<Guest = Self>;
 }
 
 /// What an actor does to the devices of its guest.

@@ -10,6 +10,7 @@ mod native;
 mod open;
 mod session;
 mod shutdown;
+mod signal;
 mod state;
 mod used;
 mod vcpus;
@@ -38,6 +39,7 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     define::register(&mut router);
     lifecycle::register(&mut router);
     shutdown::register(&mut router);
+    signal::register(&mut router);
     state::register(&mut router);
     used::register(&mut router);
     virt_driver::api::stats::register(&mut router);

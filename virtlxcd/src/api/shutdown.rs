@@ -76,7 +76,7 @@ async fn ask(guest: &Arc<Guest>, wish: Wish, flags: u32) -> Result<()> {
         .map_err(|e| Error::system(ErrorDomain::Lxc, "Unable to send SIGTERM to init pid", &e))
 }
 
-fn no_init() -> Error {
+pub(super) fn no_init() -> Error {
     Error::new(
         ErrorCode::OperationInvalid,
         ErrorDomain::Lxc,

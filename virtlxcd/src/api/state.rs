@@ -1,13 +1,10 @@
 //! What a container is and does, in few words.
 
+use virt_driver::Size;
 use virt_driver::api::Session as _;
-use virt_driver::{Guest as _, Size};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
-    DomainGetInfo, DomainGetInfoRet, DomainGetOsType, DomainGetOsTypeRet, DomainGetState,
-    DomainGetStateRet, DomainHasManagedSaveImage, DomainHasManagedSaveImageRet, DomainIsActive,
-    DomainIsActiveRet, DomainIsPersistent, DomainIsPersistentRet, DomainIsUpdated,
-    DomainIsUpdatedRet,
+    DomainGetInfo, DomainGetInfoRet, DomainGetOsType, DomainGetOsTypeRet,
 };
 use virt_rpc::server::{Call, Router};
 
@@ -15,41 +12,11 @@ use super::session::Session;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.call::<DomainGetInfo>(info);
-    router.call::<DomainGetState>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        Session::only(call.args.flags, 0, "DomainGetState")?;
-        let state = guest.snapshot().state;
-        Ok(DomainGetStateRet {
-            state: state.number(),
-            reason: state.reason(),
-        })
-    });
     router.call::<DomainGetOsType>(|call| {
         call.session().guest(call, &call.args.dom)?;
         // No other kind is taken.
         let r#type = "exe".into();
         Ok(DomainGetOsTypeRet { r#type })
-    });
-    router.call::<DomainHasManagedSaveImage>(|call| {
-        call.session().guest(call, &call.args.dom)?;
-        Session::only(call.args.flags, 0, "DomainHasManagedSaveImage")?;
-        // No container is saved.
-        Ok(DomainHasManagedSaveImageRet { result: 0 })
-    });
-    router.call::<DomainIsActive>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        let active = guest.snapshot().is_active().into();
-        Ok(DomainIsActiveRet { active })
-    });
-    router.call::<DomainIsPersistent>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        let persistent = guest.facts().persistent.into();
-        Ok(DomainIsPersistentRet { persistent })
-    });
-    router.call::<DomainIsUpdated>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        let updated = guest.snapshot().updated.into();
-        Ok(DomainIsUpdatedRet { updated })
     });
 }
 

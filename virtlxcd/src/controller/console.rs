@@ -28,8 +28,8 @@ struct Way {
 }
 
 impl Way {
-    /// Moves what can be moved now.
-    fn go(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) {
+    /// Moves what can be moved now. Tells whether there was something.
+    fn go(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
         if self.waiting.is_empty() {
             let mut portion = [0; PORTION];
             if let Ok(count) = rustix::io::read(from, &mut portion) {
@@ -37,7 +37,7 @@ impl Way {
             }
         }
         if self.waiting.is_empty() {
-            return;
+            return false;
         }
         match rustix::io::write(to, &self.waiting) {
             Ok(count) if count > 0 => {
@@ -56,6 +56,7 @@ impl Way {
         if self.waiting.is_empty() {
             self.since = None;
         }
+        true
     }
 
     fn is_waiting(&self) -> bool {
@@ -73,7 +74,7 @@ pub(super) struct Console {
     /// The host's terminal, open so that it stays when a client closes it.
     kept: OwnedFd,
     path: String,
-    /// When all was read last that the container had written.
+    /// When somebody was there last: had read all that the container had written, or wrote.
     read_at: Instant,
     out: Way,
     back: Way,
@@ -137,7 +138,10 @@ impl Console {
             self.read_at = Instant::now();
         }
         self.out.go(self.inside.as_fd(), self.outside.as_fd());
-        self.back.go(self.outside.as_fd(), self.inside.as_fd());
+        // Who writes reads as well, if a moment later.
+        if self.back.go(self.outside.as_fd(), self.inside.as_fd()) {
+            self.read_at = Instant::now();
+        }
     }
 
     fn is_read(&self) -> bool {

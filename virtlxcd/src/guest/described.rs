@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use virt_domain::Domain;
-use virt_driver::{Definition, Describe, Described, Edit, Event, Guest as _};
+use virt_driver::api::rename::Rename;
+use virt_driver::{
+    Definition, Describe, Described, Edit, Edited, Event, Guest as _, Registry, Store,
+};
 use virt_error::Result;
+use virt_rpc::protocol::remote::NonnullDomain;
 use virt_tuning::{Limited, Limits, Scheduled};
 
 use super::body::Body;
@@ -17,6 +21,10 @@ impl Describe for Guest {
     fn described(&self) -> Described {
         self.snapshot().described()
     }
+}
+
+impl Edited for Guest {
+    type Editor = Body;
 }
 
 impl Limited for Guest {
@@ -79,5 +87,26 @@ impl Edit for Body {
 
     fn emit(&self, event: Event) {
         Body::emit(self, event);
+    }
+}
+
+impl Rename for Body {
+    fn registry(&self) -> &Arc<Registry<Guest>> {
+        &self.driver().registry
+    }
+
+    fn store(&self) -> &Store {
+        &self.driver().store
+    }
+
+    fn publish_name(&mut self, name: Arc<str>, definition: Arc<Definition>) {
+        self.change(|snapshot| {
+            snapshot.name = name;
+            snapshot.definition = Some(definition);
+        });
+    }
+
+    fn emit_as(&self, dom: NonnullDomain, event: Event) {
+        self.driver().events.emit_as(&**self.guest(), dom, event);
     }
 }

@@ -110,6 +110,7 @@ impl virt_driver::Guest for Guest {
             state: snapshot.state,
             persistent: snapshot.definition.is_some(),
             autostart: snapshot.autostart,
+            updated: snapshot.updated,
             managed_save: false,
             snapshots: false,
             checkpoints: false,

@@ -15,7 +15,6 @@ use virt_rpc::protocol::remote::{
 use virt_rpc::server::{Call, Router};
 
 use super::flags;
-use super::metadata::described;
 use super::session::Session;
 use crate::definitions::off_thread;
 use crate::guest::Guest;
@@ -55,7 +54,7 @@ fn disk<'a>(domain: &'a Domain, path: &str) -> Option<(usize, &'a Disk)> {
 async fn block_info(call: Call<DomainGetBlockInfo, Session>) -> Result<DomainGetBlockInfoRet> {
     let guest = call.session().guest(&call, &call.args.dom)?;
     flags::only(call.args.flags, 0, "qemuDomainGetBlockInfo")?;
-    let domain = described(&guest.snapshot(), 0)?;
+    let domain = guest.snapshot().described().domain(0)?;
     let path = &call.args.path;
     let (_, disk) = disk(&domain, path).ok_or_else(|| {
         invalid_arg(

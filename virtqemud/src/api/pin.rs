@@ -17,7 +17,6 @@ use virt_tuning::cpu_maps::map;
 use virt_tuning::{EMULATOR, of_iothread, of_vcpu};
 
 use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use super::metadata::described;
 use super::session::Session;
 use super::vcpu::host_cpus;
 use crate::definitions::{change, change_live, off_thread};
@@ -220,7 +219,7 @@ fn iothread_info(call: &Call<DomainGetIothreadInfo, Session>) -> Result<DomainGe
         "qemuDomainGetIOThreadInfo",
     )?;
     flags::exclusive("virDomainGetIOThreadInfo", args.flags)?;
-    let domain = described(&guest.snapshot(), args.flags)?;
+    let domain = guest.snapshot().described().domain(args.flags)?;
     let host = host_cpus(call.session().driver(&guest))?;
     let info: Vec<_> = iothreads(&domain)
         .into_iter()

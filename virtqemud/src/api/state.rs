@@ -1,12 +1,9 @@
 //! What a guest is and does, in few words: the calls that tools make most.
 
-use virt_driver::Guest as _;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetControlInfo, DomainGetControlInfoRet, DomainGetInfo, DomainGetInfoRet,
-    DomainGetOsType, DomainGetOsTypeRet, DomainGetState, DomainGetStateRet,
-    DomainHasManagedSaveImage, DomainHasManagedSaveImageRet, DomainIsActive, DomainIsActiveRet,
-    DomainIsPersistent, DomainIsPersistentRet, DomainIsUpdated, DomainIsUpdatedRet,
+    DomainGetOsType, DomainGetOsTypeRet,  
 };
 use virt_rpc::server::{Call, Router};
 use virt_tuning::usage;
@@ -16,40 +13,8 @@ use super::session::Session;
 
 pub(super) fn register(router: &mut Router<Session>) {
     router.call::<DomainGetInfo>(info);
-    router.call::<DomainGetState>(state);
     router.call::<DomainGetOsType>(os_type);
     router.call::<DomainGetControlInfo>(control);
-    router.call::<DomainIsActive>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        let active = guest.snapshot().is_active().into();
-        Ok(DomainIsActiveRet { active })
-    });
-    router.call::<DomainIsPersistent>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        let persistent = guest.facts().persistent.into();
-        Ok(DomainIsPersistentRet { persistent })
-    });
-    router.call::<DomainIsUpdated>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        let updated = guest.snapshot().updated.into();
-        Ok(DomainIsUpdatedRet { updated })
-    });
-    router.call::<DomainHasManagedSaveImage>(|call| {
-        let guest = call.session().guest(call, &call.args.dom)?;
-        flags::only(call.args.flags, 0, "qemuDomainHasManagedSaveImage")?;
-        let result = guest.snapshot().managed_save.into();
-        Ok(DomainHasManagedSaveImageRet { result })
-    });
-}
-
-fn state(call: &Call<DomainGetState, Session>) -> Result<DomainGetStateRet> {
-    let guest = call.session().guest(call, &call.args.dom)?;
-    flags::only(call.args.flags, 0, "qemuDomainGetState")?;
-    let state = guest.snapshot().state;
-    Ok(DomainGetStateRet {
-        state: state.number(),
-        reason: state.reason(),
-    })
 }
 
 fn info(call: &Call<DomainGetInfo, Session>) -> Result<DomainGetInfoRet> {

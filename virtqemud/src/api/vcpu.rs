@@ -15,7 +15,6 @@ use virt_tuning::usage;
 
 use super::agent::no_agent;
 use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use super::metadata::described;
 use super::session::Session;
 use crate::definitions::change;
 use crate::driver::Driver;
@@ -134,7 +133,7 @@ fn pin_info(call: &Call<DomainGetVcpuPinInfo, Session>) -> Result<DomainGetVcpuP
         "qemuDomainGetVcpuPinInfo",
     )?;
     let (most, bytes) = bounded(args.ncpumaps, args.maplen)?;
-    let domain = described(&guest.snapshot(), args.flags)?;
+    let domain = guest.snapshot().described().domain(args.flags)?;
     let host = host_cpus(call.session().driver(&guest))?;
     let count = most.min(domain.vcpu.max as usize);
     let mut cpumaps = Vec::with_capacity(count * bytes);
@@ -161,7 +160,7 @@ fn emulator_pin_info(
         "qemuDomainGetEmulatorPinInfo",
     )?;
     let (_, bytes) = bounded(1, args.maplen)?;
-    let domain = described(&guest.snapshot(), args.flags)?;
+    let domain = guest.snapshot().described().domain(args.flags)?;
     let set = affinity::of_emulator(&domain);
     let host = host_cpus(call.session().driver(&guest))?;
     Ok(DomainGetEmulatorPinInfoRet {

@@ -145,6 +145,7 @@ impl virt_driver::Guest for Guest {
             state: snapshot.state,
             persistent: snapshot.definition.is_some(),
             autostart: snapshot.autostart,
+            updated: snapshot.updated,
             managed_save: snapshot.managed_save,
             // Neither exists yet: their calls are refused.
             snapshots: false,

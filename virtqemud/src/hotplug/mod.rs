@@ -25,15 +25,11 @@ use virt_domain::Domain;
 use virt_domain::devices::controller::Controller;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_hotplug::plain::remove_alias;
-use virt_hotplug::{Changing, Device, Hotplug, Which, no_such_alias};
+use virt_hotplug::{Device, Hotplug, Which, no_such_alias};
 
 use crate::define::Origin;
 use crate::definitions;
-use crate::guest::{Body, Guest};
-
-impl Changing for Guest {
-    type Actor = Body;
-}
+use crate::guest::Body;
 
 impl Hotplug for Body {
     fn completed(&self, domain: Box<Domain>) -> impl Future<Output = Result<Box<Domain>>> + Send {

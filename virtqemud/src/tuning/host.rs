@@ -17,6 +17,7 @@ pub(crate) fn look(paths: &Paths, conf: &QemuConf) -> Option<virt_cgroup::Host> 
         name: "qemu",
         class: "vm",
         after: AFTER,
+        inside: "libvirt",
         scope: virt_driver::groups::scope(paths),
     };
     virt_cgroup::Host::look(driver, |controller| {

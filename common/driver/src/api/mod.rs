@@ -4,9 +4,12 @@ pub mod events;
 pub mod flags;
 pub mod list;
 pub mod lookup;
+pub mod metadata;
 pub mod node;
+pub mod rename;
 pub mod security;
 pub mod stats;
+pub mod state;
 
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;
@@ -14,7 +17,7 @@ use virt_rpc::protocol::remote::NonnullDomain;
 use virt_rpc::server::{Call, Router};
 
 use crate::access::{Authorized, Permitted};
-use crate::{Guest, Guests, Subscriber};
+use crate::{Edited, Guest, Guests, Subscriber};
 
 /// One client's open connection to a driver, as shared handlers see it.
 ///
@@ -73,9 +76,12 @@ impl<P, G> Proof for Authorized<P, G> {}
 impl<P> Proof for Permitted<P> {}
 
 /// All handlers of this module.
-pub fn register<S: Session>(router: &mut Router<S>) {
+pub fn register<S: Session<Guest: Edited<Editor: rename::Rename>>>(router: &mut Router<S>) {
     lookup::register(router);
     list::register(router);
     events::register(router);
     security::register(router);
+    state::register(router);
+    metadata::register(router);
+    rename::register(router);
 }

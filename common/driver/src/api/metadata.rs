@@ -1,9 +1,6 @@
 //! Title, description and what others keep with a guest.
 
-use std::sync::Arc;
-
 use virt_domain::Domain;
-use virt_driver::Event;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetMetadata, DomainGetMetadataRet, DomainSetMetadata, DomainSetMetadataArgs,
@@ -11,12 +8,12 @@ use virt_rpc::protocol::remote::{
 use virt_rpc::server::{Call, Router};
 use virt_xml::{Content, Tree};
 
-use super::flags::{self, AFFECT_CONFIG, AFFECT_LIVE};
-use super::session::Session;
-use crate::definitions::{change, change_live};
-use crate::guest::Snapshot;
+use super::Session;
+use super::flags::{AFFECT_CONFIG, AFFECT_LIVE};
+use crate::{Describe, Edit, Edited, Event, actor, change, change_live};
 
-pub(super) fn register(router: &mut Router<Session>) {
+/// The handlers.
+pub fn register<S: Session<Guest: Edited>>(router: &mut Router<S>) {
     router.call::<DomainGetMetadata>(get);
     router.task::<DomainSetMetadata, _, _>(set);
 }
@@ -101,17 +98,14 @@ fn missing(argument: &str, function: &str) -> Error {
     )
 }
 
-fn get(call: &Call<DomainGetMetadata, Session>) -> Result<DomainGetMetadataRet> {
+fn get<S: Session<Guest: Edited>>(
+    call: &Call<DomainGetMetadata, S>,
+) -> Result<DomainGetMetadataRet> {
     let args = &call.args;
     let guest = call.session().guest(call, &args.dom)?;
-    flags::only(
-        args.flags,
-        AFFECT_LIVE | AFFECT_CONFIG,
-        "qemuDomainGetMetadata",
-    )?;
+    S::only(args.flags, AFFECT_LIVE | AFFECT_CONFIG, "DomainGetMetadata")?;
     let part = Part::of(args.r#type, args.uri.as_deref(), "virDomainGetMetadata")?;
-    let snapshot = guest.snapshot();
-    let domain = described(&snapshot, args.flags)?;
+    let domain = guest.described().domain(args.flags)?;
     let metadata = part.get(&domain).ok_or_else(|| {
         Error::new(
             ErrorCode::NoDomainMetadata,
@@ -122,18 +116,10 @@ fn get(call: &Call<DomainGetMetadata, Session>) -> Result<DomainGetMetadataRet> 
     Ok(DomainGetMetadataRet { metadata })
 }
 
-/// The running guest or its definition, as the flags of a getter say.
-///
-/// # Errors
-/// OPERATION_INVALID when there is no such; what is wrong with the definition.
-pub fn described(snapshot: &Snapshot, flags: u32) -> Result<Arc<Domain>> {
-    snapshot.described().domain(flags)
-}
-
-async fn set(call: Call<DomainSetMetadata, Session>) -> Result<()> {
+async fn set<S: Session<Guest: Edited>>(call: Call<DomainSetMetadata, S>) -> Result<()> {
     let guest = call.session().guest(&call, &call.args.dom)?;
     let flags = call.args.flags;
-    flags::only(flags, AFFECT_LIVE | AFFECT_CONFIG, "qemuDomainSetMetadata")?;
+    S::only(flags, AFFECT_LIVE | AFFECT_CONFIG, "DomainSetMetadata")?;
     let (part, value) = wanted(&call.args)?;
     let told = Event::MetadataChange {
         kind: call.args.r#type,
@@ -142,33 +128,29 @@ async fn set(call: Call<DomainSetMetadata, Session>) -> Result<()> {
             _ => None,
         },
     };
-    let guest = guest.into_guest();
-    guest
-        .run("metadata", move |body| {
-            Box::pin(async move {
-                let snapshot = body.guest().current();
-                let persistent = snapshot.definition.is_some();
-                let affects = flags::affects(flags, snapshot.is_active(), persistent)?;
-                if affects.config {
-                    let (part, value) = (part.clone(), value.clone());
-                    change(body, move |domain| {
-                        part.set(domain, value);
-                        Ok(())
-                    })
-                    .await?;
-                }
-                if affects.live {
-                    change_live(body, |domain| {
-                        part.set(domain, value);
-                        Ok(())
-                    })?;
-                }
-                Ok(())
-            })
+    type Editor<S> = <<S as Session>::Guest as Edited>::Editor;
+    actor::submit::<Editor<S>, _>(guest.guest(), "metadata", move |body| {
+        Box::pin(async move {
+            let affects = body.entry().described().affects(flags)?;
+            if affects.config {
+                let (part, value) = (part.clone(), value.clone());
+                change(body, move |domain| {
+                    part.set(domain, value);
+                    Ok(())
+                })
+                .await?;
+            }
+            if affects.live {
+                change_live(body, |domain| {
+                    part.set(domain, value);
+                    Ok(())
+                })?;
+            }
+            body.emit(told);
+            Ok(())
         })
-        .await?;
-    guest.driver().events.emit(&*guest, told);
-    Ok(())
+    })
+    .await
 }
 
 fn wanted(args: &DomainSetMetadataArgs) -> Result<(Part, Option<Value>)> {
