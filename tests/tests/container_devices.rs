@@ -76,7 +76,7 @@ fn a_container_has_disks_and_host_devices() {
     );
     containers.define(&containers.xml("box", "<init>/bin/service</init>", &devices));
     containers.virsh(&["start", "box"]).ok();
-    assert_eq!(loops(&containers.host.work()), [image.clone()]);
+    assert_eq!(loops(&containers.host.work()), std::slice::from_ref(&image));
     let said = inside(
         &containers,
         "box",
@@ -201,7 +201,7 @@ fn a_running_container_gets_devices_and_loses_them() {
     // The next daemon knows of them.
     containers.end(Signal::SIGKILL);
     containers.again();
-    assert_eq!(loops(&containers.host.work()), [image.clone()]);
+    assert_eq!(loops(&containers.host.work()), std::slice::from_ref(&image));
     let script = "echo written >/dev/vda; ls /dev | grep -c -e vda -e kmsg";
     assert_eq!(inside(&containers, "box", script), "2\n");
     let live = containers.virsh(&["dumpxml", "box"]).ok();

@@ -3,6 +3,7 @@
 
 use virt_domain::Domain;
 use virt_domain::devices::hostdev::Hostdev;
+use virt_domain::devices::info::DeviceInfo;
 use virt_error::{Error, ErrorDomain, Result};
 use virt_hotplug::{Device, Hotplug, Plain, Which, missing, no_such_alias, unsupported};
 use virt_net::meant;
@@ -59,22 +60,19 @@ impl Hotplug for Body {
                 self.detach_hostdev(place.ok_or_else(gone)?).await
             }
             Which::Alias(alias) => {
-                let alias = Some(alias.as_str());
-                let disk = devices
-                    .disks
-                    .iter()
-                    .position(|one| one.info.alias() == alias);
+                let is_it = |info: &DeviceInfo| info.alias() == Some(alias.as_str());
+                let disk = devices.disks.iter().position(|one| is_it(&one.info));
                 if let Some(place) = disk {
                     return self.detach_disk(place).await;
                 }
                 let mut all = devices.interfaces.iter();
-                if let Some(place) = all.position(|one| one.info.alias() == alias) {
+                if let Some(place) = all.position(|one| is_it(&one.info)) {
                     return self.detach_interface(place).await;
                 }
                 let mut all = devices.hostdevs.iter();
-                match all.position(|one| one.info.alias() == alias) {
+                match all.position(|one| is_it(&one.info)) {
                     Some(place) => self.detach_hostdev(place).await,
-                    None => Err(no_such_alias(OWN, alias.unwrap_or_default())),
+                    None => Err(no_such_alias(OWN, alias)),
                 }
             }
         }

@@ -157,7 +157,7 @@ impl Host {
     fn inside_unit(&self, machine: &str, leader: i32) -> Result<Placed> {
         let layout = self.layout_of(leader)?;
         let unit = names::scope_unit(machine);
-        let path = unit_path(&layout, &unit).ok_or_else(|| {
+        let path = unit_path(&layout, &unit, self.driver.inside).ok_or_else(|| {
             Error::new(
                 ErrorCode::InternalError,
                 ErrorDomain::Systemd,
@@ -195,7 +195,7 @@ impl Host {
         let layout = self.layout_of(pid).ok()?;
         let machine = self.machine(guest);
         let unit = names::scope_unit(&machine);
-        if let Some(path) = unit_path(&layout, &unit) {
+        if let Some(path) = unit_path(&layout, &unit, self.driver.inside) {
             let mut outer = Group::at(&self.layout, &path);
             outer.forget_what_is_not_there();
             let mut group = outer.child(self.driver.inside);
@@ -256,19 +256,21 @@ impl Host {
     }
 }
 
-/// The path of a unit that the layout's process is in.
-fn unit_path(layout: &Layout, unit: &str) -> Option<String> {
+/// The path of a unit that the layout's process is in, or in the group `inside` it.
+fn unit_path(layout: &Layout, unit: &str, inside: &str) -> Option<String> {
     let legacy = layout.legacy.get(&Controller::Systemd);
     let unified = layout.unified.as_ref().map(|unified| &unified.placement);
     let placements = legacy
-        .map(|legacy| &legacy.placement)
+        .map(|legacy| legacy.placement.as_str())
         .into_iter()
-        .chain(unified);
-    let ours = placements.into_iter().find(|placement| {
-        let last = placement.rsplit('/').next();
-        last == Some(unit)
+        .chain(unified.map(String::as_str));
+    let mut paths = placements.map(|placement| {
+        let above = placement.strip_suffix(inside);
+        let above = above.and_then(|above| above.strip_suffix('/'));
+        above.unwrap_or(placement)
     });
-    ours.cloned()
+    let ours = paths.find(|path| path.rsplit('/').next() == Some(unit));
+    ours.map(str::to_owned)
 }
 
 impl Placed {
@@ -359,8 +361,10 @@ mod tests {
         let inside = layout
             .clone()
             .of_process(&format!("0::{path}/libvirt/emulator"));
-        assert_eq!(unit_path(&inside, &unit), Some(path));
+        assert_eq!(unit_path(&inside, &unit, "libvirt"), Some(path.clone()));
+        let inside = layout.clone().of_process(&format!("0::{path}/container"));
+        assert_eq!(unit_path(&inside, &unit, "container"), Some(path));
         let outside = layout.of_process("0::/system.slice/x.service");
-        assert_eq!(unit_path(&outside, &unit), None);
+        assert_eq!(unit_path(&outside, &unit, "libvirt"), None);
     }
 }

@@ -3,7 +3,7 @@
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::protocol::remote::{
     DomainGetControlInfo, DomainGetControlInfoRet, DomainGetInfo, DomainGetInfoRet,
-    DomainGetOsType, DomainGetOsTypeRet,  
+    DomainGetOsType, DomainGetOsTypeRet,
 };
 use virt_rpc::server::{Call, Router};
 use virt_tuning::usage;

@@ -8,8 +8,8 @@ pub mod metadata;
 pub mod node;
 pub mod rename;
 pub mod security;
-pub mod stats;
 pub mod state;
+pub mod stats;
 
 use virt_error::{ErrorDomain, Result};
 use virt_rpc::protocol::Procedure;

@@ -2,8 +2,9 @@
 
 use virt_error::Result;
 use virt_rpc::protocol::remote::{
-    DomainGetState, DomainGetStateRet, DomainHasManagedSaveImage, DomainHasManagedSaveImageRet, DomainIsActive, DomainIsActiveRet, DomainIsPersistent,
-    DomainIsPersistentRet, DomainIsUpdated, DomainIsUpdatedRet,
+    DomainGetState, DomainGetStateRet, DomainHasManagedSaveImage, DomainHasManagedSaveImageRet,
+    DomainIsActive, DomainIsActiveRet, DomainIsPersistent, DomainIsPersistentRet, DomainIsUpdated,
+    DomainIsUpdatedRet,
 };
 use virt_rpc::server::{Call, Router};
 
