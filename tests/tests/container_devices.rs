@@ -271,3 +271,26 @@ fn devices_are_those_of_the_containers_own_root() {
     containers.virsh(&["destroy", "box"]).ok();
     assert_eq!(loops(&containers.host.work()), Vec::<String>::new());
 }
+
+#[test]
+fn a_container_uses_no_device_that_it_was_not_given() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let hostdev = "<hostdev mode='capabilities' type='misc'><source><char>/dev/kmsg</char></source></hostdev>";
+    let xml = containers.xml("box", "<init>/bin/service</init>", "");
+    containers.define(&xml);
+    containers.virsh(&["start", "box"]).ok();
+    // Whoever enters it has all capabilities, and makes the node at least where the kernel lets them.
+    let tried = "/bin/busybox mknod /kmsg c 1 11 2>/dev/null; (: </kmsg) 2>/dev/null && echo read || echo refused; \
+                 : </dev/null && : </dev/zero && echo usual; rm -f /kmsg";
+    let tried = tried.replace("rm", "/bin/busybox rm");
+    assert_eq!(inside(&containers, "box", &tried), "refused\nusual\n");
+    let file = containers.host.write("hostdev.xml", hostdev);
+    containers.virsh(&["attach-device", "box", &file]).ok();
+    let open = "(: </dev/kmsg) 2>/dev/null && echo read || echo refused";
+    assert_eq!(inside(&containers, "box", open), "read\n");
+    containers.virsh(&["detach-device", "box", &file]).ok();
+    assert_eq!(inside(&containers, "box", &tried), "refused\nusual\n");
+    containers.virsh(&["destroy", "box"]).ok();
+}

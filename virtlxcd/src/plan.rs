@@ -128,6 +128,17 @@ pub struct Range {
     pub count: u32,
 }
 
+impl Node {
+    /// What lets a container use it.
+    pub fn rule(&self) -> virt_cgroup::DeviceRule {
+        virt_cgroup::DeviceRule {
+            block: self.block,
+            major: self.major,
+            minor: Some(self.minor),
+        }
+    }
+}
+
 impl Plan {
     /// The host's user and group that are the container's root.
     pub fn root_ids(&self) -> (u32, u32) {

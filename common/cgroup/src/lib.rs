@@ -4,6 +4,7 @@
 //! Facts: cgroups(7), the kernel's documents on both versions, WIRE.md section 22.
 
 mod controller;
+mod device_filter;
 mod file;
 mod freezer;
 mod group;
@@ -16,6 +17,7 @@ mod usage;
 mod values;
 
 pub use controller::Controller;
+pub use device_filter::DeviceRule;
 pub use freezer::Freezing;
 pub use group::Group;
 pub use host::{Driver, Guest, Host, Placed};

@@ -11,7 +11,7 @@ use virt_driver::audit::{Audited, Reason, Subject};
 use virt_driver::{Event, change_live, off_thread};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use super::{Ready, release, unsupported};
+use super::{Ready, filter, release, unsupported};
 use crate::aliases;
 use crate::controller::devices::Dev;
 use crate::guest::{Body, Live};
@@ -113,10 +113,18 @@ impl Body {
         let made = off_thread(move || {
             let ready = make()?;
             let dev = ContainersDev::of(&from)?;
-            for node in &ready.nodes {
-                dev.add(node)?;
+            let before = filter::allowed(&from.domain);
+            let rules = ready.nodes.iter().map(Node::rule);
+            let after = rules.chain(before.iter().copied()).collect();
+            filter::change(&from, &before, &after)?;
+            let added = ready.nodes.iter().try_for_each(|node| dev.add(node));
+            match added {
+                Ok(()) => Ok(ready),
+                Err(error) => {
+                    filter::change(&from, &after, &before)?;
+                    Err(error)
+                }
             }
-            Ok(ready)
         })
         .await;
         let subject = Subject::from(&*live.domain);
@@ -143,24 +151,33 @@ impl Body {
         path: String,
     ) -> Result<()> {
         let from = Arc::clone(live);
-        let taken = off_thread(move || ContainersDev::of(&from)?.remove(&path)).await;
+        let mut after = Domain::clone(&live.domain);
+        remove(&mut after, alias);
+        let taken = off_thread(move || {
+            ContainersDev::of(&from)?.remove(&path)?;
+            let before = filter::allowed(&from.domain);
+            filter::change(&from, &before, &filter::allowed(&after))
+        })
+        .await;
         let subject = Subject::from(&*live.domain);
         self.driver()
             .auditor
             .tell(&subject, |subject| subject.lost(device, taken.is_ok()));
         taken?;
-        let alias = alias.unwrap_or_default().to_owned();
         change_live(self, |domain| {
-            let devices = &mut domain.devices;
-            devices.disks.retain(|one| one.info.alias() != Some(&alias));
-            devices
-                .hostdevs
-                .retain(|one| one.info.alias() != Some(&alias));
+            remove(domain, alias);
             Ok(())
         })?;
+        let alias = alias.unwrap_or_default().to_owned();
         self.emit(Event::DeviceRemoved { alias });
         Ok(())
     }
+}
+
+fn remove(domain: &mut Domain, alias: Option<&str>) {
+    let devices = &mut domain.devices;
+    devices.disks.retain(|one| one.info.alias() != alias);
+    devices.hostdevs.retain(|one| one.info.alias() != alias);
 }
 
 /// The `/dev` of a container that runs, as it sees it.

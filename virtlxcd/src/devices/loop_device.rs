@@ -104,33 +104,38 @@ impl LoopDevice {
 /// Takes away the loop devices of a container: the one of that name, or all of them. One that is still
 /// used goes when it is not any more.
 pub fn release(container: Uuid, name: Option<&str>) {
-    let Ok(devices) = std::fs::read_dir("/sys/block") else {
-        return;
-    };
-    let wanted = label(container, name.unwrap_or_default());
-    let length = text(&wanted).len();
-    for device in devices.flatten() {
-        let device = device.file_name();
-        let Some(device) = device.to_str().filter(|device| device.starts_with("loop")) else {
-            continue;
-        };
-        // What is bound to none has none to open.
-        if !Path::new("/sys/block").join(device).join("loop").exists() {
-            continue;
-        }
-        let path = Path::new("/dev").join(device);
-        let Ok(file) = File::open(&path) else {
-            continue;
-        };
-        let is_it = status(&file).is_ok_and(|info| match name {
-            Some(_) => text(&info.lo_file_name) == text(&wanted),
-            None => info.lo_file_name.get(..length) == wanted.get(..length),
-        });
+    for (path, file) in known(container, name) {
         // SAFETY: the call takes nothing.
-        if is_it && let Err(error) = unsafe { clear(file.as_raw_fd()) } {
-            tracing::warn!("'{}' is not taken away: {error}", path.display());
+        if let Err(error) = unsafe { clear(file.as_raw_fd()) } {
+            tracing::warn!("'{path}' is not taken away: {error}");
         }
     }
+}
+
+/// The loop device of that name of a container.
+pub fn find(container: Uuid, name: &str) -> Option<String> {
+    let mut found = known(container, Some(name));
+    found.pop().map(|(path, _)| path)
+}
+
+/// Those that carry the container's name, and that of a device if one is given.
+fn known(container: Uuid, name: Option<&str>) -> Vec<(String, File)> {
+    let wanted = label(container, name.unwrap_or_default());
+    let length = text(&wanted).len();
+    let is_it = |info: loop_info64| match name {
+        Some(_) => text(&info.lo_file_name) == text(&wanted),
+        None => info.lo_file_name.get(..length) == wanted.get(..length),
+    };
+    let devices = std::fs::read_dir("/sys/block").into_iter().flatten();
+    let found = devices.flatten().filter_map(|device| {
+        let name = device.file_name().into_string().ok()?;
+        // What is bound to none has none to open.
+        let bound = name.starts_with("loop") && device.path().join("loop").exists();
+        let path = format!("/dev/{name}");
+        let file = bound.then(|| File::open(&path).ok()).flatten()?;
+        status(&file).is_ok_and(is_it).then_some((path, file))
+    });
+    found.collect()
 }
 
 /// What a device is known by: `lxc/UUID/NAME`, as much of it as fits.

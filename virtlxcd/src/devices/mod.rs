@@ -2,6 +2,7 @@
 //! loop devices.
 
 mod change;
+mod filter;
 mod loop_device;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use crate::plan::Node;
 use loop_device::{LoopDevice, numbers};
 
+pub use filter::confine;
 pub use loop_device::release;
 
 /// Who may use a block device in the container, besides its root.

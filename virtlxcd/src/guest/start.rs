@@ -281,6 +281,8 @@ async fn make(
 async fn run(body: &mut Body, socket: &mut UnixStream, log: &GuestLog, ready: Ready) -> Result<()> {
     body.write_status().await?;
     ready.keep()?;
+    let live = Arc::clone(body.guest().snapshot().running()?);
+    devices::confine(&live).await?;
     body.connect().await?;
     say(socket, &Go).await?;
     match hear(socket, log).await? {
