@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use virt_tests::containers::Containers;
 use virt_tests::groups::folder;
 use virt_tests::host::{eventually, process_runs, send};
-use virt_tests::target::Target;
+use virt_tests::target::{Target, have};
 
 /// Runs a command in a container that is a shell, over its console.
 const CONSOLE: &str = r#"
@@ -434,4 +434,38 @@ fn a_container_is_described_and_gets_another_name() {
         xml.contains("<title>A box</title>") && xml.contains("<name>crate</name>"),
         "{xml}"
     );
+}
+
+#[test]
+fn a_container_sees_its_own_limits() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let (lxcfs, folder) = ("/usr/bin/lxcfs", "/var/lib/lxcfs");
+    if !have(&[lxcfs, folder, "/dev/fuse"]) {
+        return;
+    }
+    // In the test's own mounts.
+    let keeper = containers.host.keeper();
+    let (log, number) = (
+        containers.host.path("lxcfs.log"),
+        containers.host.path("lxcfs.pid"),
+    );
+    let number = number.to_string_lossy();
+    let pid = keeper.spawn(&[lxcfs, "-f", "-p", &number, folder], &[], &log);
+    let served = format!("/proc/{pid}/root{folder}/proc/meminfo");
+    eventually("lxcfs serves", || fs::metadata(&served).is_ok());
+    containers.define(&containers.service("box"));
+    containers.virsh(&["start", "box"]).ok();
+    let enter = ["lxc-enter-namespace", "box", "--noseclabel", "/bin/grep"];
+    let said = containers.virsh(&[&enter[..], &["MemTotal", "/proc/meminfo"]].concat());
+    let said = said.ok();
+    assert!(
+        said.contains(" 65536 kB"),
+        "{said}\n{}",
+        fs::read_to_string(&log).unwrap()
+    );
+    containers.virsh(&["destroy", "box"]).ok();
+    send(pid, Signal::SIGTERM);
+    keeper.wait(pid);
 }

@@ -17,6 +17,9 @@ use rustix::mount::{
 use super::file_systems;
 use crate::plan::{Plan, Source};
 
+/// Where lxcfs has its files of `/proc`.
+const LXCFS: &str = "/var/lib/lxcfs/proc";
+
 /// Where a root that is no folder of the host stands until it is the root; any folder will do.
 const PLACE: &str = "/tmp";
 
@@ -69,6 +72,7 @@ pub(super) fn enter(plan: &Plan, ready: OnDevices) -> Result<(), String> {
     let sources: Vec<Option<OwnedFd>> = sources.collect::<Result<_, _>>()?;
     // While the host's are seen: who maps users may not see more of them than before.
     let kernel = Kernel::new(plan)?;
+    let views = views();
     let (root, at) = match (&plan.root, ready.root) {
         (Source::Host(path), _) => (tree(path)?, path.as_str()),
         (_, Some(root)) => (root, PLACE),
@@ -81,6 +85,11 @@ pub(super) fn enter(plan: &Plan, ready: OnDevices) -> Result<(), String> {
     unmount(".", UnmountFlags::DETACH).map_err(failed)?;
     rustix::process::chdir("/").map_err(failed)?;
     kernel.show()?;
+    for (name, view) in views {
+        let target = format!("/proc/{name}");
+        attach(view.as_fd(), &target)
+            .map_err(|e| format!("cannot mount '{target}' in the container: {e}"))?;
+    }
     for (one, source) in plan.mounts.iter().zip(sources) {
         let failed = |e: io::Error| format!("cannot mount '{}' in the container: {e}", one.target);
         folder(&one.target).map_err(failed)?;
@@ -101,6 +110,20 @@ pub(super) fn enter(plan: &Plan, ready: OnDevices) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Files of `/proc` that show what the reader's group may use instead of what the host has, where the
+/// host's lxcfs serves them (lxcfs(1)).
+fn views() -> Vec<(String, OwnedFd)> {
+    let files = std::fs::read_dir(LXCFS).into_iter().flatten().flatten();
+    let views = files.filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        let path = file.path();
+        let known = Path::new("/proc").join(&name).is_file();
+        let view = known.then(|| tree(&path.to_string_lossy()).ok())??;
+        Some((name, view))
+    });
+    views.collect()
 }
 
 /// What comes last, as it keeps from writing.
