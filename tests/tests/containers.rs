@@ -469,3 +469,39 @@ fn a_container_sees_its_own_limits() {
     send(pid, Signal::SIGTERM);
     keeper.wait(pid);
 }
+
+#[test]
+fn a_connection_and_a_container_say_what_they_have() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let host = containers.virsh(&["capabilities"]).ok();
+    for part in [
+        "<os_type>exe</os_type>",
+        "<domain type='lxc'/>",
+        "<cells num=",
+    ] {
+        assert!(host.contains(part), "{host}");
+    }
+    if containers.host.target == Target::Stock {
+        return;
+    }
+    let memory =
+        "<filesystem type='ram'><source usage='1' units='MiB'/><target dir='/tmp'/></filesystem>";
+    containers.define(&containers.xml("box", "<init>/bin/service</init>", memory));
+    containers.virsh(&["start", "box"]).ok();
+    let said = containers.virsh(&["domfsinfo", "box"]).ok();
+    let lines: Vec<Vec<_>> = said
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert!(
+        lines.iter().any(|line| line.first() == Some(&"/")),
+        "{said}"
+    );
+    assert!(
+        lines.contains(&vec!["/tmp", "tmpfs", "tmpfs", "fs1"]),
+        "{said}"
+    );
+    containers.virsh(&["destroy", "box"]).ok();
+}

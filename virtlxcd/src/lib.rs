@@ -16,6 +16,7 @@ pub mod hotplug;
 mod interfaces;
 mod limits;
 pub mod lxc_tools;
+pub mod mount_info;
 pub mod plan;
 pub mod privileges;
 mod processors;

@@ -1,8 +1,10 @@
 //! The handlers of calls, one file an idea; those that any driver has are `virt_driver::api`'s. What has
 //! no handler is answered by the router: "this function is not supported by the connection driver".
 
+mod capabilities;
 mod console;
 mod define;
+mod file_systems;
 mod interfaces;
 mod lifecycle;
 mod namespaces;
@@ -46,9 +48,11 @@ pub fn router(driver: Arc<Driver>) -> Router<Session> {
     vcpus::register(&mut router);
     xml::register(&mut router);
     console::register(&mut router);
+    capabilities::register(&mut router);
     virt_hotplug::register(&mut router);
     interfaces::register(&mut router);
     native::register(&mut router);
+    file_systems::register(&mut router);
     namespaces::register(&mut router);
     router
 }

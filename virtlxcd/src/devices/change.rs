@@ -15,6 +15,7 @@ use super::{Ready, filter, release, unsupported};
 use crate::aliases;
 use crate::controller::devices::Dev;
 use crate::guest::{Body, Live};
+use crate::mount_info;
 use crate::plan::Node;
 
 impl Body {
@@ -220,7 +221,9 @@ impl ContainersDev {
         .map_err(failed)?;
         let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", init.pid()))
             .map_err(|e| Error::system(ErrorDomain::Lxc, "the container's mounts", &e))?;
-        if kind(&mounts, known.stx_mnt_id) != Some("tmpfs") {
+        let mut all = mount_info::read(&mounts);
+        let dev = all.find(|mount| mount.id == known.stx_mnt_id);
+        if dev.is_none_or(|dev| dev.kind != "tmpfs") {
             return Err(unsupported(
                 "the container has mounted something else over its /dev: it gets no devices any more",
             ));
@@ -254,29 +257,5 @@ impl ContainersDev {
             }
             Ok(()) => Ok(()),
         }
-    }
-}
-
-/// The kind of file system of a mount (proc_pid_mountinfo(5)): what stands behind the single hyphen.
-fn kind(mounts: &str, number: u64) -> Option<&str> {
-    let line = mounts.lines().find(|line| {
-        let first = line.split(' ').next();
-        first.and_then(|first| first.parse().ok()) == Some(number)
-    })?;
-    let (_, rest) = line.split_once(" - ")?;
-    rest.split(' ').next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mounts_kind_is_found_by_its_number() {
-        let mounts = "22 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n\
-                      23 22 0:5 / /dev rw,nosuid - tmpfs devfs rw,mode=755\n";
-        assert_eq!(kind(mounts, 23), Some("tmpfs"));
-        assert_eq!(kind(mounts, 22), Some("ext4"));
-        assert_eq!(kind(mounts, 2), None);
     }
 }
