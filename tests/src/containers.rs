@@ -58,6 +58,11 @@ impl Drop for Containers {
 impl Containers {
     /// The host, a root for containers in it, and the daemon; none where that can't be tried.
     pub fn start() -> Option<Self> {
+        Self::of(Target::chosen())
+    }
+
+    /// The same of a target.
+    pub fn of(target: Target) -> Option<Self> {
         if !is_root() {
             skipped("containers are root's alone");
             return None;
@@ -65,7 +70,7 @@ impl Containers {
         if !have(&[BUSYBOX]) || !has_namespaces() {
             return None;
         }
-        let host = match Target::chosen() {
+        let host = match target {
             Target::Ours => {
                 build();
                 Host::without_daemon()
@@ -150,7 +155,8 @@ impl Containers {
         }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The socket of the daemon.
+    pub fn socket(&self) -> PathBuf {
         match self.host.target {
             Target::Ours => our_socket(&self.host),
             Target::Stock => self.host.socket(),

@@ -12,6 +12,7 @@
 
 mod access;
 mod calls;
+mod containers;
 mod cores;
 mod defined;
 mod definitions;
@@ -29,7 +30,7 @@ use table::Table;
 
 const HELP: &str = "Usage: bench [OPTION]... [GROUP]...
 
-Groups: access calls defined definitions events leases logs running (all of them when none is given)
+Groups: access calls containers defined definitions events leases logs running (all of them when none is given)
 
   --sides A,B    what to compare, each ours or stock (default: ours,stock; ours alone where
                  there is no stock daemon or you are not root)
@@ -78,6 +79,9 @@ fn main() {
     }
     if wanted("running") {
         running::measure(&plan, &targets, &mut table);
+    }
+    if wanted("containers") {
+        containers::measure(&plan, &targets, &mut table);
     }
     if wanted("leases") {
         leases::measure(&plan, &targets, &mut table);
