@@ -294,3 +294,61 @@ fn a_container_uses_no_device_that_it_was_not_given() {
     assert_eq!(inside(&containers, "box", &tried), "refused\nusual\n");
     containers.virsh(&["destroy", "box"]).ok();
 }
+
+#[test]
+fn what_a_container_may_use_is_told_to_the_audit_trail() {
+    let Some(mut containers) = Containers::start() else {
+        return;
+    };
+    if containers.host.target == virt_tests::target::Target::Stock {
+        return virt_tests::target::skipped("reads our daemon's own log");
+    }
+    containers.end(Signal::SIGTERM);
+    let conf = "audit_level = 0\naudit_logging = 1\nlog_level = 2\n";
+    fs::write(containers.host.path("etc/libvirt/virtlxcd.conf"), conf).unwrap();
+    containers.again();
+    let image = image(&containers, "disk.img");
+    containers.define(&containers.service("box"));
+    containers.virsh(&["start", "box"]).ok();
+    containers
+        .virsh(&["attach-disk", "box", &image, "vda"])
+        .ok();
+    containers.virsh(&["detach-disk", "box", "vda"]).ok();
+    containers.virsh(&["destroy", "box"]).ok();
+    let log = fs::read_to_string(containers.host.path("virtlxcd.log")).unwrap();
+    let log: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("virt=lxc"))
+        .collect();
+    let mut rest = log.iter();
+    for record in [
+        "op=init vm=\"box\"",
+        "op=start reason=booted vm=\"box\"",
+        "resrc=disk reason=attach",
+        "resrc=cgroup reason=allow",
+        "resrc=disk reason=detach",
+        "resrc=cgroup reason=deny",
+        "op=stop reason=destroyed",
+    ] {
+        assert!(
+            rest.any(|line| line.contains(record)),
+            "{record} is not told in its turn: {log:#?}"
+        );
+    }
+    let all = ["reason=deny", "class=all"];
+    assert!(
+        log.iter()
+            .any(|line| all.iter().all(|part| line.contains(part))),
+        "{log:#?}"
+    );
+    assert!(
+        log.iter()
+            .any(|line| line.contains("class=path path=\"/dev/vda\" rdev=07:")),
+        "{log:#?}"
+    );
+    assert!(
+        log.iter()
+            .any(|line| line.contains("class=major category=pty maj=88")),
+        "{log:#?}"
+    );
+}

@@ -164,9 +164,9 @@ fn capabilities_are_those_that_the_definition_says() {
         Ok(u64::from_str_radix(line.unwrap(), 16).unwrap())
     };
     // linux/capability.h
-    let (mknod, chroot, module) = (1 << 27, 1 << 18, 1 << 16);
+    let (mknod, chroot, module, handles) = (1 << 27, 1 << 18, 1 << 16, 1 << 2);
     let usual = bounding("").unwrap();
-    assert_eq!(usual & (mknod | module), 0);
+    assert_eq!(usual & (mknod | module | handles), 0);
     assert_ne!(usual & chroot, 0);
     let changed = bounding(
         "<capabilities policy='default'><mknod state='on'/><sys_chroot state='off'/></capabilities>",

@@ -129,6 +129,17 @@ pub struct Range {
 }
 
 impl Node {
+    /// A device at that path below `/dev`, which only its root uses.
+    pub fn of(path: &str, rule: virt_cgroup::DeviceRule) -> Self {
+        Self {
+            path: path.to_owned(),
+            block: rule.block,
+            major: rule.major,
+            minor: rule.minor.unwrap_or(0),
+            mode: 0o600,
+        }
+    }
+
     /// What lets a container use it.
     pub fn rule(&self) -> virt_cgroup::DeviceRule {
         virt_cgroup::DeviceRule {

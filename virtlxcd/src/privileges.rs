@@ -15,7 +15,10 @@ pub const KEPT: &[virt_daemon::privileges::Kept] = &[
         Capability::CAP_DAC_OVERRIDE,
         "reach roots of containers; containers: root's own",
     ),
-    (Capability::CAP_DAC_READ_SEARCH, "containers: root's own"),
+    (
+        Capability::CAP_DAC_READ_SEARCH,
+        "containers: where their definition says so",
+    ),
     (Capability::CAP_FOWNER, "containers: change files of others"),
     (Capability::CAP_FSETID, "containers: keep set-ID bits"),
     (Capability::CAP_IPC_LOCK, "containers: lock memory"),
@@ -77,6 +80,10 @@ pub const DROPPED: &[(Capability, &str)] = &[
     (
         Capability::CAP_CHECKPOINT_RESTORE,
         "numbers of the host's processes",
+    ),
+    (
+        Capability::CAP_DAC_READ_SEARCH,
+        "files of the host, by their handles (open_by_handle_at(2))",
     ),
     (Capability::CAP_MAC_ADMIN, "the host's security policy"),
     (Capability::CAP_MAC_OVERRIDE, "the host's security policy"),

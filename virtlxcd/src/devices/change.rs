@@ -130,7 +130,11 @@ impl Body {
         .await;
         let subject = Subject::from(&*live.domain);
         self.driver().auditor.tell(&subject, |subject| {
-            subject.gained(device, Reason::Attach, made.is_ok())
+            let mut records = subject.gained(device, Reason::Attach, made.is_ok());
+            if let Ok(ready) = &made {
+                records.extend(filter::told(subject, live, &ready.nodes, true, true));
+            }
+            records
         });
         let ready = made?;
         change_live(self, |domain| {
@@ -157,13 +161,20 @@ impl Body {
         let taken = off_thread(move || {
             ContainersDev::of(&from)?.remove(&path)?;
             let before = filter::allowed(&from.domain);
-            filter::change(&from, &before, &filter::allowed(&after))
+            let after = filter::allowed(&after);
+            filter::change(&from, &before, &after)?;
+            let gone = before.difference(&after).map(|rule| Node::of(&path, *rule));
+            Ok(gone.collect::<Vec<_>>())
         })
         .await;
         let subject = Subject::from(&*live.domain);
-        self.driver()
-            .auditor
-            .tell(&subject, |subject| subject.lost(device, taken.is_ok()));
+        self.driver().auditor.tell(&subject, |subject| {
+            let mut records = subject.lost(device, taken.is_ok());
+            if let Ok(gone) = &taken {
+                records.extend(filter::told(subject, live, gone, false, true));
+            }
+            records
+        });
         taken?;
         change_live(self, |domain| {
             remove(domain, alias);

@@ -2,28 +2,33 @@
 //! those of the host that it was given.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use virt_cgroup::{Controller, DeviceRule, Placed};
 use virt_domain::Domain;
 use virt_domain::devices::storage::Location;
+use virt_driver::audit::{Auditor, Devices, Subject};
 use virt_driver::off_thread;
 use virt_error::Result;
+use virt_rpc::protocol::audit::Audit;
 
 use super::loop_device::{self, numbers};
 use super::path;
 use crate::guest::Live;
+use crate::plan::Node;
 
-/// Major and minor number of what every container may use (the kernel's `devices.txt`), with why.
+/// Major and minor number and name of what every container may use (the kernel's `devices.txt`): it harms
+/// nobody, and terminals are those of its own devpts.
 const USUAL: [(u32, Option<u32>, &str); 8] = [
     (1, Some(3), "null"),
     (1, Some(5), "zero"),
     (1, Some(7), "full"),
     (1, Some(8), "random"),
     (1, Some(9), "urandom"),
-    (5, Some(0), "tty: its own terminal"),
-    (5, Some(2), "ptmx: makes terminals, of its own devpts"),
-    (136, None, "terminals of its own devpts"),
+    (5, Some(0), "tty"),
+    (5, Some(2), "ptmx"),
+    (136, None, "pty"),
 ];
 
 /// What a container of this description may use. A device that is gone from the host is left out. Looks at
@@ -55,18 +60,55 @@ pub fn allowed(domain: &Domain) -> BTreeSet<DeviceRule> {
     usual.chain(given).collect()
 }
 
-/// Keeps a container that is made, and whose init waits, to its devices. Where the host has no such
-/// controller nothing does.
+/// Keeps a container that is made, and whose init waits, to its devices, of which `given` are those of the
+/// host. Where the host has no such controller nothing does.
 ///
 /// # Errors
 /// The group's.
-pub async fn confine(live: &std::sync::Arc<Live>) -> Result<()> {
-    let live = std::sync::Arc::clone(live);
-    off_thread(move || match filtered(&live) {
-        Some(placed) => placed.group().filter_devices(&allowed(&live.domain)),
+pub async fn confine(auditor: &Auditor, live: &Arc<Live>, given: &[Node]) -> Result<()> {
+    let Some(folder) = folder(live) else {
+        return Ok(());
+    };
+    let from = Arc::clone(live);
+    let confined = off_thread(move || match filtered(&from) {
+        Some(placed) => placed.group().filter_devices(&allowed(&from.domain)),
         None => Ok(()),
     })
-    .await
+    .await;
+    let success = confined.is_ok();
+    auditor.tell(&Subject::from(&*live.domain), |subject| {
+        let mut records = vec![subject.confined(&folder, Devices::All, false, success)];
+        records.extend(USUAL.iter().map(|(major, minor, name)| {
+            let at = Path::new("/dev").join(name);
+            let devices = match minor {
+                Some(minor) => Devices::At(&at, *major, *minor),
+                None => Devices::Driver(*major, name),
+            };
+            subject.confined(&folder, devices, true, success)
+        }));
+        records.extend(told(subject, live, given, true, success));
+        records
+    });
+    confined
+}
+
+/// The records of devices of the host that a container may use from now on, or not any more.
+pub fn told(
+    subject: &Subject,
+    live: &Live,
+    nodes: &[Node],
+    allowed: bool,
+    success: bool,
+) -> Vec<Audit> {
+    let Some(folder) = folder(live) else {
+        return Vec::new();
+    };
+    let records = nodes.iter().map(|node| {
+        let at = Path::new("/dev").join(&node.path);
+        let device = Devices::At(&at, node.major, node.minor);
+        subject.confined(&folder, device, allowed, success)
+    });
+    records.collect()
 }
 
 /// Keeps the running container, which had `before`, to what it has now. Blocks.
@@ -87,4 +129,9 @@ pub fn change(
 fn filtered(live: &Live) -> Option<&Placed> {
     let placed = live.container.groups.as_deref()?;
     placed.group().has(Controller::Devices).then_some(placed)
+}
+
+fn folder(live: &Live) -> Option<PathBuf> {
+    let folder = filtered(live)?.group().devices_folder()?;
+    Some(folder.to_owned())
 }

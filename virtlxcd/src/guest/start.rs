@@ -103,14 +103,27 @@ pub(super) async fn launch(body: &mut Body, domain: &Domain) -> Result<()> {
     let started = try_launch(body, domain).await;
     let subject = Subject::from(domain);
     let pid = started.as_ref().ok().copied();
+    let init = body.init_namespace();
     body.driver().auditor.tell(&subject, |subject| {
         let mut records = subject.at_start(domain);
+        if let (Some(pid), Some((init, namespace))) = (pid, init) {
+            records.push(subject.init(pid, init, namespace));
+        }
         records.push(subject.started("booted", pid, pid.is_some()));
         records
     });
     started?;
     body.emit(lifecycle::STARTED);
     Ok(())
+}
+
+impl Body {
+    /// The number of the container's first process and of its namespace of processes.
+    fn init_namespace(&self) -> Option<(i32, u64)> {
+        let init = self.running.as_ref()?.container.init.as_ref()?.pid();
+        let namespace = rustix::fs::stat(format!("/proc/{init}/ns/pid")).ok()?;
+        Some((init, namespace.st_ino))
+    }
 }
 
 async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
@@ -280,9 +293,9 @@ async fn make(
 /// The status file first: whatever happens to this daemon from here on, the next one finds it.
 async fn run(body: &mut Body, socket: &mut UnixStream, log: &GuestLog, ready: Ready) -> Result<()> {
     body.write_status().await?;
-    ready.keep()?;
     let live = Arc::clone(body.guest().snapshot().running()?);
-    devices::confine(&live).await?;
+    devices::confine(&body.driver().auditor, &live, &ready.nodes).await?;
+    ready.keep()?;
     body.connect().await?;
     say(socket, &Go).await?;
     match hear(socket, log).await? {

@@ -6,6 +6,7 @@ mod bpf;
 mod program;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use virt_error::{Error, ErrorDomain, Result};
 
@@ -35,6 +36,12 @@ impl DeviceRule {
 }
 
 impl Group {
+    /// Whose files or program say which devices the group's processes use.
+    pub fn devices_folder(&self) -> Option<&Path> {
+        self.folder(Controller::Devices)
+            .map(|folder| folder.path.as_path())
+    }
+
     /// Keeps the group's processes from all devices but these.
     ///
     /// # Errors

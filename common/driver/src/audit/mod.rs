@@ -2,6 +2,7 @@
 //! what of the host each has. Values only; `virtlogd` alone may write to the trail.
 
 mod auditor;
+mod confined;
 mod devices;
 
 use std::borrow::Cow;
@@ -13,6 +14,7 @@ use virt_domain::seclabel::Seclabel;
 use virt_rpc::protocol::audit::{Audit, Type, Value};
 
 pub use auditor::{Auditor, check};
+pub use confined::Devices;
 pub use devices::NetNode;
 
 /// What stands for what is not there.
@@ -67,6 +69,10 @@ pub enum Reason {
     Detach,
     /// It is another one, or there is more or less of it.
     Update,
+    /// Its group lets it use it.
+    Allow,
+    /// Its group does not.
+    Deny,
 }
 
 /// The guest that records are about.
@@ -85,6 +91,8 @@ impl Reason {
             Self::Attach => "attach",
             Self::Detach => "detach",
             Self::Update => "update",
+            Self::Allow => "allow",
+            Self::Deny => "deny",
         }
     }
 }
