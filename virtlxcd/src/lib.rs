@@ -18,6 +18,7 @@ mod limits;
 pub mod lxc_tools;
 pub mod mount_info;
 pub mod plan;
+pub mod planning;
 pub mod privileges;
 mod processors;
 mod sharing;

@@ -241,7 +241,7 @@ impl ContainersDev {
         }
         Ok(Self {
             folder,
-            owner: crate::define::root_ids(&live.domain),
+            owner: crate::planning::root_ids(&live.domain),
         })
     }
 

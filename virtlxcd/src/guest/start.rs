@@ -22,12 +22,12 @@ use super::lifecycle;
 use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
 use crate::aliases;
-use crate::define;
 use crate::devices::{self, Ready};
 use crate::driver::Driver;
 use crate::interfaces;
 use crate::limits;
 use crate::plan::{self, Answer, Go, Plan};
+use crate::planning;
 use crate::sharing;
 
 /// How long a controller may take for each answer.
@@ -134,7 +134,7 @@ async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
     })?;
     let wanted = domain.clone();
     let ready = virt_driver::off_thread(move || Ready::of(&wanted)).await?;
-    let plan = define::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
+    let plan = planning::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
     let owner = Owner {
         uuid: domain.uuid.into_bytes(),
         name: domain.name.clone(),
