@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use virt_cgroup::{Controller, Group, Placed};
 use virt_domain::Domain;
-use virt_driver::actor::HasActor;
-use virt_driver::{Describe, Described, Edit};
+use virt_driver::{Described, Edited};
 use virt_error::{Error, ErrorCode, Result};
 
 use crate::scheduled::{Of, Scheduled};
@@ -88,10 +87,7 @@ impl Limits {
 }
 
 /// A guest whose limits the host's control groups keep.
-pub trait Limited: Describe + HasActor<Self::Body> {
-    /// What its actor has.
-    type Body: Edit<Guest = Self>;
-
+pub trait Limited: Edited {
     /// The parameters of its processor time.
     const SCHEDULED: &'static [Scheduled];
 
@@ -114,7 +110,7 @@ pub trait Limited: Describe + HasActor<Self::Body> {
     ///
     /// # Errors
     /// What keeps it from that.
-    fn resize(body: &mut Self::Body, kib: u64) -> impl Future<Output = Result<()>> + Send;
+    fn resize(body: &mut Self::Editor, kib: u64) -> impl Future<Output = Result<()>> + Send;
 
     /// Refuses tuning, `Memory` or the like, where the guest's daemon has no groups at all.
     ///

@@ -9,8 +9,7 @@ use virt_rpc::protocol::remote::{DomainFsinfo, DomainGetFsinfo, DomainGetFsinfoR
 use virt_rpc::server::Router;
 
 use super::session::Session;
-use super::shutdown::no_init;
-use crate::guest::Live;
+use crate::guest::{Live, no_init};
 use crate::mount_info;
 
 pub(super) fn register(router: &mut Router<Session>) {
@@ -26,7 +25,7 @@ pub(super) fn register(router: &mut Router<Session>) {
 
 /// What of them is mounted now; what the container has mounted itself is not told.
 fn of(live: &Live) -> Result<Vec<DomainFsinfo>> {
-    let init = live.container.init.as_ref().ok_or_else(no_init)?;
+    let init = live.container.init()?;
     let path = format!("/proc/{}/mountinfo", init.pid());
     let mounts = std::fs::read_to_string(&path)
         .map_err(|e| Error::system(ErrorDomain::Lxc, format!("cannot read '{path}'"), &e))?;

@@ -11,7 +11,7 @@ use virt_rpc::protocol::remote::{DomainReboot, DomainShutdown, DomainShutdownFla
 use virt_rpc::server::Router;
 
 use super::session::Session;
-use crate::guest::{Guest, Live};
+use crate::guest::{Guest, Live, no_init};
 
 /// `VIR_DOMAIN_SHUTDOWN_INITCTL` and the same of reboots.
 const INITCTL: u32 = 1 << 2;
@@ -71,23 +71,15 @@ async fn ask(guest: &Arc<Guest>, wish: Wish, flags: u32) -> Result<()> {
         Wish::Halt => Signal::TERM,
         Wish::Reboot => Signal::HUP,
     };
-    let init = live.container.init.as_ref().ok_or_else(no_init)?;
+    let init = live.container.init()?;
     init.signal(signal)
         .map_err(|e| Error::system(ErrorDomain::Lxc, "Unable to send SIGTERM to init pid", &e))
-}
-
-pub(super) fn no_init() -> Error {
-    Error::new(
-        ErrorCode::OperationInvalid,
-        ErrorDomain::Lxc,
-        "Init process ID is not yet known",
-    )
 }
 
 /// Writes to init's pipe; `false` where there is none. The path is the container's to choose: it is
 /// followed within its root only, and what is no pipe is left alone.
 fn tell(live: &Live, wish: Wish) -> Result<bool> {
-    let init = live.container.init.as_ref().ok_or_else(no_init)?;
+    let init = live.container.init()?;
     let failed = |e: rustix::io::Errno| {
         Error::system(
             ErrorDomain::Lxc,

@@ -7,7 +7,6 @@ use virt_rpc::protocol::remote::DomainSendProcessSignal;
 use virt_rpc::server::Router;
 
 use super::session::Session;
-use super::shutdown::no_init;
 
 /// How many there are for the API, `VIR_DOMAIN_PROCESS_SIGNAL_LAST` (`libvirt-domain.h`). Their numbers
 /// are the kernel's.
@@ -26,7 +25,7 @@ pub(super) fn register(router: &mut Router<Session>) {
                 "Only the init process may be killed",
             ));
         }
-        let init = live.container.init.as_ref().ok_or_else(no_init)?;
+        let init = live.container.init()?;
         match signal {
             None => Ok(()),
             Some(signal) => init.signal(signal).map_err(|e| {

@@ -11,16 +11,13 @@ use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chmodat, chownat, makedev, mkdirat,
     mknodat, openat2, symlinkat,
 };
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, fsconfig_create, fsconfig_set_string,
-    fsmount, fsopen, mount,
-};
+use rustix::mount::{MountAttrFlags, MountFlags, mount};
 
-use super::mounts::{attach, folder};
+use super::mounts::{attach, folder, unseen};
 use crate::plan::{Node, Plan};
 
-/// Name, major and minor number (the kernel's `devices.txt`).
-const NODES: [(&str, u32, u32); 6] = [
+/// Name, major and minor number of what every container has (the kernel's `devices.txt`): it harms nobody.
+pub(crate) const NODES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
     ("zero", 1, 5),
     ("full", 1, 7),
@@ -42,7 +39,9 @@ const FOLDERS: [&str; 2] = ["pts", "shm"];
 
 /// Makes it, seen nowhere yet.
 pub(super) fn make(plan: &Plan) -> Result<OwnedFd, String> {
-    let made = memory().map_err(|e| format!("cannot make the container's /dev: {e}"))?;
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let options = [("source", "devfs"), ("mode", "0755"), ("size", "65536")];
+    let made = unseen("tmpfs", &options, flags)?;
     let dev = Dev {
         folder: made.as_fd(),
         owner: plan.root_ids(),
@@ -86,16 +85,6 @@ pub(super) fn show(dev: &OwnedFd, plan: &Plan) -> Result<(), String> {
     mount("devpts", "/dev/pts", "devpts", flags, options).map_err(|e| failed("/pts", e.into()))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", "/dev/shm", "tmpfs", flags, c"mode=1777").map_err(|e| failed("/shm", e.into()))
-}
-
-fn memory() -> rustix::io::Result<OwnedFd> {
-    let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in [("source", "devfs"), ("mode", "0755"), ("size", "65536")] {
-        fsconfig_set_string(&context, key, value)?;
-    }
-    fsconfig_create(&context)?;
-    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)
 }
 
 /// A container's `/dev` that is made or changed.

@@ -10,8 +10,8 @@ use std::path::Path;
 use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags, fsconfig_create, fsmount, fsopen, mount, mount_bind_recursive,
-    mount_change, mount_remount, move_mount, open_tree, unmount,
+    OpenTreeFlags, UnmountFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen, mount,
+    mount_bind_recursive, mount_change, mount_remount, move_mount, open_tree, unmount,
 };
 
 use super::file_systems;
@@ -201,8 +201,8 @@ impl Kernel {
             false => "tmpfs",
         };
         Ok(Self {
-            proc: unseen("proc", plain)?,
-            sys: unseen(sys, plain | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
+            proc: unseen("proc", &[], plain)?,
+            sys: unseen(sys, &[], plain | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
         })
     }
 
@@ -221,9 +221,17 @@ impl Kernel {
     }
 }
 
-fn unseen(kind: &str, attributes: MountAttrFlags) -> Result<OwnedFd, String> {
+/// Makes a file system of the kernel's own, seen nowhere yet.
+pub(super) fn unseen(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, String> {
     let make = || {
         let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for (key, value) in options {
+            fsconfig_set_string(&context, *key, *value)?;
+        }
         fsconfig_create(&context)?;
         fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
     };

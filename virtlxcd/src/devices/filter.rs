@@ -15,30 +15,34 @@ use virt_rpc::protocol::audit::Audit;
 
 use super::loop_device::{self, numbers};
 use super::path;
+use crate::controller::devices::NODES;
 use crate::guest::Live;
 use crate::plan::Node;
 
-/// Major and minor number and name of what every container may use (the kernel's `devices.txt`): it harms
-/// nobody, and terminals are those of its own devpts.
-const USUAL: [(u32, Option<u32>, &str); 8] = [
-    (1, Some(3), "null"),
-    (1, Some(5), "zero"),
-    (1, Some(7), "full"),
-    (1, Some(8), "random"),
-    (1, Some(9), "urandom"),
-    (5, Some(0), "tty"),
-    (5, Some(2), "ptmx"),
-    (136, None, "pty"),
-];
+/// Terminals of a container's own devpts: what makes them, and all of them.
+const PTMX: (&str, u32, u32) = ("ptmx", 5, 2);
+const PTY: (u32, &str) = (136, "pty");
+
+/// What every container may use beside its terminals: name, major and minor number.
+fn usual() -> impl Iterator<Item = (&'static str, u32, u32)> {
+    NODES.into_iter().chain([PTMX])
+}
+
+/// What every container may use, and these.
+fn with_usual(given: impl Iterator<Item = DeviceRule>) -> BTreeSet<DeviceRule> {
+    let rule = |major, minor| DeviceRule {
+        block: false,
+        major,
+        minor,
+    };
+    let usual = usual().map(|(_, major, minor)| rule(major, Some(minor)));
+    let terminals = [rule(PTY.0, None)];
+    usual.chain(terminals).chain(given).collect()
+}
 
 /// What a container of this description may use. A device that is gone from the host is left out. Looks at
 /// the host: blocks.
 pub fn allowed(domain: &Domain) -> BTreeSet<DeviceRule> {
-    let usual = USUAL.iter().map(|(major, minor, _)| DeviceRule {
-        block: false,
-        major: *major,
-        minor: *minor,
-    });
     let devices = &domain.devices;
     let disks = devices.disks.iter().filter_map(|disk| {
         let place = disk.source.as_ref().map(|source| source.place());
@@ -57,7 +61,7 @@ pub fn allowed(domain: &Domain) -> BTreeSet<DeviceRule> {
             minor: Some(minor),
         })
     });
-    usual.chain(given).collect()
+    with_usual(given)
 }
 
 /// Keeps a container that is made, and whose init waits, to its devices, of which `given` are those of the
@@ -70,22 +74,22 @@ pub async fn confine(auditor: &Auditor, live: &Arc<Live>, given: &[Node]) -> Res
         return Ok(());
     };
     let from = Arc::clone(live);
+    let allowed = with_usual(given.iter().map(Node::rule));
     let confined = off_thread(move || match filtered(&from) {
-        Some(placed) => placed.group().filter_devices(&allowed(&from.domain)),
+        Some(placed) => placed.group().filter_devices(&allowed),
         None => Ok(()),
     })
     .await;
     let success = confined.is_ok();
     auditor.tell(&Subject::from(&*live.domain), |subject| {
         let mut records = vec![subject.confined(&folder, Devices::All, false, success)];
-        records.extend(USUAL.iter().map(|(major, minor, name)| {
+        records.extend(usual().map(|(name, major, minor)| {
             let at = Path::new("/dev").join(name);
-            let devices = match minor {
-                Some(minor) => Devices::At(&at, *major, *minor),
-                None => Devices::Driver(*major, name),
-            };
-            subject.confined(&folder, devices, true, success)
+            let device = Devices::At(&at, major, minor);
+            subject.confined(&folder, device, true, success)
         }));
+        let terminals = Devices::Driver(PTY.0, PTY.1);
+        records.push(subject.confined(&folder, terminals, true, success));
         records.extend(told(subject, live, given, true, success));
         records
     });

@@ -28,8 +28,6 @@ impl Edited for Guest {
 }
 
 impl Limited for Guest {
-    type Body = Body;
-
     const SCHEDULED: &'static [Scheduled] = virt_tuning::OF_CONTAINERS;
 
     fn limits(&self) -> Limits {

@@ -17,7 +17,7 @@ mod status;
 pub use body::{Body, News};
 pub use entry::Guest;
 pub use recover::recover;
-pub use snapshot::{Container, Live, Snapshot};
+pub use snapshot::{Container, Live, Snapshot, no_init};
 pub use start::create;
 pub use status::Status;
 

@@ -7,7 +7,7 @@ use virt_driver::consoles::Consoles;
 use virt_driver::description::not_running;
 use virt_driver::process::Process;
 use virt_driver::{Definition, Described, Ending, Owners, Shutoff, State};
-use virt_error::Result;
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_net::Namespace;
 
 /// A container at one moment. Replaced whole on every change.
@@ -126,6 +126,14 @@ impl Container {
         }
     }
 
+    /// Its first process.
+    ///
+    /// # Errors
+    /// OPERATION_INVALID when that ended before it could be held.
+    pub fn init(&self) -> Result<&Process> {
+        self.init.as_ref().ok_or_else(no_init)
+    }
+
     /// The network namespace of its init, also when that has ended.
     ///
     /// # Errors
@@ -133,4 +141,13 @@ impl Container {
     pub fn network(&self) -> Result<&Namespace> {
         self.network.as_ref().ok_or_else(not_running)
     }
+}
+
+/// The refusal of what takes a container's first process, which is not there.
+pub fn no_init() -> Error {
+    Error::new(
+        ErrorCode::OperationInvalid,
+        ErrorDomain::Lxc,
+        "Init process ID is not yet known",
+    )
 }

@@ -103,10 +103,9 @@ pub(super) async fn launch(body: &mut Body, domain: &Domain) -> Result<()> {
     let started = try_launch(body, domain).await;
     let subject = Subject::from(domain);
     let pid = started.as_ref().ok().copied();
-    let init = body.init_namespace();
     body.driver().auditor.tell(&subject, |subject| {
         let mut records = subject.at_start(domain);
-        if let (Some(pid), Some((init, namespace))) = (pid, init) {
+        if let (Some(pid), Some((init, namespace))) = (pid, body.init_namespace()) {
             records.push(subject.init(pid, init, namespace));
         }
         records.push(subject.started("booted", pid, pid.is_some()));

@@ -25,8 +25,6 @@ impl Edited for Guest {
 }
 
 impl Limited for Guest {
-    type Body = Body;
-
     const SCHEDULED: &'static [Scheduled] = virt_tuning::OF_MACHINES;
 
     fn limits(&self) -> Limits {

@@ -135,7 +135,7 @@ fn devices(limit: Limit, name: &str, text: &str) -> Option<Vec<Change>> {
     pairs.collect()
 }
 
-async fn set<G: Limited>(body: &mut G::Body, changes: Vec<Change>, flags: u32) -> Result<()> {
+async fn set<G: Limited>(body: &mut G::Editor, changes: Vec<Change>, flags: u32) -> Result<()> {
     let limits = body.entry().limits();
     let affects = limits.described.affects(flags)?;
     if affects.live {

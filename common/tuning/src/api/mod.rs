@@ -35,9 +35,9 @@ pub fn register<S: Session<Guest: Limited>>(router: &mut Router<S>) {
 async fn run<G: Limited, T: Send + 'static>(
     guest: &Arc<G>,
     job: &'static str,
-    work: impl for<'a> Work<'a, G::Body, T> + Send + 'static,
+    work: impl for<'a> Work<'a, G::Editor, T> + Send + 'static,
 ) -> Result<T> {
-    actor::submit::<G::Body, T>(guest, job, work).await
+    actor::submit::<G::Editor, T>(guest, job, work).await
 }
 
 fn invalid(from: ErrorDomain, what: impl Into<String>) -> Error {

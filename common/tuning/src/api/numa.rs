@@ -159,7 +159,7 @@ impl Wanted {
     }
 }
 
-async fn set<G: Limited>(body: &mut G::Body, wanted: Wanted, flags: u32) -> Result<()> {
+async fn set<G: Limited>(body: &mut G::Editor, wanted: Wanted, flags: u32) -> Result<()> {
     let limits = body.entry().limits();
     let affects = limits.described.affects(flags)?;
     if affects.live {

@@ -158,7 +158,7 @@ fn check(
 }
 
 async fn set<G: Limited>(
-    body: &mut G::Body,
+    body: &mut G::Editor,
     params: Vec<(Scheduled, i64)>,
     flags: u32,
 ) -> Result<()> {

@@ -63,7 +63,7 @@ async fn set<S: Session<Guest: Limited>>(
     .await
 }
 
-async fn resize<G: Limited>(body: &mut G::Body, kib: u64, flags: u32) -> Result<()> {
+async fn resize<G: Limited>(body: &mut G::Editor, kib: u64, flags: u32) -> Result<()> {
     let described = body.entry().described();
     let affects = described.affects(flags)?;
     let maximum = flags & MAXIMUM != 0;
