@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -12,11 +12,8 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 /// Bytes moved at once.
 const PORTION: usize = 4096;
 
-/// How long what nobody reads may hold the container up.
+/// How long what nobody reads may hold the container up, or its end.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// How long a reader may take for what a container wrote last.
-const LINGER: Duration = Duration::from_millis(500);
 
 /// Bytes on their way from one terminal to another.
 #[derive(Debug, Default)]
@@ -132,31 +129,37 @@ impl Console {
         self.out.is_waiting() || self.back.is_waiting()
     }
 
-    /// Moves what can be moved now.
-    pub(super) fn go(&mut self) {
+    /// Moves what can be moved now. Tells whether the container had written something.
+    pub(super) fn go(&mut self) -> bool {
         if self.is_read() {
             self.read_at = Instant::now();
         }
-        self.out.go(self.inside.as_fd(), self.outside.as_fd());
+        let moved = self.out.go(self.inside.as_fd(), self.outside.as_fd());
         // Who writes reads as well, if a moment later.
         if self.back.go(self.outside.as_fd(), self.inside.as_fd()) {
             self.read_at = Instant::now();
         }
+        moved
     }
 
+    /// Whether nothing waits for a reader. poll(2) is asked, for it looks at what the kernel has yet to
+    /// pass to the other side as well; FIONREAD does not.
     fn is_read(&self) -> bool {
-        matches!(rustix::io::ioctl_fionread(&self.kept), Ok(0))
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let mut fds = [PollFd::new(&self.kept, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&now)), Ok(0))
     }
 
     /// The container ended: what it wrote last is given to whoever reads, for the terminal takes what
     /// it holds along.
     pub(super) fn finish(&mut self) {
         let has_reader = self.read_at.elapsed() < PATIENCE;
-        self.go();
-        let end = Instant::now() + LINGER;
-        while has_reader && !self.is_read() && Instant::now() < end {
+        let end = Instant::now() + PATIENCE;
+        while (self.go() || !self.is_read()) && has_reader && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));
-            self.go();
         }
     }
 }
