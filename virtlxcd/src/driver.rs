@@ -88,6 +88,12 @@ fn cgroups(paths: &Paths) -> Option<virt_cgroup::Host> {
         // Not `libvirt`, as the stock daemon has it: virsh, which enters a container's group as well, goes
         // to the one above that of this name, and version 2 lets nobody into a group with others below.
         inside: "container",
+        // A container's init may make groups of its own, as systemd does. virsh goes to where the
+        // controller is, and is limited as the container is.
+        apart: Some(virt_cgroup::Apart {
+            owner: "controller",
+            payload: "payload",
+        }),
         scope: virt_driver::groups::scope(paths),
     };
     virt_cgroup::Host::look(driver, |_| true)

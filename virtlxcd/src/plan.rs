@@ -57,6 +57,9 @@ pub struct Plan {
     pub groups: Vec<Range>,
     /// Whether it has network interfaces of its own, if only the loopback.
     pub own_network: bool,
+    /// The folder of its control group in version 2, the topmost that it sees and whose inside it arranges;
+    /// in version 1 it is where its controller is.
+    pub cgroup: Option<String>,
     /// Namespaces of others that it is in, in the order of their descriptors.
     pub shared: Vec<Shared>,
     /// Devices of the host that it has beside those that all have.

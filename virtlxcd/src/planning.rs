@@ -49,6 +49,7 @@ pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
         users,
         groups,
         own_network: interfaces::owns_network(domain),
+        cgroup: None,
         shared: sharing::of(domain)
             .into_iter()
             .map(|(what, _)| what)

@@ -13,6 +13,9 @@ use crate::{Controller, Layout, file};
 const TRIES: u32 = 100;
 const RETRY: Duration = Duration::from_millis(10);
 
+/// A group's files that go to whom it is delegated.
+const DELEGATED: [&str; 3] = ["cgroup.procs", "cgroup.threads", "cgroup.subtree_control"];
+
 /// A group's folder in one hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Folder {
@@ -37,12 +40,15 @@ impl Group {
         Self::placed(layout, |_| Some(path))
     }
 
-    /// The groups that the layout's process is in, where `is_own` says of a path that it is wanted.
-    pub fn of_process(layout: &Layout, is_own: impl Fn(&str) -> bool) -> Self {
-        Self::placed(layout, |placement| is_own(placement).then_some(placement))
+    /// The group of that path in the hierarchies where the layout's process is in it or below it.
+    pub fn of_process(layout: &Layout, path: &str) -> Self {
+        Self::placed(layout, |placement| {
+            let rest = placement.strip_prefix(path)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some(path)
+        })
     }
 
-    fn placed<'a>(layout: &'a Layout, path: impl Fn(&'a str) -> Option<&'a str>) -> Self {
+    fn placed<'a>(layout: &Layout, path: impl Fn(&str) -> Option<&'a str>) -> Self {
         let mut folders: Vec<Folder> = Vec::new();
         if let Some(unified) = &layout.unified
             && let Some(path) = path(&unified.placement)
@@ -123,6 +129,18 @@ impl Group {
     /// The folder of version 2.
     pub(crate) fn unified(&self) -> Option<&Folder> {
         self.folders.iter().find(|folder| folder.unified)
+    }
+
+    /// The path of its folder in version 2.
+    pub fn unified_path(&self) -> Option<&Path> {
+        self.unified().map(|folder| folder.path.as_path())
+    }
+
+    /// The group in version 2, and in version 1.
+    pub(crate) fn by_version(&self) -> (Self, Self) {
+        let folders = self.folders.iter().cloned();
+        let (unified, legacy) = folders.partition(|folder| folder.unified);
+        (Self { folders: unified }, Self { folders: legacy })
     }
 
     /// The paths of its folders.
@@ -241,6 +259,25 @@ impl Group {
     pub fn add_process(&self, pid: i32) -> Result<()> {
         for folder in &self.folders {
             file::write(&folder.path, "cgroup.procs", &pid.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Lets a user arrange groups below this one in version 2, and nothing else: not what limits this one
+    /// (cgroups(7), "Cgroups delegation").
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR with the file that can't be given.
+    pub fn delegate(&self, user: u32, group: u32) -> Result<()> {
+        let Some(folder) = self.unified() else {
+            return Ok(());
+        };
+        let files = DELEGATED.iter().map(|name| folder.path.join(name));
+        for path in std::iter::once(folder.path.clone()).chain(files) {
+            std::os::unix::fs::chown(&path, Some(user), Some(group)).map_err(|cause| {
+                let what = format!("Unable to give '{}' to user {user}", path.display());
+                Error::system(ErrorDomain::Cgroup, what, &cause)
+            })?;
         }
         Ok(())
     }
@@ -421,9 +458,10 @@ mod tests {
 
     #[test]
     fn what_is_another_group_is_left_alone() {
-        let text = "1:cpu,cpuacct:/machine/q.libvirt-qemu/emulator\n2:memory:/other\n0::/\n";
+        let text = "1:cpu,cpuacct:/machine/q.libvirt-qemu/emulator\n2:memory:/other\n\
+                    3:cpuset:/machine/q.libvirt-qemu2\n0::/\n";
         let layout = layout(Path::new("/r")).of_process(text);
-        let group = Group::of_process(&layout, |path| path.ends_with("q.libvirt-qemu"));
+        let group = Group::of_process(&layout, "/machine/q.libvirt-qemu");
         let paths: Vec<_> = group.paths().collect();
         assert_eq!(paths, [Path::new("/r/cpu,cpuacct/machine/q.libvirt-qemu")]);
     }

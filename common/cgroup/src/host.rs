@@ -25,8 +25,20 @@ pub struct Driver {
     /// The group below a unit that systemd made, in which a guest is: systemd sets the unit's own limits
     /// as it likes.
     pub inside: &'static str,
+    /// Groups below a guest's own in version 2, which lets no group with processes have any: for guests
+    /// whose first process owns them and is no part of them.
+    pub apart: Option<Apart>,
     /// A word in the guests' names, for a daemon that numbers guests independently of the host's.
     pub scope: Option<String>,
+}
+
+/// How a guest is told apart from the process that owns it.
+#[derive(Debug, Clone, Copy)]
+pub struct Apart {
+    /// The group of the process that owns it.
+    pub owner: &'static str,
+    /// The group of the guest, which may have groups of its own below.
+    pub payload: &'static str,
 }
 
 /// The host's groups as one driver uses them.
@@ -63,6 +75,8 @@ pub struct Placed {
     outer: Group,
     /// The guest's group, which has those of its threads below it.
     group: Group,
+    /// The group of its processes in version 2, where they are told apart from what owns it.
+    payload: Option<Group>,
 }
 
 impl Host {
@@ -131,13 +145,8 @@ impl Host {
             let parents = usize::from(partition == DEFAULT_PARTITION);
             let mut group = Group::at(&self.layout, &self.path(guest, &machine));
             group.create(parents)?;
-            group.add_process(leader)?;
-            return Ok(Placed {
-                machine,
-                unit: None,
-                outer: group.clone(),
-                group,
-            });
+            self.enter(&group, leader)?;
+            return Ok(self.placed(machine, None, group.clone(), group));
         }
         machined::create(&Machine {
             name: &machine,
@@ -157,7 +166,7 @@ impl Host {
     fn inside_unit(&self, machine: &str, leader: i32) -> Result<Placed> {
         let layout = self.layout_of(leader)?;
         let unit = names::scope_unit(machine);
-        let path = unit_path(&layout, &unit, self.driver.inside).ok_or_else(|| {
+        let path = unit_path(&layout, &unit).ok_or_else(|| {
             Error::new(
                 ErrorCode::InternalError,
                 ErrorDomain::Systemd,
@@ -170,15 +179,39 @@ impl Host {
         outer.complete(parents)?;
         let mut group = outer.child(self.driver.inside);
         group.create_inside()?;
-        group.add_process(leader)?;
+        self.enter(&group, leader)?;
         // With the process gone from it, the scope may pass its controllers on.
         group.pass_on(&outer);
-        Ok(Placed {
-            machine: machine.to_owned(),
-            unit: Some(unit),
+        Ok(self.placed(machine.to_owned(), Some(unit), outer, group))
+    }
+
+    /// Puts a guest's first process into its group.
+    fn enter(&self, group: &Group, leader: i32) -> Result<()> {
+        let Some(apart) = &self.driver.apart else {
+            return group.add_process(leader);
+        };
+        let (unified, legacy) = group.by_version();
+        legacy.add_process(leader)?;
+        for name in [apart.owner, apart.payload] {
+            unified.child(name).create_inside()?;
+        }
+        unified.child(apart.owner).add_process(leader)
+    }
+
+    fn placed(&self, machine: String, unit: Option<String>, outer: Group, group: Group) -> Placed {
+        let payload = self.driver.apart.as_ref().map(|apart| {
+            let (unified, _) = group.by_version();
+            let mut payload = unified.child(apart.payload);
+            payload.pass_on(&unified);
+            payload
+        });
+        Placed {
+            machine,
+            unit,
             outer,
             group,
-        })
+            payload,
+        }
     }
 
     fn layout_of(&self, pid: i32) -> Result<Layout> {
@@ -195,27 +228,16 @@ impl Host {
         let layout = self.layout_of(pid).ok()?;
         let machine = self.machine(guest);
         let unit = names::scope_unit(&machine);
-        if let Some(path) = unit_path(&layout, &unit, self.driver.inside) {
+        if let Some(path) = unit_path(&layout, &unit) {
             let mut outer = Group::at(&self.layout, &path);
             outer.forget_what_is_not_there();
             let mut group = outer.child(self.driver.inside);
             group.forget_what_is_not_there();
-            return Some(Placed {
-                machine,
-                unit: Some(unit),
-                outer,
-                group,
-            });
+            return Some(self.placed(machine, Some(unit), outer, group));
         }
-        let own = self.path(guest, &machine);
-        let mut group = Group::of_process(&layout, |path| path == own);
+        let mut group = Group::of_process(&layout, &self.path(guest, &machine));
         group.forget_what_is_not_there();
-        (!group.is_empty()).then(|| Placed {
-            machine,
-            unit: None,
-            outer: group.clone(),
-            group,
-        })
+        (!group.is_empty()).then(|| self.placed(machine, None, group.clone(), group))
     }
 
     /// Removes groups of the default partition that have this daemon's names and are none of the
@@ -256,27 +278,35 @@ impl Host {
     }
 }
 
-/// The path of a unit that the layout's process is in, or in the group `inside` it.
-fn unit_path(layout: &Layout, unit: &str, inside: &str) -> Option<String> {
+/// The path of a unit that the layout's process is in, or in a group below it.
+fn unit_path(layout: &Layout, unit: &str) -> Option<String> {
     let legacy = layout.legacy.get(&Controller::Systemd);
     let unified = layout.unified.as_ref().map(|unified| &unified.placement);
-    let placements = legacy
+    let mut placements = legacy
         .map(|legacy| legacy.placement.as_str())
         .into_iter()
         .chain(unified.map(String::as_str));
-    let mut paths = placements.map(|placement| {
-        let above = placement.strip_suffix(inside);
-        let above = above.and_then(|above| above.strip_suffix('/'));
-        above.unwrap_or(placement)
-    });
-    let ours = paths.find(|path| path.rsplit('/').next() == Some(unit));
-    ours.map(str::to_owned)
+    placements.find_map(|placement| {
+        let mut parts = placement.split_inclusive('/');
+        let mut length = 0;
+        let ours = parts.find(|part| {
+            length += part.len();
+            part.trim_end_matches('/') == unit
+        });
+        ours.map(|_| placement[..length].trim_end_matches('/').to_owned())
+    })
 }
 
 impl Placed {
     /// The guest's group: limits of memory, devices and all of its processor time.
     pub fn group(&self) -> &Group {
         &self.group
+    }
+
+    /// The group of its processes in version 2, where they are told apart from what owns the guest
+    /// ([`Driver::apart`]).
+    pub fn payload(&self) -> Option<&Group> {
+        self.payload.as_ref().filter(|group| !group.is_empty())
     }
 
     /// The group that is weighed against others'.
@@ -361,10 +391,12 @@ mod tests {
         let inside = layout
             .clone()
             .of_process(&format!("0::{path}/libvirt/emulator"));
-        assert_eq!(unit_path(&inside, &unit, "libvirt"), Some(path.clone()));
-        let inside = layout.clone().of_process(&format!("0::{path}/container"));
-        assert_eq!(unit_path(&inside, &unit, "container"), Some(path));
+        assert_eq!(unit_path(&inside, &unit), Some(path.clone()));
+        let inside = layout
+            .clone()
+            .of_process(&format!("0::{path}/container/init.scope"));
+        assert_eq!(unit_path(&inside, &unit), Some(path));
         let outside = layout.of_process("0::/system.slice/x.service");
-        assert_eq!(unit_path(&outside, &unit, "libvirt"), None);
+        assert_eq!(unit_path(&outside, &unit), None);
     }
 }

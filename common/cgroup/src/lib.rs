@@ -20,7 +20,7 @@ pub use controller::Controller;
 pub use device_filter::DeviceRule;
 pub use freezer::Freezing;
 pub use group::Group;
-pub use host::{Driver, Guest, Host, Placed};
+pub use host::{Apart, Driver, Guest, Host, Placed};
 pub use layout::{Layout, Legacy, Unified};
 pub use pressure::{Pressure, Resource, Stall};
 pub use usage::{BlockIo, MemoryUse};

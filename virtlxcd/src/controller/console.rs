@@ -71,8 +71,10 @@ pub(super) struct Console {
     /// The host's terminal, open so that it stays when a client closes it.
     kept: OwnedFd,
     path: String,
-    /// When somebody was there last: had read all that the container had written, or wrote.
-    read_at: Instant,
+    /// Whether the host's terminal was given something.
+    given: bool,
+    /// When somebody was there last: had read all that was given, or wrote.
+    read_at: Option<Instant>,
     out: Way,
     back: Way,
 }
@@ -98,7 +100,8 @@ impl Console {
             inside,
             outside,
             kept,
-            read_at: Instant::now(),
+            given: false,
+            read_at: None,
             path,
             out: Way::default(),
             back: Way::default(),
@@ -131,13 +134,14 @@ impl Console {
 
     /// Moves what can be moved now. Tells whether the container had written something.
     pub(super) fn go(&mut self) -> bool {
-        if self.is_read() {
-            self.read_at = Instant::now();
+        if self.given && self.is_read() {
+            self.read_at = Some(Instant::now());
         }
         let moved = self.out.go(self.inside.as_fd(), self.outside.as_fd());
+        self.given |= moved;
         // Who writes reads as well, if a moment later.
         if self.back.go(self.outside.as_fd(), self.inside.as_fd()) {
-            self.read_at = Instant::now();
+            self.read_at = Some(Instant::now());
         }
         moved
     }
@@ -156,7 +160,7 @@ impl Console {
     /// The container ended: what it wrote last is given to whoever reads, for the terminal takes what
     /// it holds along.
     pub(super) fn finish(&mut self) {
-        let has_reader = self.read_at.elapsed() < PATIENCE;
+        let has_reader = self.read_at.is_some_and(|at| at.elapsed() < PATIENCE);
         let end = Instant::now() + PATIENCE;
         while (self.go() || !self.is_read()) && has_reader && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));

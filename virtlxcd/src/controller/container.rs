@@ -3,7 +3,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "clone(2) and what a bare descriptor becomes have no safe interface"
+    reason = "close_range(2) has no safe interface that marks"
 )]
 
 use std::ffi::CString;
@@ -12,14 +12,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 
 use nix::sched::CloneFlags;
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, Signal};
 
 use super::console::Console;
-use super::{devices, mounts, terminals};
+use super::{devices, first, mounts, terminals};
 use crate::plan::{Plan, Range, Shared};
-
-/// Memory of the init's first steps, until it is its own program.
-const STACK: usize = 1 << 20;
 
 /// Init says this when it is set up; any other text is why it is not.
 const READY: &[u8] = b"ready";
@@ -46,29 +43,14 @@ impl Container {
         let dev = devices::make(plan)?;
         let mut ready = Some(mounts::OnDevices::of(plan)?);
         let (ours, theirs) = UnixStream::pair().map_err(failed("no socket"))?;
-        let mut stack = vec![0; STACK];
-        let mut init = || {
+        let init = || {
             let said = become_init(plan, &theirs, &dev, ready.take());
             // It does not return when all is well.
             let _ = (&theirs).write_all(said.as_bytes());
             1
         };
-        let flags = namespaces(plan);
-        // SAFETY: this process has one thread, so the copy of its memory that the child gets is whole;
-        // the child has its own copy of the stack, which is as large as the call is told.
-        let pid = unsafe {
-            nix::sched::clone(
-                Box::new(&mut init),
-                &mut stack,
-                flags,
-                Some(nix::libc::SIGCHLD),
-            )
-        }
-        .map_err(|e| format!("cannot make the namespaces: {e}"))?;
-        let pid = Pid::from_raw(pid.as_raw()).ok_or("no number")?;
+        let (pid, pidfd) = first::make(namespaces(plan), plan.cgroup.as_deref(), init)?;
         drop(theirs);
-        let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty())
-            .map_err(|e| format!("cannot hold on to the container's init: {e}"))?;
         let mut container = Self {
             pid,
             pidfd,
@@ -228,6 +210,11 @@ fn set_up(
     if !plan.shared.contains(&Shared::Uts) {
         rustix::system::sethostname(host_name(&plan.name).as_bytes())
             .map_err(|e| format!("cannot set the host's name: {e}"))?;
+    }
+    if plan.cgroup.is_some() {
+        // Its group is the topmost that it sees.
+        nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP)
+            .map_err(|e| format!("cannot make a namespace of control groups: {e}"))?;
     }
     mounts::enter(plan, ready.ok_or("init is set up once")?)?;
     devices::show(dev, plan)?;

@@ -6,6 +6,7 @@ mod console;
 mod container;
 pub(crate) mod devices;
 mod file_systems;
+mod first;
 mod monitor;
 mod mounts;
 mod serve;

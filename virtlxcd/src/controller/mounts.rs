@@ -20,6 +20,10 @@ use crate::plan::{Plan, Source};
 /// Where lxcfs has its files of `/proc`.
 const LXCFS: &str = "/var/lib/lxcfs/proc";
 
+/// Where the kernel's own file system of a host has control groups; where `/sys` is empty there is no
+/// such folder.
+const GROUPS: &str = "/sys/fs/cgroup";
+
 /// Where a root that is no folder of the host stands until it is the root; any folder will do.
 const PLACE: &str = "/tmp";
 
@@ -187,6 +191,8 @@ pub(super) fn folder(path: &str) -> io::Result<()> {
 struct Kernel {
     proc: OwnedFd,
     sys: OwnedFd,
+    /// Version 2 of control groups, from the container's own downwards.
+    groups: Option<OwnedFd>,
 }
 
 impl Kernel {
@@ -200,9 +206,11 @@ impl Kernel {
             true => "sysfs",
             false => "tmpfs",
         };
+        let groups = plan.cgroup.as_ref().map(|_| unseen("cgroup2", &[], plain));
         Ok(Self {
             proc: unseen("proc", &[], plain)?,
             sys: unseen(sys, &[], plain | MountAttrFlags::MOUNT_ATTR_RDONLY)?,
+            groups: groups.transpose()?,
         })
     }
 
@@ -211,6 +219,12 @@ impl Kernel {
             let failed = |e: io::Error| format!("cannot mount '{target}' in the container: {e}");
             folder(target).map_err(failed)?;
             attach(mount.as_fd(), target).map_err(|e| failed(e.into()))?;
+        }
+        if let Some(groups) = &self.groups
+            && Path::new(GROUPS).is_dir()
+        {
+            attach(groups.as_fd(), GROUPS)
+                .map_err(|e| format!("cannot mount '{GROUPS}' in the container: {e}"))?;
         }
         for path in KERNEL.iter().filter(|path| Path::new(path).exists()) {
             mount_bind_recursive(*path, *path)

@@ -133,7 +133,7 @@ async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
     })?;
     let wanted = domain.clone();
     let ready = virt_driver::off_thread(move || Ready::of(&wanted)).await?;
-    let plan = planning::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
+    let mut plan = planning::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
     let owner = Owner {
         uuid: domain.uuid.into_bytes(),
         name: domain.name.clone(),
@@ -144,6 +144,9 @@ async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
     log.starting(&versions, &format!("{:?}", plan.init)).await?;
     let (socket, controller, groups) = controller(&driver, domain, output).await?;
     let pid = controller.pid();
+    let payload = groups.as_ref().and_then(|placed| placed.payload());
+    let folder = payload.and_then(virt_cgroup::Group::unified_path);
+    plan.cgroup = folder.map(|path| path.to_string_lossy().into());
     let made = make(
         &driver,
         domain,
@@ -186,7 +189,11 @@ async fn controller(
             let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
             // Noted first: what can't be kept in it takes it along.
             let placed = groups.insert(Arc::new(placed));
-            limits::keep(placed, &domain)
+            limits::keep(placed, &domain)?;
+            let (user, group) = planning::root_ids(&domain);
+            placed
+                .payload()
+                .map_or(Ok(()), |payload| payload.delegate(user, group))
         })
     });
     let mut descriptors = vec![(plan::DESCRIPTOR, OwnedFd::from(theirs))];

@@ -18,6 +18,7 @@ pub(crate) fn look(paths: &Paths, conf: &QemuConf) -> Option<virt_cgroup::Host> 
         class: "vm",
         after: AFTER,
         inside: "libvirt",
+        apart: None,
         scope: virt_driver::groups::scope(paths),
     };
     virt_cgroup::Host::look(driver, |controller| {
