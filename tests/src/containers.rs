@@ -61,6 +61,15 @@ impl Containers {
         Self::of(Target::chosen())
     }
 
+    /// The same for what the stock driver does differently, and `why` that is not done here as well.
+    pub fn beyond_stock(why: &str) -> Option<Self> {
+        if Target::chosen() == Target::Stock {
+            skipped(why);
+            return None;
+        }
+        Self::start()
+    }
+
     /// The same of a target.
     pub fn of(target: Target) -> Option<Self> {
         if !is_root() {

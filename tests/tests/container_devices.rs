@@ -95,7 +95,9 @@ fn a_container_has_disks_and_host_devices() {
 
 #[test]
 fn file_systems_on_images_are_mounted_for_those_who_map_users_too() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) = Containers::beyond_stock(
+        "the stock driver starts none with users of its own and the network of the host",
+    ) else {
         return;
     };
     if !have(&[MKFS]) {
@@ -125,7 +127,9 @@ fn file_systems_on_images_are_mounted_for_those_who_map_users_too() {
 
 #[test]
 fn a_killed_daemon_leaves_no_loop_device_to_the_next() {
-    let Some(mut containers) = Containers::start() else {
+    let Some(mut containers) = Containers::beyond_stock(
+        "the stock driver asks no second time for a loop device that another took",
+    ) else {
         return;
     };
     let image = image(&containers, "disk.img");
@@ -143,7 +147,9 @@ fn a_killed_daemon_leaves_no_loop_device_to_the_next() {
 
 #[test]
 fn what_a_container_can_not_have_is_refused_by_name() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) =
+        Containers::beyond_stock("the stock driver starts a container without what it cannot have")
+    else {
         return;
     };
     let text = image(&containers, "text");
@@ -182,7 +188,8 @@ fn what_a_container_can_not_have_is_refused_by_name() {
 
 #[test]
 fn a_running_container_gets_devices_and_loses_them() {
-    let Some(mut containers) = Containers::start() else {
+    let Some(mut containers) = Containers::beyond_stock("the stock driver attaches no images")
+    else {
         return;
     };
     let image = image(&containers, "disk.img");
@@ -245,7 +252,9 @@ fn a_running_container_gets_devices_and_loses_them() {
 
 #[test]
 fn devices_are_those_of_the_containers_own_root() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) = Containers::beyond_stock(
+        "the stock driver makes a folder in the root before it maps users",
+    ) else {
         return;
     };
     let map = "<idmap><uid start='0' target='100000' count='65536'/>\
@@ -274,7 +283,9 @@ fn devices_are_those_of_the_containers_own_root() {
 
 #[test]
 fn a_container_uses_no_device_that_it_was_not_given() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) = Containers::beyond_stock(
+        "whoever enters a container of the stock driver uses any device of the host",
+    ) else {
         return;
     };
     let hostdev = "<hostdev mode='capabilities' type='misc'><source><char>/dev/kmsg</char></source></hostdev>";

@@ -91,7 +91,9 @@ fn a_container_starts_within_its_limits() {
 
 #[test]
 fn limits_that_cannot_be_kept_are_refused_and_leave_nothing() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) = Containers::beyond_stock(
+        "the stock driver starts a container without limits that it cannot keep",
+    ) else {
         return;
     };
     for (limits, named) in [
@@ -128,7 +130,9 @@ fn limits_that_cannot_be_kept_are_refused_and_leave_nothing() {
 
 #[test]
 fn memory_is_limited_while_a_container_runs() {
-    let Some(mut containers) = Containers::start() else {
+    let Some(mut containers) =
+        Containers::beyond_stock("the stock driver forgets a hard limit over a new size")
+    else {
         return;
     };
     containers.define(&containers.service("box"));
@@ -210,7 +214,8 @@ fn memory_is_limited_while_a_container_runs() {
 
 #[test]
 fn processor_time_is_shared_out_and_counted() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) = Containers::beyond_stock("the stock driver has no virDomainGetVcpus")
+    else {
         return;
     };
     let busy = "<init>/bin/sh</init><initarg>-c</initarg><initarg>while :; do :; done</initarg>";
@@ -323,7 +328,9 @@ fn counts(containers: &Containers) -> bool {
 
 #[test]
 fn a_container_stands_still_and_goes_on() {
-    let Some(mut containers) = Containers::start() else {
+    let Some(mut containers) = Containers::beyond_stock(
+        "the next stock daemon takes a container that stands for one that runs",
+    ) else {
         return;
     };
     let count = "<init>/bin/sh</init><initarg>-c</initarg>\
@@ -393,7 +400,9 @@ fn a_container_stands_still_and_goes_on() {
 
 #[test]
 fn statistics_tell_what_a_container_uses() {
-    let Some(containers) = Containers::start() else {
+    let Some(containers) =
+        Containers::beyond_stock("the stock driver has no virDomainListGetStats")
+    else {
         return;
     };
     let busy = "<init>/bin/sh</init><initarg>-c</initarg>\

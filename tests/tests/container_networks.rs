@@ -20,11 +20,20 @@ struct Bridged(Containers);
 
 impl Bridged {
     fn start() -> Option<Self> {
-        let this = Self(Containers::start()?);
+        Containers::start().map(Self::of)
+    }
+
+    /// See [`Containers::beyond_stock`].
+    fn beyond_stock(why: &str) -> Option<Self> {
+        Containers::beyond_stock(why).map(Self::of)
+    }
+
+    fn of(containers: Containers) -> Self {
+        let this = Self(containers);
         this.ip(&["link", "add", "br7", "type", "bridge"]);
         this.ip(&["link", "set", "br7", "up"]);
         this.ip(&["addr", "add", "10.7.0.254/24", "dev", "br7"]);
-        Some(this)
+        this
     }
 
     fn ip(&self, words: &[&str]) -> String {
@@ -84,7 +93,9 @@ fn on_bridge(address: u8) -> String {
 
 #[test]
 fn two_containers_reach_each_other_over_a_bridge() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) = Bridged::beyond_stock("the stock driver counts names of links on") else {
+        return;
+    };
     host.begin("one", &on_bridge(1));
     host.begin("two", &on_bridge(2));
     assert_eq!(host.links(), ["vnet0", "vnet1"]);
@@ -119,7 +130,9 @@ fn two_containers_reach_each_other_over_a_bridge() {
 
 #[test]
 fn an_interface_is_as_its_definition_says() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) = Bridged::beyond_stock("the stock driver counts names of links on") else {
+        return;
+    };
     host.begin(
         "box",
         "<interface type='ethernet'><source><ip address='10.9.0.1' peer='10.9.0.2' prefix='32'/></source>\
@@ -175,7 +188,10 @@ fn an_own_network_has_a_loopback_and_nothing_else() {
 
 #[test]
 fn what_is_missing_is_named_and_nothing_is_left() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) = Bridged::beyond_stock("the stock driver leaves links of a start that failed")
+    else {
+        return;
+    };
     for (interface, named) in [
         (
             "<interface type='bridge'><source bridge='nobridge'/></interface>",
@@ -213,7 +229,9 @@ fn what_is_missing_is_named_and_nothing_is_left() {
 
 #[test]
 fn no_link_outlives_its_container_whoever_is_killed() {
-    let Some(mut host) = Bridged::start() else {
+    let Some(mut host) =
+        Bridged::beyond_stock("the stock driver counts names of links on, and leaves links")
+    else {
         return;
     };
     host.begin("box", &on_bridge(1));
@@ -251,7 +269,10 @@ fn cable(host: &Bridged) {
 
 #[test]
 fn an_interface_can_share_a_link_of_the_host() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) = Bridged::beyond_stock("the stock driver has no statistics of such a link")
+    else {
+        return;
+    };
     cable(&host);
     for mode in ["bridge", "vepa", "private", "passthrough"] {
         host.begin(
@@ -293,7 +314,9 @@ const LENT: &str = "<hostdev mode='capabilities' type='net'><source><interface>n
 
 #[test]
 fn a_link_of_the_host_is_lent_and_comes_back() {
-    let Some(mut host) = Bridged::start() else {
+    let Some(mut host) =
+        Bridged::beyond_stock("the stock driver sets no address on a link that is lent")
+    else {
         return;
     };
     cable(&host);
@@ -347,7 +370,9 @@ fn a_link_of_the_host_is_lent_and_comes_back() {
 
 #[test]
 fn an_interface_comes_changes_and_goes_while_a_container_runs() {
-    let Some(mut host) = Bridged::start() else {
+    let Some(mut host) =
+        Bridged::beyond_stock("the stock driver tells no events of devices of containers")
+    else {
         return;
     };
     host.begin("box", &on_bridge(1));
@@ -443,7 +468,11 @@ fn an_interface_comes_changes_and_goes_while_a_container_runs() {
 
 #[test]
 fn limits_of_an_interface_are_kept_in_its_definition() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) =
+        Bridged::beyond_stock("the stock driver has no virDomainSetInterfaceParameters")
+    else {
+        return;
+    };
     host.define("box", &on_bridge(1));
     let mac = "52:54:00:00:07:01";
     let words = [
@@ -479,7 +508,9 @@ fn limits_of_an_interface_are_kept_in_its_definition() {
 
 #[test]
 fn namespaces_are_shared_with_whom_the_definition_names() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) = Bridged::beyond_stock("the stock driver shares no name of the host") else {
+        return;
+    };
     host.begin("one", &on_bridge(1));
     let sharing = |share: &str| {
         let xml = host.0.service("two");
@@ -576,7 +607,11 @@ fn a_network_with_a_name_is_shared() {
 
 #[test]
 fn a_container_with_users_of_its_own_has_its_interfaces_again_when_it_boots_again() {
-    let Some(host) = Bridged::start() else { return };
+    let Some(host) =
+        Bridged::beyond_stock("the stock driver makes a folder in the root before it maps users")
+    else {
+        return;
+    };
     let root = host.0.root();
     for folder in ["proc", "sys", "dev"] {
         fs::create_dir_all(root.join(folder)).unwrap();

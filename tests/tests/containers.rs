@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use virt_tests::containers::Containers;
 use virt_tests::groups::folder;
 use virt_tests::host::{eventually, process_runs, send};
-use virt_tests::target::{Target, have};
+use virt_tests::target::{Target, have, skipped};
 
 /// Runs a command in a container that is a shell, over its console.
 const CONSOLE: &str = r#"
@@ -91,6 +91,10 @@ fn a_container_has_its_own_world() {
     assert!(said.contains("\nbox\r\n0\r\n"), "{said}");
     assert!(said.contains("Read-only file system"), "{said}");
     assert!(!said.contains("vda") && !said.contains("kmsg"), "{said}");
+    if containers.host.target == Target::Stock {
+        skipped("the stock driver knows no VIR_DOMAIN_CONSOLE_FORCE");
+        return;
+    }
     // A second client is refused, then takes the console away.
     let refused = containers.python(&format!(
         "{CONSOLE}\nsay('box', 'echo one', 'one')\ns = conn.newStream(0)\n\
@@ -148,7 +152,11 @@ fn a_configuration_of_the_lxc_tools_becomes_a_definition() {
         .host
         .write("odd.conf", "lxc.net.0.type = tunnel\n");
     let refused = containers.virsh(&["domxml-from-native", "lxc-tools", &odd]);
-    assert!(refused.failed().contains("lxc.net.0.type = tunnel"));
+    let refused = refused.failed();
+    match containers.host.target {
+        Target::Ours => assert!(refused.contains("lxc.net.0.type = tunnel"), "{refused}"),
+        Target::Stock => skipped("the stock driver says that the cause is unknown"),
+    }
 }
 
 #[test]
@@ -211,6 +219,10 @@ fn nothing_is_left_whoever_is_killed() {
     assert!(!process_runs(init) && !group.exists());
     assert_eq!(containers.left(), Vec::<String>::new());
 
+    if containers.host.target == Target::Stock {
+        skipped("an init of the stock driver outlives its controller when the daemon is dead too");
+        return;
+    }
     containers.virsh(&["start", "box"]).ok();
     let controller = containers.controller("box");
     let init = Containers::children(controller)[0];
@@ -301,6 +313,12 @@ fn users_are_mapped_and_file_systems_mounted() {
         .arg(containers.root())
         .status();
     assert!(open.unwrap().success());
+    if containers.host.target == Target::Stock {
+        skipped(
+            "the stock driver makes a folder in the root, as the root of the map, which it may not here",
+        );
+        return;
+    }
     containers.virsh(&["start", "box"]).ok();
     let init = Containers::children(containers.controller("box"))[0];
     let status = fs::read_to_string(format!("/proc/{init}/status")).unwrap();
