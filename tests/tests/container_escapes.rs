@@ -7,11 +7,15 @@
 )]
 
 use std::fs;
+use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use virt_tests::containers::Containers;
+use virt_tests::keeper::sibling;
 use virt_tests::ran::run;
+use virt_tests::target::have;
 
 const MAP: &str = "<idmap><uid start='0' target='100000' count='65536'/>\
                    <gid start='0' target='100000' count='65536'/></idmap><devices>";
@@ -183,3 +187,131 @@ fn capabilities_are_those_that_the_definition_says() {
     let refused = bounding("<capabilities><sys_module state='on'/></capabilities>").unwrap_err();
     assert!(refused.contains("'sys_module'"), "{refused}");
 }
+
+/// Loaded into every program of the container that loads libraries: has a shell go on with the program's
+/// file open.
+const PRELOADED: &str = r#"
+#include <fcntl.h>
+#include <unistd.h>
+__attribute__((constructor)) static void start(void) {
+    char *words[] = {"sh", "/bin/overwrite", 0}, *environment[] = {0};
+    dup2(open("/proc/self/exe", O_RDONLY), 9);
+    execve("/bin/sh", words, environment);
+}
+"#;
+
+#[test]
+fn the_program_that_makes_containers_is_not_overwritten() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    if !have(&["/usr/bin/cc", "/usr/bin/ldd"]) {
+        return;
+    }
+    let (root, controller) = (containers.root(), sibling("virtlxc-controller"));
+    let needed = run(Command::new("ldd").arg(&controller)).ok();
+    let needed = needed
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for library in needed {
+        run(Command::new("cp")
+            .args(["-L", "--parents", library])
+            .arg(&root))
+        .ok();
+    }
+    let source = containers.host.write("preloaded.c", PRELOADED);
+    let mut compile = Command::new("cc");
+    let library = root.join("preloaded.so");
+    run(compile
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source))
+    .ok();
+    fs::create_dir(root.join("etc")).unwrap();
+    fs::write(root.join("etc/ld.so.preload"), "/preloaded.so\n").unwrap();
+    // What runs no longer is no longer held against writing.
+    let script = "exec >/out 2>&1\nls -l /proc/self/fd/9\necho changed >>/proc/self/fd/9 && echo done\n\
+                  while :; do sleep 1; done\n";
+    fs::write(root.join("bin/overwrite"), script).unwrap();
+    let before = fs::read(&controller).unwrap();
+    let xml = containers.xml("box", "<init>/proc/self/exe</init>", "");
+    let file = containers.host.write("box.xml", &xml);
+    containers.virsh(&["create", &file]).ok();
+    let said = || fs::read_to_string(root.join("out")).unwrap_or_default();
+    virt_tests::host::eventually("its answer", || said().lines().count() == 2);
+    let (opened, answer) = said()
+        .split_once('\n')
+        .map(|(opened, answer)| (opened.to_owned(), answer.to_owned()))
+        .unwrap();
+    assert!(opened.contains("virtlxc-controller"), "{opened}");
+    assert!(answer.contains("Text file busy"), "{answer}");
+    // Who keeps it open until it no longer runs, in another container, is no better off.
+    let held = fs::File::open(format!("/proc/{}/exe", containers.controller("box"))).unwrap();
+    containers.virsh(&["destroy", "box"]).ok();
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let mut opened = fs::OpenOptions::new().append(true).open(path).unwrap();
+    let refused = opened.write_all(b"changed").unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM), "{refused}");
+    assert!(before == fs::read(&controller).unwrap());
+}
+
+#[test]
+fn system_calls_that_reach_past_the_container_are_refused() {
+    let Some(containers) = Containers::start() else {
+        return;
+    };
+    let status = |features: &str| {
+        let xml = containers.xml("box", "<init>/bin/service</init>", "");
+        let features = format!("<features>{features}</features><devices>");
+        let file = containers
+            .host
+            .write("box.xml", &xml.replace("<devices>", &features));
+        containers.virsh(&["create", &file]).ok();
+        let init = Containers::children(containers.controller("box"))[0];
+        let status = fs::read_to_string(format!("/proc/{init}/status")).unwrap();
+        containers.virsh(&["destroy", "box"]).ok();
+        status
+    };
+    let usual = status("");
+    assert!(usual.contains("\nSeccomp:\t2\n"), "{usual}");
+    assert!(usual.contains("\nNoNewPrivs:\t0\n"), "{usual}");
+    // Its root may reboot, and with that capability could have replaced the host's kernel; it may
+    // administrate, and with that have swapped where it likes.
+    let source = containers.host.write("calls.c", CALLS);
+    let program = containers.root().join("bin/calls");
+    if !have(&["/usr/bin/cc"]) {
+        return;
+    }
+    let mut compile = Command::new("cc");
+    run(compile.args(["-static", "-o"]).arg(&program).arg(source)).ok();
+    for mapped in [false, true] {
+        let said = said(&containers, mapped, "", "/bin/calls");
+        let refused: Vec<&String> = said.iter().filter(|line| line.ends_with(" 1")).collect();
+        assert_eq!(refused.len(), 6, "{said:?}");
+        assert_eq!(
+            said.last().map(String::as_str),
+            Some("getpid 0"),
+            "{said:?}"
+        );
+    }
+}
+
+/// Tries calls with arguments that are wrong: an answer other than that of the filter (1, EPERM) comes
+/// from the call itself.
+const CALLS: &str = r#"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#define TRY(name, ...) \
+    errno = 0; syscall(SYS_##name, __VA_ARGS__); printf(#name " %d\n", errno);
+int main(void) {
+    TRY(kexec_load, 0L, 0L, 0L, -1L)
+    TRY(swapoff, "/")
+    TRY(finit_module, -1, "", 0)
+    TRY(open_by_handle_at, -1, 0, 0)
+    TRY(bpf, 0, 0, 0)
+    TRY(syslog, 99, 0, 0)
+    TRY(getpid, 0)
+}
+"#;

@@ -76,6 +76,17 @@ pub fn dropped(features: Option<&Tree>) -> Result<Vec<u8>> {
     Ok(numbers)
 }
 
+/// Numbers of those that a `<capabilities>` names as to be had, whatever its policy.
+///
+/// # Errors
+/// CONFIG_UNSUPPORTED naming what is no capability.
+pub fn granted(features: Option<&Tree>) -> Result<Vec<u8>> {
+    let elements = features.into_iter().flat_map(Tree::elements);
+    let on = elements.filter(|element| element.attribute("state") == Some("on"));
+    on.map(|element| Ok(named(&element.name)?.index()))
+        .collect()
+}
+
 /// A capability by its name in a definition, `sys_admin`.
 fn named(name: &str) -> Result<Capability> {
     let full = format!("CAP_{}", name.to_ascii_uppercase());

@@ -13,6 +13,7 @@ use virt_error::{Error, ErrorDomain, Result};
 
 use crate::folders::Folders;
 use crate::guest::Guest;
+use crate::sealed::Sealed;
 
 /// The name of the program that owns a container; it is beside the daemon's own.
 const CONTROLLER: &str = "virtlxc-controller";
@@ -48,18 +49,26 @@ pub struct Driver {
     pub auditor: Auditor,
     /// The program that owns a container.
     pub controller: PathBuf,
+    /// What of it is executed.
+    pub sealed: Sealed,
 }
 
 impl Driver {
     /// A driver without containers. `access` decides who may do what.
     ///
     /// # Errors
-    /// SYSTEM_ERROR when the folder of definitions can't be made.
+    /// SYSTEM_ERROR when the folder of definitions can't be made, or the controller's program not be
+    /// copied.
     pub fn new(paths: Paths, access: Access, auditor: Auditor) -> Result<Self> {
         let folders = Folders::of(&paths);
         let registry = Arc::<Registry<Guest>>::default();
         let own = std::env::current_exe()
             .map_err(|e| Error::system(ErrorDomain::Lxc, "the daemon's own program", &e))?;
+        let controller = own.with_file_name(CONTROLLER);
+        let sealed = Sealed::of(&controller).map_err(|e| {
+            let what = format!("cannot make a copy of '{}' to run", controller.display());
+            Error::system(ErrorDomain::Lxc, what, &e)
+        })?;
         Ok(Self {
             guests: Guests::new(Arc::clone(&registry), access.clone(), ErrorDomain::Lxc),
             events: Events::new(access),
@@ -73,7 +82,8 @@ impl Driver {
             host: virt_host::Host::local(),
             cgroups: cgroups(&paths).map(Arc::new),
             auditor,
-            controller: own.with_file_name(CONTROLLER),
+            controller,
+            sealed,
             paths,
             folders,
         })

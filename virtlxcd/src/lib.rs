@@ -21,5 +21,7 @@ pub mod plan;
 pub mod planning;
 pub mod privileges;
 mod processors;
+mod sealed;
 mod sharing;
 mod stats;
+mod system_calls;

@@ -68,6 +68,8 @@ pub struct Plan {
     pub consoles: u32,
     /// Numbers of the capabilities that it can't have.
     pub dropped: Vec<u8>,
+    /// Numbers of those that its definition names as to be had.
+    pub granted: Vec<u8>,
 }
 
 /// Something mounted in a container.

@@ -56,7 +56,14 @@ pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
             .collect(),
         consoles: u32::try_from(domain.devices.consoles.len()).unwrap_or(u32::MAX),
         dropped: capabilities(domain)?,
+        granted: granted(domain)?,
     })
+}
+
+/// Those that its definition names as to be had.
+fn granted(domain: &Domain) -> Result<Vec<u8>> {
+    let features = domain.features.as_ref();
+    crate::capabilities::granted(features.and_then(|features| features.capabilities.as_ref()))
 }
 
 /// Its maps of users and groups.

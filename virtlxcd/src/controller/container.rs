@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal};
 use super::console::Console;
 use super::{devices, first, mounts, terminals};
 use crate::plan::{Plan, Range, Shared};
+use crate::system_calls;
 
 /// Init says this when it is set up; any other text is why it is not.
 const READY: &[u8] = b"ready";
@@ -233,6 +234,8 @@ fn set_up(
     rustix::process::chdir(&*plan.folder)
         .map_err(|e| format!("cannot go to its folder '{}': {e}", plan.folder))?;
     terminals::take(consoles)?;
+    // While it may administrate its user namespace: no_new_privs would be the price later.
+    system_calls::keep_to(&mut system_calls::filter(&plan.granted))?;
     drop_privileges(plan)?;
     nothing_is_passed_on()?;
     // The change of user takes it back.

@@ -204,7 +204,8 @@ async fn controller(
         descriptors,
         pid_file: Some(driver.folders.pid(&domain.name)),
         place,
-        ..Program::new(&driver.controller)
+        name: Some(driver.controller.clone().into()),
+        ..Program::new(driver.sealed.path())
             .arg("--name")
             .arg(&domain.name)
     };

@@ -61,6 +61,8 @@ impl std::fmt::Debug for Place {
 pub struct Program {
     /// The binary's path, or a name to look up in `PATH`.
     pub binary: PathBuf,
+    /// What it is told its name is; `None` = [`Self::binary`].
+    pub name: Option<OsString>,
     /// Arguments without the program's own name.
     pub arguments: Vec<OsString>,
     /// The whole environment; `None` = the daemon's own.
@@ -89,6 +91,7 @@ impl Program {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
+            name: None,
             arguments: Vec::new(),
             environment: None,
             output: Stdio::Null,
@@ -130,6 +133,9 @@ impl Program {
             .stdout(self.output.duplicate()?)
             .stderr(self.output.duplicate()?)
             .current_dir("/");
+        if let Some(name) = &self.name {
+            command.arg0(name);
+        }
         if let Some(environment) = self.environment {
             command.env_clear().envs(environment);
         }
