@@ -77,7 +77,10 @@ impl Driver {
                 run: paths.run.clone(),
                 system: paths.is_system(),
             }),
-            logs: Logs::new(Handler::File, Logd::new(paths.run.join("virtlogd-sock"))),
+            logs: Logs::new(
+                Handler::LogdIfThere,
+                Logd::new(paths.run.join("virtlogd-sock"), "lxc"),
+            ),
             registry,
             host: virt_host::Host::local(),
             cgroups: cgroups(&paths).map(Arc::new),

@@ -97,7 +97,7 @@ impl Driver {
             leases: leases(&paths, &conf)?,
             logs: Logs::new(
                 conf.stdio_handler,
-                Logd::new(paths.run.join("virtlogd-sock")),
+                Logd::new(paths.run.join("virtlogd-sock"), "qemu"),
             ),
             registry,
             host_state: HostState::new(Arc::clone(&host), settings),

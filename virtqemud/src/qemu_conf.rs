@@ -213,7 +213,7 @@ impl QemuConf {
             log_timestamp: file.switch("log_timestamp")?.unwrap_or(true),
             capability_filters: file.list("capability_filters")?.unwrap_or_default(),
             cgroup_controllers: controllers(&mut file)?,
-            stdio_handler: stdio_handler(&mut file)?,
+            stdio_handler: Handler::configured(&mut file)?,
             save_image_format: save_format(&mut file)?,
             without_effect: Vec::new(),
         };
@@ -285,19 +285,6 @@ fn controllers(file: &mut Document) -> Result<Option<Vec<Controller>>, ConfError
         })
     });
     found.collect::<Result<_, _>>().map(Some)
-}
-
-fn stdio_handler(file: &mut Document) -> Result<Handler, ConfError> {
-    let line = file.line("stdio_handler");
-    match file.text("stdio_handler")?.as_deref() {
-        None => Ok(Handler::LogdIfThere),
-        Some("logd") => Ok(Handler::Logd),
-        Some("file") => Ok(Handler::File),
-        Some(word) => Err(file.error(
-            line,
-            format!("'stdio_handler' is \"{word}\"; it is \"logd\" or \"file\""),
-        )),
-    }
 }
 
 /// Images with holes ("sparse") are not written yet.

@@ -13,7 +13,7 @@ mod serve;
 mod shared;
 mod terminals;
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -28,8 +28,8 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(what) => {
-            // Standard error is the container's log.
-            eprintln!("virtlxc-controller: {what}");
+            // Standard error is the container's log, which may be gone with virtlogd.
+            let _ = writeln!(io::stderr(), "virtlxc-controller: {what}");
             ExitCode::FAILURE
         }
     }

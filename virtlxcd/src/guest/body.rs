@@ -135,6 +135,10 @@ impl Body {
             state: snapshot.state,
             controller: container.controller.pid(),
             init: container.init.as_ref().map_or(0, |init| init.pid()),
+            logs_through_logd: self
+                .running
+                .as_ref()
+                .is_some_and(|running| running.log.route().is_logd()),
             domain: Arc::clone(&live.domain),
         };
         let path = self.driver().folders.status(&snapshot.name);

@@ -102,9 +102,8 @@ async fn take_over(driver: &Arc<Driver>, status: &Status) -> Result<(), String> 
         uuid: status.domain.uuid.into_bytes(),
         name: status.domain.name.clone(),
     };
-    let log = driver
-        .logs
-        .found(&owner, &driver.folders.guest_log(&name), false);
+    let path = driver.folders.guest_log(&name);
+    let log = driver.logs.found(&owner, &path, status.logs_through_logd);
     let container = Arc::new(Container::new(controller, init, groups));
     let mut domain = virt_domain::Domain::clone(&status.domain);
     domain.id = Some(id);

@@ -17,6 +17,8 @@ pub struct Status {
     pub controller: i32,
     /// Its first process; 0 when it is not known.
     pub init: i32,
+    /// Whether its output goes through virtlogd.
+    pub logs_through_logd: bool,
     /// What it is made of.
     pub domain: Arc<Domain>,
 }
@@ -31,6 +33,8 @@ struct Document {
     pid: i32,
     #[xml(child)]
     init: Option<Init>,
+    #[xml(flag = "chardevStdioLogd")]
+    logs_through_logd: bool,
     #[xml(flatten)]
     rest: Rest,
 }
@@ -73,6 +77,7 @@ impl Status {
             reason: reason.to_owned(),
             pid: self.controller,
             init: Some(Init { pid: self.init }),
+            logs_through_logd: self.logs_through_logd,
             rest: Rest {
                 domain: Some(Arc::clone(&self.domain)),
                 _others: Vec::new(),
@@ -100,6 +105,7 @@ impl Status {
             state,
             controller: document.pid,
             init: document.init.map_or(0, |init| init.pid),
+            logs_through_logd: document.logs_through_logd,
             domain: document
                 .rest
                 .domain

@@ -8,7 +8,7 @@ use virt_error::{Error, ErrorDomain, Result};
 use virt_rpc::protocol::log::LogFilePosition;
 
 use super::logd::Trouble;
-use super::route::{OTHER, fault};
+use super::route::fault;
 use super::{Owner, Route, file, timestamp};
 
 /// As much as is looked at for the process's last words, in bytes; what the stock daemon asks for.
@@ -102,7 +102,7 @@ impl GuestLog {
 
     async fn write(&self, text: String) -> Result<()> {
         if let Route::Logd { logd, owner } = &self.route {
-            match logd.append(OTHER, owner, &self.path, &text).await {
+            match logd.append(owner, &self.path, &text).await {
                 // Nobody else writes the file then, and why a guest ended must not be lost.
                 Err(Trouble::Away(error)) if error.is(virt_error::ErrorCode::SystemError) => {
                     tracing::debug!(guest = %owner.name, "virtlogd is away: {error}");
@@ -167,7 +167,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("g.log");
         std::fs::write(&path, "old run: it failed\n").unwrap();
-        let logd = Logd::new(folder.path().join("virtlogd-sock"));
+        let logd = Logd::new(folder.path().join("virtlogd-sock"), "qemu");
         let logs = Logs::new(Handler::LogdIfThere, logd);
         let (mut log, mut qemu) = logs.begin(&owner(), &path).await.unwrap();
         assert!(!log.route().is_logd());
@@ -193,7 +193,7 @@ mod tests {
     async fn where_virtlogd_has_to_be_there_the_socket_and_the_remedy_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("virtlogd-sock");
-        let logs = Logs::new(Handler::Logd, Logd::new(socket.clone()));
+        let logs = Logs::new(Handler::Logd, Logd::new(socket.clone(), "qemu"));
         let path = folder.path().join("g.log");
         let refused = logs.begin(&owner(), &path).await.unwrap_err();
         for words in [
@@ -221,7 +221,7 @@ mod tests {
     async fn one_line_stays_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("g.log");
-        let logs = Logs::new(Handler::File, Logd::new("/nonexistent".into()));
+        let logs = Logs::new(Handler::File, Logd::new("/nonexistent".into(), "qemu"));
         let log = logs.found(&owner(), &path, false);
         log.note("a\nb\u{1b}[2J\u{e4}").await.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();

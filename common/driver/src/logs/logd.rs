@@ -30,7 +30,20 @@ const CLOSING_STEP: Duration = Duration::from_millis(10);
 /// virtlogd. Nothing is kept of a connection: a virtlogd that is replaced or started again is asked
 /// all the same, and one that ends when it is idle can.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Logd(Arc<Path>);
+pub struct Logd {
+    socket: Arc<Path>,
+    /// The driver that asks.
+    driver: &'static str,
+}
+
+/// What a log is to its driver, which virtlogd is told with the driver's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A guest's main log: the name is in capital letters (WIRE.md section 17).
+    Main,
+    /// A character device, or lines of the driver's own.
+    Other,
+}
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -50,21 +63,31 @@ impl From<Trouble> for Error {
 }
 
 impl Logd {
-    /// The one at that socket.
-    pub fn new(socket: PathBuf) -> Self {
-        Self(socket.into())
+    /// The one at that socket, as it is asked by that driver: `qemu`, `lxc`.
+    pub fn new(socket: PathBuf, driver: &'static str) -> Self {
+        Self {
+            socket: socket.into(),
+            driver,
+        }
     }
 
-    /// Begins a log: the end of the pipe that is written to. `driver` is noted with it.
+    fn name(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Main => self.driver.to_ascii_uppercase(),
+            Kind::Other => self.driver.to_owned(),
+        }
+    }
+
+    /// Begins a log: the end of the pipe that is written to.
     pub(super) async fn open(
         &self,
-        driver: &str,
+        kind: Kind,
         owner: &Owner,
         path: &Path,
         existing: Existing,
     ) -> Result<File, Trouble> {
         let args = DomainOpenLogFileArgs {
-            driver: driver.to_owned(),
+            driver: self.name(kind),
             dom: owner.clone(),
             path: text(path)?,
             flags: match existing {
@@ -131,13 +154,12 @@ impl Logd {
     /// Appends a text to a log, open or not.
     pub(super) async fn append(
         &self,
-        driver: &str,
         owner: &Owner,
         path: &Path,
         message: &str,
     ) -> Result<(), Trouble> {
         let args = DomainAppendLogFileArgs {
-            driver: driver.to_owned(),
+            driver: self.name(Kind::Other),
             dom: owner.clone(),
             path: text(path)?,
             message: ByteString(message.as_bytes().to_vec()),
@@ -154,7 +176,7 @@ impl Logd {
         F: Future<Output = Result<T>>,
     {
         let asked = async {
-            let connection = Connection::connect(&self.0).await;
+            let connection = Connection::connect(&self.socket).await;
             let connection = connection.map_err(|error| Trouble::Away(self.away(&error)))?;
             call(connection.clone()).await.map_err(|error| {
                 match connection.is_closed() && error.is(ErrorCode::Rpc) {
@@ -168,7 +190,7 @@ impl Logd {
             Err(_) => {
                 let text = format!(
                     "virtlogd at '{}' did not answer within {} seconds; look whether it hangs",
-                    self.0.display(),
+                    self.socket.display(),
                     PATIENCE.as_secs()
                 );
                 let error = Error::new(ErrorCode::OperationTimeout, ErrorDomain::Rpc, text);
@@ -179,7 +201,7 @@ impl Logd {
 
     fn away(&self, error: &Error) -> Error {
         // SYSTEM_ERROR has no phrase before its detail. The socket is named in most of them.
-        let socket = self.0.display();
+        let socket = self.socket.display();
         let at = match error.message().contains(&*socket.to_string()) {
             true => String::new(),
             false => format!(" (virtlogd at '{socket}')"),
@@ -189,8 +211,9 @@ impl Logd {
             ErrorDomain::Rpc,
             format!(
                 "{error}{at}: guests' output can't be logged without virtlogd; start it \
-                 (systemctl start virtlogd.socket), or set stdio_handler = \"file\" in qemu.conf to \
-                 do without"
+                 (systemctl start virtlogd.socket), or set stdio_handler = \"file\" in {}.conf to \
+                 do without",
+                self.driver
             ),
         )
     }

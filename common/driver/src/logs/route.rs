@@ -4,15 +4,11 @@ use std::fs::File;
 use std::path::Path;
 
 use tokio::task::spawn_blocking;
+use virt_daemon::conf::{ConfError, Document};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
-use super::logd::Trouble;
+use super::logd::{Kind, Trouble};
 use super::{GuestLog, Logd, Owner, file};
-
-/// The driver's name that libvirt gives with a guest's main log (WIRE.md section 17).
-const MAIN: &str = "QEMU";
-/// The one it gives with character devices and lines of its own.
-pub(super) const OTHER: &str = "qemu";
 
 /// Who writes guests' logs (`stdio_handler`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,6 +20,25 @@ pub enum Handler {
     Logd,
     /// The guests themselves, into files.
     File,
+}
+
+impl Handler {
+    /// As `stdio_handler` says in a driver's configuration.
+    ///
+    /// # Errors
+    /// Names the line of what is neither of both.
+    pub fn configured(file: &mut Document) -> Result<Self, ConfError> {
+        let line = file.line("stdio_handler");
+        match file.text("stdio_handler")?.as_deref() {
+            None => Ok(Self::LogdIfThere),
+            Some("logd") => Ok(Self::Logd),
+            Some("file") => Ok(Self::File),
+            Some(word) => Err(file.error(
+                line,
+                format!("'stdio_handler' is \"{word}\"; it is \"logd\" or \"file\""),
+            )),
+        }
+    }
 }
 
 /// What becomes of what is in a file already.
@@ -72,7 +87,10 @@ impl Logs {
         let by_logd = match self.handler {
             Handler::File => None,
             _ => {
-                let opened = self.logd.open(MAIN, owner, path, Existing::GoesOn).await;
+                let opened = self
+                    .logd
+                    .open(Kind::Main, owner, path, Existing::GoesOn)
+                    .await;
                 self.opened(owner, opened)?
             }
         };
@@ -134,7 +152,7 @@ impl Route {
     /// OPERATION_TIMEOUT when virtlogd does not answer.
     pub async fn open(&self, path: &Path, existing: Existing) -> Result<File> {
         match self {
-            Self::Logd { logd, owner } => Ok(logd.open(OTHER, owner, path, existing).await?),
+            Self::Logd { logd, owner } => Ok(logd.open(Kind::Other, owner, path, existing).await?),
             Self::File => by_file(path, existing).await?.map_err(|cause| {
                 let what = format!("Unable to pre-create chardev file '{}'", path.display());
                 Error::system(ErrorDomain::None, what, &cause)
