@@ -60,6 +60,7 @@ impl Machines {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         copy_files(&here.join("machine"), folder.path());
         copy_files(&here.join("../systemd"), &folder.path().join("systemd"));
+        copy_files(&here.join("../virtlxcd/apparmor"), folder.path());
         copy_files(
             &here.join("../virtaclD/polkit"),
             &folder.path().join("polkit"),

@@ -19,3 +19,23 @@ fn a_debian_container_lives_under_systemd() {
     };
     passed(&machines.run(&[], &["./containers"]), &["containers"]);
 }
+
+#[test]
+fn containers_are_labelled_by_selinux() {
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    let run = machines.run(&["--selinux"], &["./labels-selinux"]);
+    passed(&run, &["labels-selinux"]);
+}
+
+#[test]
+fn containers_have_profiles_of_apparmor() {
+    let Some(machines) = Machines::new() else {
+        return;
+    };
+    passed(
+        &machines.run(&[], &["./labels-apparmor"]),
+        &["labels-apparmor"],
+    );
+}

@@ -9,10 +9,12 @@ use virt_daemon::privileges::Kept;
 use virt_daemon::{DaemonConf, Foundation, Paths, Service};
 use virt_driver::access::{Access, Decider, Door};
 use virt_driver::audit::Auditor;
+use virt_label::Labels;
 use virt_rpc::server::Router;
 
 use crate::api::{self, Session};
 use crate::driver::Driver;
+use crate::lxc_conf::LxcConf;
 use crate::{definitions, guest};
 
 /// The daemon of containers.
@@ -41,7 +43,9 @@ impl Service for Virtlxcd {
         let decider = Decider::configured(&base.conf, &base.paths, "LXC");
         virt_driver::audit::check(&base.conf, &base.paths).await?;
         let auditor = Auditor::configured(&base.conf, base.logging.outgoing());
-        let driver = Driver::new(base.paths, Access::by(&decider), auditor)
+        let conf = LxcConf::of(&base.paths).map_err(|error| error.to_string())?;
+        let labels = Labels::new(conf.security, conf.confinement);
+        let driver = Driver::new(base.paths, Access::by(&decider), auditor, labels)
             .map_err(|error| error.to_string())?;
         driver.folders.create()?;
         let driver = Arc::new(driver);

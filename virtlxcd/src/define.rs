@@ -118,7 +118,6 @@ fn host_arch() -> Arch {
 pub(crate) fn check(domain: &Domain) -> Result<()> {
     let devices = &domain.devices;
     let not_yet = [
-        ("<seclabel>", !domain.seclabels.is_empty()),
         ("<controller>", !devices.controllers.is_empty()),
         ("<serial>", !devices.serials.is_empty()),
         ("<parallel>", !devices.parallels.is_empty()),

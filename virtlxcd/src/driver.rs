@@ -10,6 +10,7 @@ use virt_driver::logs::{Handler, Logd, Logs};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
 use virt_error::{Error, ErrorDomain, Result};
+use virt_label::Labels;
 
 use crate::folders::Folders;
 use crate::guest::Guest;
@@ -45,6 +46,8 @@ pub struct Driver {
     pub host: virt_host::Host,
     /// The host's control groups; none where the host has none to offer.
     pub cgroups: Option<Arc<virt_cgroup::Host>>,
+    /// What containers are to the host's security module.
+    pub labels: Labels,
     /// What writes audit records.
     pub auditor: Auditor,
     /// The program that owns a container.
@@ -59,7 +62,7 @@ impl Driver {
     /// # Errors
     /// SYSTEM_ERROR when the folder of definitions can't be made, or the controller's program not be
     /// copied.
-    pub fn new(paths: Paths, access: Access, auditor: Auditor) -> Result<Self> {
+    pub fn new(paths: Paths, access: Access, auditor: Auditor, labels: Labels) -> Result<Self> {
         let folders = Folders::of(&paths);
         let registry = Arc::<Registry<Guest>>::default();
         let own = std::env::current_exe()
@@ -85,6 +88,7 @@ impl Driver {
             host: virt_host::Host::local(),
             cgroups: cgroups(&paths).map(Arc::new),
             auditor,
+            labels,
             controller,
             sealed,
             paths,

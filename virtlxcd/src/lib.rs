@@ -15,6 +15,7 @@ pub mod guest;
 pub mod hotplug;
 mod interfaces;
 mod limits;
+pub mod lxc_conf;
 pub mod lxc_tools;
 pub mod mount_info;
 pub mod plan;

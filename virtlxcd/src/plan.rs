@@ -17,6 +17,7 @@ use std::os::fd::RawFd;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use virt_label::Label;
 use virt_rpc::codec;
 
 /// The number of the controller's end of the socket.
@@ -70,6 +71,8 @@ pub struct Plan {
     pub dropped: Vec<u8>,
     /// Numbers of those that its definition names as to be had.
     pub granted: Vec<u8>,
+    /// What its first program is to the host's security module.
+    pub label: Option<Label>,
 }
 
 /// Something mounted in a container.
@@ -156,6 +159,11 @@ impl Node {
 }
 
 impl Plan {
+    /// The security context of file systems that are made for it.
+    pub fn files_context(&self) -> Option<&str> {
+        self.label.as_ref().and_then(Label::files)
+    }
+
     /// The host's user and group that are the container's root.
     pub fn root_ids(&self) -> (u32, u32) {
         (root(&self.users), root(&self.groups))

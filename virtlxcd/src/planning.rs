@@ -5,6 +5,7 @@ use std::path::Path;
 use virt_domain::Domain;
 use virt_domain::devices::filesystem::{Filesystem, FilesystemKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_label::Label;
 
 use crate::define::{INIT, bytes, capabilities, check, unsupported};
 use crate::devices::Ready;
@@ -16,7 +17,7 @@ use crate::sharing;
 ///
 /// # Errors
 /// CONFIG_UNSUPPORTED naming the element that is not there yet, XML_ERROR for one that can't be.
-pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
+pub fn plan(domain: &Domain, socket: &Path, ready: &Ready, label: Option<Label>) -> Result<Plan> {
     check(domain)?;
     let mut root = None;
     let mut mounts = Vec::new();
@@ -57,6 +58,7 @@ pub fn plan(domain: &Domain, socket: &Path, ready: &Ready) -> Result<Plan> {
         consoles: u32::try_from(domain.devices.consoles.len()).unwrap_or(u32::MAX),
         dropped: capabilities(domain)?,
         granted: granted(domain)?,
+        label,
     })
 }
 
@@ -199,7 +201,7 @@ mod tests {
 
     fn planned(devices: &str) -> Result<Plan> {
         let domain = read(&container(devices)).unwrap();
-        plan(&domain, Path::new("/s"), &Ready::default())
+        plan(&domain, Path::new("/s"), &Ready::default(), None)
     }
 
     #[test]

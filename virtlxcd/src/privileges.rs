@@ -35,6 +35,10 @@ pub const KEPT: &[virt_daemon::privileges::Kept] = &[
         Capability::CAP_LINUX_IMMUTABLE,
         "containers: file attributes",
     ),
+    (
+        Capability::CAP_MAC_ADMIN,
+        "load the AppArmor profiles of containers",
+    ),
     (Capability::CAP_MKNOD, "make a container's devices"),
     (Capability::CAP_NET_ADMIN, "networks of containers"),
     (Capability::CAP_NET_BIND_SERVICE, "containers: low ports"),

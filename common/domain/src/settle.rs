@@ -604,7 +604,7 @@ impl Seclabel {
             if self.kind.is_none() || self.kind == Some(SeclabelType::Static) || own {
                 return Err(xml_error("missing security model in domain seclabel"));
             }
-            self.model = Some(NO_DRIVER.to_owned());
+            // Of the host's driver, which is not known here.
         }
         if self.model.as_deref() == Some(NO_DRIVER) {
             self.kind = Some(SeclabelType::None);
@@ -638,6 +638,15 @@ impl Seclabel {
                 Err(xml_error("security label is missing"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// What one without a driver's name means where the host has none: nothing.
+    pub fn on_host_without_driver(&mut self) {
+        let model = self.model.get_or_insert_with(|| NO_DRIVER.to_owned());
+        if model == NO_DRIVER {
+            self.kind = Some(SeclabelType::None);
+            self.relabel = None;
         }
     }
 

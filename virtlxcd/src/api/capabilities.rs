@@ -8,6 +8,7 @@ use virt_host::capabilities::{
     Arch, Capabilities, DomainType, Guest, HostCapabilities, HostCpu, SecModel,
 };
 use virt_host::{Host, uuid};
+use virt_label::Model;
 use virt_rpc::protocol::remote::{ConnectGetCapabilities, ConnectGetCapabilitiesRet};
 use virt_rpc::server::Router;
 
@@ -18,13 +19,14 @@ pub(super) fn register(router: &mut Router<Session>) {
     router.task::<ConnectGetCapabilities, _, _>(|call| async move {
         let permitted = call.session().permit(&call)?;
         let driver = Arc::clone(call.session().driver(&permitted));
-        let capabilities = off_thread(move || Ok(of(&driver.host).to_xml())).await?;
+        let capabilities =
+            off_thread(move || Ok(of(&driver.host, driver.labels.model()).to_xml())).await?;
         Ok(ConnectGetCapabilitiesRet { capabilities })
     });
 }
 
 /// Containers use the host's processor as it is: its model is nobody's to choose, and not told.
-fn of(host: &Host) -> Capabilities {
+fn of(host: &Host, model: Model) -> Capabilities {
     let uuid = uuid::of_firmware(host.tree()).or_else(|| uuid::of_machine_id(host.tree()));
     let read = HostCapabilities::read(host, None, None, uuid);
     let machine = host.machine();
@@ -37,10 +39,18 @@ fn of(host: &Host) -> Capabilities {
                 pages: read.cpu.pages,
                 ..HostCpu::unknown(machine)
             },
-            secmodels: vec![SecModel::plain("none")],
+            secmodels: vec![secmodel(model)],
             ..read
         },
         guests,
+    }
+}
+
+fn secmodel(model: Model) -> SecModel {
+    let plain = SecModel::plain(model.name());
+    match model.base_label() {
+        Some(label) => plain.with_label("lxc", label),
+        None => plain,
     }
 }
 
@@ -66,7 +76,7 @@ mod tests {
 
     #[test]
     fn containers_are_of_the_hosts_architecture() {
-        let xml = of(&Host::local()).to_xml();
+        let xml = of(&Host::local(), Model::None).to_xml();
         for part in [
             "<os_type>exe</os_type>",
             "<domain type='lxc'/>",

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use virt_driver::api::{self, Proof};
 use virt_driver::secondary::{HasSecondaries, Secondaries};
 use virt_driver::{Guests, Subscriber};
-use virt_error::{ErrorDomain, Result};
+use virt_error::{Error, ErrorDomain, Result};
+use virt_label::{Model, Shown};
 use virt_rpc::server::{Client, Opening};
 
 use super::open;
@@ -58,6 +59,24 @@ impl api::Session for Session {
 
     fn subscriber(&self) -> &Subscriber {
         &self.subscriber
+    }
+
+    fn security_model(&self, _: &impl Proof) -> Model {
+        self.driver.labels.model()
+    }
+
+    fn shown_label(&self, guest: &Guest) -> Result<Shown> {
+        let snapshot = guest.snapshot();
+        let live = snapshot.live.as_ref();
+        let Some(init) = live.and_then(|live| live.container.init.as_ref()) else {
+            return Ok(Shown::default());
+        };
+        let shown = virt_label::shown(self.driver.labels.model(), init.pid());
+        match init.is_alive() {
+            true => shown.map_err(|e| Error::system(ErrorDomain::Lxc, "the container's label", &e)),
+            // What was looked at may have been another's.
+            false => Ok(Shown::default()),
+        }
     }
 }
 

@@ -198,6 +198,12 @@ fn set_up(
     ready: Option<mounts::OnDevices>,
 ) -> Result<std::convert::Infallible, String> {
     await_word(gate)?;
+    // While `/proc` is the host's and no definition has mounted anything over it.
+    if let Some(label) = &plan.label {
+        label
+            .set_on_exec()
+            .map_err(|e| format!("cannot have it labelled as {label:?}: {e}"))?;
+    }
     rustix::process::setsid().map_err(|e| format!("no session: {e}"))?;
     let none: &[rustix::process::Gid] = &[];
     if !plan.users.is_empty() {

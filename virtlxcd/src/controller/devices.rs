@@ -13,7 +13,7 @@ use rustix::fs::{
 };
 use rustix::mount::{MountAttrFlags, MountFlags, mount};
 
-use super::mounts::{attach, folder, unseen};
+use super::mounts::{attach, folder, labelled, unseen};
 use crate::plan::{Node, Plan};
 
 /// Name, major and minor number of what every container has (the kernel's `devices.txt`): it harms nobody.
@@ -40,7 +40,8 @@ const FOLDERS: [&str; 2] = ["pts", "shm"];
 /// Makes it, seen nowhere yet.
 pub(super) fn make(plan: &Plan) -> Result<OwnedFd, String> {
     let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let options = [("source", "devfs"), ("mode", "0755"), ("size", "65536")];
+    let mut options = vec![("source", "devfs"), ("mode", "0755"), ("size", "65536")];
+    options.extend(plan.files_context().map(|context| ("context", context)));
     let made = unseen("tmpfs", &options, flags)?;
     let dev = Dev {
         folder: made.as_fd(),
@@ -78,13 +79,16 @@ pub(super) fn show(dev: &OwnedFd, plan: &Plan) -> Result<(), String> {
     folder("/dev").map_err(|e| failed("", e))?;
     attach(dev.as_fd(), "/dev").map_err(|e| failed("", e.into()))?;
     let options = match plan.groups.is_empty() || covers(plan, 5) {
-        true => c"newinstance,ptmxmode=0666,mode=0620,gid=5",
-        false => c"newinstance,ptmxmode=0666,mode=0620",
+        true => "newinstance,ptmxmode=0666,mode=0620,gid=5",
+        false => "newinstance,ptmxmode=0666,mode=0620",
     };
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
-    mount("devpts", "/dev/pts", "devpts", flags, options).map_err(|e| failed("/pts", e.into()))?;
+    let options = labelled(options, plan).map_err(|e| failed("/pts", e))?;
+    mount("devpts", "/dev/pts", "devpts", flags, &*options)
+        .map_err(|e| failed("/pts", e.into()))?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    mount("tmpfs", "/dev/shm", "tmpfs", flags, c"mode=1777").map_err(|e| failed("/shm", e.into()))
+    let options = labelled("mode=1777", plan).map_err(|e| failed("/shm", e))?;
+    mount("tmpfs", "/dev/shm", "tmpfs", flags, &*options).map_err(|e| failed("/shm", e.into()))
 }
 
 /// A container's `/dev` that is made or changed.

@@ -12,13 +12,17 @@ use rustix::mount::{
 /// The kernel's list of kinds.
 const KINDS: &str = "/proc/filesystems";
 
-/// Mounts what is on the device, seen nowhere yet.
-pub(super) fn of_device(device: &str, readonly: bool) -> Result<OwnedFd, String> {
+/// Mounts what is on the device, seen nowhere yet, all of it in that security context.
+pub(super) fn of_device(
+    device: &str,
+    readonly: bool,
+    context: Option<&str>,
+) -> Result<OwnedFd, String> {
     let kinds =
         std::fs::read_to_string(KINDS).map_err(|e| format!("cannot read '{KINDS}': {e}"))?;
     let mut last = Errno::INVAL;
     for kind in on_devices(&kinds) {
-        match mount(kind, device, readonly) {
+        match mount(kind, device, readonly, context) {
             Ok(mounted) => return Ok(mounted),
             // It is of another kind.
             Err(Errno::INVAL) => {}
@@ -43,9 +47,17 @@ fn on_devices(kinds: &str) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-fn mount(kind: &str, device: &str, readonly: bool) -> rustix::io::Result<OwnedFd> {
+fn mount(
+    kind: &str,
+    device: &str,
+    readonly: bool,
+    label: Option<&str>,
+) -> rustix::io::Result<OwnedFd> {
     let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&context, "source", device)?;
+    if let Some(label) = label {
+        fsconfig_set_string(&context, "context", label)?;
+    }
     if readonly {
         fsconfig_set_flag(&context, "ro")?;
     }

@@ -1,6 +1,7 @@
 //! What a container sees of files. Sources on the host are opened before its root becomes the root;
 //! everything else happens below the new root, where no link that a container planted leads out.
 
+use std::ffi::CString;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -48,8 +49,9 @@ pub(super) struct OnDevices {
 impl OnDevices {
     /// Those of a plan.
     pub(super) fn of(plan: &Plan) -> Result<Self, String> {
+        let context = plan.files_context();
         let ready = |what: &Source, readonly| match what {
-            Source::Device(device) => file_systems::of_device(device, readonly).map(Some),
+            Source::Device(device) => file_systems::of_device(device, readonly, context).map(Some),
             _ => Ok(None),
         };
         let mounts = plan.mounts.iter();
@@ -101,8 +103,8 @@ pub(super) fn enter(plan: &Plan, ready: OnDevices) -> Result<(), String> {
             (_, Some(source)) => attach(source.as_fd(), &one.target),
             (Source::Container(path), None) => mount_bind_recursive(&**path, &*one.target),
             (Source::Memory(bytes), None) => {
-                let options = std::ffi::CString::new(format!("size={bytes},mode=0755"));
-                let options = options.map_err(io::Error::other).map_err(failed)?;
+                let options = format!("size={bytes},mode=0755");
+                let options = labelled(&options, plan).map_err(failed)?;
                 let flags = MountFlags::NOSUID | MountFlags::NODEV;
                 mount("tmpfs", &*one.target, "tmpfs", flags, &*options)
             }
@@ -128,6 +130,16 @@ fn views() -> Vec<(String, OwnedFd)> {
         Some((name, view))
     });
     views.collect()
+}
+
+/// Options of a file system that is made for the container, with the security context of all that is in it.
+pub(super) fn labelled(options: &str, plan: &Plan) -> io::Result<CString> {
+    let options = match plan.files_context() {
+        // In quotes: categories have commas.
+        Some(context) => format!("{options},context=\"{context}\""),
+        None => options.to_owned(),
+    };
+    CString::new(options).map_err(io::Error::other)
 }
 
 /// What comes last, as it keeps from writing.

@@ -83,10 +83,14 @@ impl Body {
             interfaces::left(&driver, live).await;
         }
         let (name, uuid) = (Arc::clone(&before.name), self.guest().uuid());
-        let folders = driver.folders.clone();
+        let (folders, labels) = (driver.folders.clone(), driver.labels.clone());
+        let live = before.live.clone();
         let removed = tokio::task::spawn_blocking(move || {
             folders.remove_run(&name);
             devices::release(uuid, None);
+            if let Some(live) = live {
+                labels.release(&live.domain.seclabels, uuid);
+            }
         });
         // A panic in it was told already.
         let _ = removed.await;

@@ -104,7 +104,8 @@ async fn take_over(driver: &Arc<Driver>, status: &Status) -> Result<(), String> 
     };
     let path = driver.folders.guest_log(&name);
     let log = driver.logs.found(&owner, &path, status.logs_through_logd);
-    let container = Arc::new(Container::new(controller, init, groups));
+    let held = driver.labels.found(&status.domain.seclabels);
+    let container = Arc::new(Container::new(controller, init, groups, held));
     let mut domain = virt_domain::Domain::clone(&status.domain);
     domain.id = Some(id);
     let snapshot = Snapshot {
@@ -151,10 +152,11 @@ fn parent(pid: i32) -> Option<i32> {
 async fn forget(driver: &Arc<Driver>, status: &Status) {
     interfaces::left_unseen(driver, &status.domain).await;
     let (folders, status) = (driver.folders.clone(), status.clone());
-    let cgroups = driver.cgroups.clone();
+    let (cgroups, labels) = (driver.cgroups.clone(), driver.labels.clone());
     let removed = tokio::task::spawn_blocking(move || {
         folders.remove_run(&status.domain.name);
         devices::release(status.domain.uuid, None);
+        labels.release(&status.domain.seclabels, status.domain.uuid);
         if let Some(host) = cgroups {
             host.remove_left(&virt_tuning::guest(&status.domain, status.controller));
         }

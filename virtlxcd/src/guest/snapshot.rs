@@ -8,6 +8,7 @@ use virt_driver::description::not_running;
 use virt_driver::process::Process;
 use virt_driver::{Definition, Described, Ending, Owners, Shutoff, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_label::Reserved;
 use virt_net::Namespace;
 
 /// A container at one moment. Replaced whole on every change.
@@ -102,6 +103,8 @@ pub struct Container {
     pub consoles: Consoles,
     /// Its end.
     pub ending: Ending,
+    /// What keeps its label from being another's.
+    _held: Option<Reserved>,
 }
 
 impl Container {
@@ -110,6 +113,7 @@ impl Container {
         controller: Process,
         init: Option<Process>,
         groups: Option<Arc<virt_cgroup::Placed>>,
+        held: Option<Reserved>,
     ) -> Self {
         let network = init.as_ref().and_then(|init| {
             let namespace = Namespace::of(init.pid()).ok()?;
@@ -123,6 +127,7 @@ impl Container {
             groups,
             consoles: Consoles::default(),
             ending: Ending::default(),
+            _held: held,
         }
     }
 

@@ -14,6 +14,7 @@ use virt_driver::logs::{GuestLog, Owner};
 use virt_driver::process::{Place, Process, Program, Stdio};
 use virt_driver::{Running as RunReason, State};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
+use virt_label::{Label, Reserved};
 use virt_net::network_ports;
 
 use super::body::{Body, Running};
@@ -100,8 +101,17 @@ async fn start(body: &mut Body) -> Result<()> {
 
 /// Starts the container of a definition; on an error nothing of it is left.
 pub(super) async fn launch(body: &mut Body, domain: &Domain) -> Result<()> {
-    let started = try_launch(body, domain).await;
     let subject = Subject::from(domain);
+    let started = match labelled(body, domain).await {
+        Ok((domain, chosen)) => {
+            body.driver().auditor.tell(&subject, |subject| {
+                let labels = domain.seclabels.iter();
+                labels.map(|label| subject.labelled(label)).collect()
+            });
+            Box::pin(try_launch(body, &domain, chosen)).await
+        }
+        Err(error) => Err(error),
+    };
     let pid = started.as_ref().ok().copied();
     body.driver().auditor.tell(&subject, |subject| {
         let mut records = subject.at_start(domain);
@@ -125,7 +135,41 @@ impl Body {
     }
 }
 
-async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
+/// The container with its labels, and what they hold; [`try_launch`] takes them back where it fails.
+async fn labelled(body: &Body, domain: &Domain) -> Result<(Box<Domain>, Labelled)> {
+    let labels = body.driver().labels.clone();
+    let (said, uuid) = (domain.seclabels.clone(), domain.uuid);
+    let chosen = virt_driver::off_thread(move || labels.choose(&said, uuid)).await?;
+    let mut domain = Box::new(domain.clone());
+    domain.seclabels = chosen.seclabels;
+    let labelled = Labelled {
+        label: chosen.label,
+        held: chosen.held,
+    };
+    Ok((domain, labelled))
+}
+
+/// What a container is to the host's security module.
+struct Labelled {
+    label: Option<Label>,
+    held: Option<Reserved>,
+}
+
+async fn try_launch(body: &mut Body, domain: &Domain, labelled: Labelled) -> Result<i32> {
+    let started = prepare(body, domain, labelled).await;
+    if started.is_err() {
+        let labels = body.driver().labels.clone();
+        let (seclabels, uuid) = (domain.seclabels.clone(), domain.uuid);
+        let released = virt_driver::off_thread(move || {
+            labels.release(&seclabels, uuid);
+            Ok(())
+        });
+        released.await?;
+    }
+    started
+}
+
+async fn prepare(body: &mut Body, domain: &Domain, labelled: Labelled) -> Result<i32> {
     let driver = Arc::clone(body.driver());
     let host = driver.cgroups.as_ref();
     limits::require(domain, |controller| {
@@ -133,7 +177,8 @@ async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
     })?;
     let wanted = domain.clone();
     let ready = virt_driver::off_thread(move || Ready::of(&wanted)).await?;
-    let mut plan = planning::plan(domain, &driver.folders.socket(&domain.name), &ready)?;
+    let socket = driver.folders.socket(&domain.name);
+    let mut plan = planning::plan(domain, &socket, &ready, labelled.label)?;
     let owner = Owner {
         uuid: domain.uuid.into_bytes(),
         name: domain.name.clone(),
@@ -157,6 +202,7 @@ async fn try_launch(body: &mut Body, domain: &Domain) -> Result<i32> {
         body,
         log,
         ready,
+        labelled.held,
     )
     .await;
     if made.is_err() {
@@ -242,6 +288,7 @@ async fn make(
     body: &mut Body,
     log: GuestLog,
     ready: Ready,
+    held: Option<Reserved>,
 ) -> Result<()> {
     say(&mut socket, plan).await?;
     let (init, terminals) = match hear(&mut socket, &log).await? {
@@ -257,7 +304,12 @@ async fn make(
     }
     aliases::name(&mut live);
     network_ports::choose(&mut live);
-    let container = Arc::new(Container::new(controller, Process::open(init).ok(), groups));
+    let container = Arc::new(Container::new(
+        controller,
+        Process::open(init).ok(),
+        groups,
+        held,
+    ));
     let monitor = Monitor::connect(&driver.folders.socket(&domain.name))
         .await
         .map_err(|e| Error::system(ErrorDomain::Lxc, "no monitor socket", &e))?;

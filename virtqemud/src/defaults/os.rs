@@ -2,7 +2,6 @@
 
 use super::Context;
 use crate::define::accel;
-use virt_domain::seclabel::SeclabelType;
 use virt_domain::{Domain, OsKind};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 
@@ -56,9 +55,7 @@ pub(super) fn fill(domain: &mut Domain, context: &Context) -> Result<()> {
     domain.os.kind.machine = Some(name);
     for label in &mut domain.seclabels {
         // No security driver labels guests so far.
-        if label.kind == Some(SeclabelType::None) {
-            label.model.get_or_insert_with(|| "none".to_owned());
-        }
+        label.on_host_without_driver();
     }
     super::firmware::fill(domain, context)
 }

@@ -12,6 +12,7 @@ pub mod state;
 pub mod stats;
 
 use virt_error::{ErrorDomain, Result};
+use virt_label::{Model, Shown};
 use virt_rpc::protocol::Procedure;
 use virt_rpc::protocol::remote::NonnullDomain;
 use virt_rpc::server::{Call, Router};
@@ -38,6 +39,19 @@ pub trait Session: Send + Sync + Sized + 'static {
 
     /// The client's registrations for events.
     fn subscriber(&self) -> &Subscriber;
+
+    /// The security module that labels the driver's guests.
+    fn security_model(&self, _proof: &impl Proof) -> Model {
+        Model::None
+    }
+
+    /// The label of a guest as it is now; an empty one while it does not run.
+    ///
+    /// # Errors
+    /// SYSTEM_ERROR when the kernel does not tell it.
+    fn shown_label(&self, _guest: &Self::Guest) -> Result<Shown> {
+        Ok(Shown::default())
+    }
 
     /// The guest that `dom` means, when the caller may do `P` to it.
     ///

@@ -1,5 +1,6 @@
-//! Security models and labels: none yet, and said as the stock daemon says it without them.
+//! Security models and labels of guests.
 
+use virt_label::{Model, Shown};
 use virt_rpc::protocol::remote::{
     DomainGetSecurityLabel, DomainGetSecurityLabelList, DomainGetSecurityLabelListRet,
     DomainGetSecurityLabelRet, NodeGetSecurityModel, NodeGetSecurityModelRet,
@@ -11,25 +12,38 @@ use super::Session;
 /// The handlers.
 pub fn register<S: Session>(router: &mut Router<S>) {
     router.call::<NodeGetSecurityModel>(|call| {
-        call.session().permit(call)?;
-        // Zero-terminated, as C clients expect.
+        let permitted = call.session().permit(call)?;
         Ok(NodeGetSecurityModelRet {
-            model: b"none\0".to_vec(),
-            doi: b"0\0".to_vec(),
+            model: terminated(call.session().security_model(&permitted).name()),
+            doi: terminated("0"),
         })
     });
     router.call::<DomainGetSecurityLabel>(|call| {
-        call.session().guest(call, &call.args.dom)?;
-        Ok(DomainGetSecurityLabelRet {
-            label: b"\0".to_vec(),
-            enforcing: 0,
-        })
+        let guest = call.session().guest(call, &call.args.dom)?;
+        Ok(told(&call.session().shown_label(&guest)?))
     });
     router.call::<DomainGetSecurityLabelList>(|call| {
-        call.session().guest(call, &call.args.dom)?;
+        let guest = call.session().guest(call, &call.args.dom)?;
+        let session = call.session();
+        let labels = match session.security_model(&guest) {
+            Model::None => Vec::new(),
+            Model::Selinux | Model::Apparmor => vec![told(&session.shown_label(&guest)?)],
+        };
         Ok(DomainGetSecurityLabelListRet {
-            labels: Vec::new(),
-            ret: 0,
+            ret: i32::try_from(labels.len()).unwrap_or(i32::MAX),
+            labels,
         })
     });
+}
+
+fn told(shown: &Shown) -> DomainGetSecurityLabelRet {
+    DomainGetSecurityLabelRet {
+        label: terminated(&shown.label),
+        enforcing: shown.enforcing.into(),
+    }
+}
+
+/// Zero-terminated, as C clients expect.
+fn terminated(text: &str) -> Vec<u8> {
+    [text.as_bytes(), b"\0"].concat()
 }
