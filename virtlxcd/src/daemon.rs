@@ -9,7 +9,6 @@ use virt_daemon::privileges::Kept;
 use virt_daemon::{DaemonConf, Foundation, Paths, Service};
 use virt_driver::access::{Access, Decider, Door};
 use virt_driver::audit::Auditor;
-use virt_label::Labels;
 use virt_rpc::server::Router;
 
 use crate::api::{self, Session};
@@ -44,8 +43,7 @@ impl Service for Virtlxcd {
         virt_driver::audit::check(&base.conf, &base.paths).await?;
         let auditor = Auditor::configured(&base.conf, base.logging.outgoing());
         let conf = LxcConf::of(&base.paths).map_err(|error| error.to_string())?;
-        let labels = Labels::new(conf.security, conf.confinement);
-        let driver = Driver::new(base.paths, Access::by(&decider), auditor, labels)
+        let driver = Driver::new(base.paths, Access::by(&decider), auditor, &conf)
             .map_err(|error| error.to_string())?;
         driver.folders.create()?;
         let driver = Arc::new(driver);

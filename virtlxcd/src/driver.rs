@@ -6,7 +6,7 @@ use std::sync::Arc;
 use virt_daemon::Paths;
 use virt_driver::access::Access;
 use virt_driver::audit::Auditor;
-use virt_driver::logs::{Handler, Logd, Logs};
+use virt_driver::logs::{Logd, Logs};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
 use virt_error::{Error, ErrorDomain, Result};
@@ -14,6 +14,7 @@ use virt_label::Labels;
 
 use crate::folders::Folders;
 use crate::guest::Guest;
+use crate::lxc_conf::LxcConf;
 use crate::sealed::Sealed;
 
 /// The name of the program that owns a container; it is beside the daemon's own.
@@ -62,7 +63,7 @@ impl Driver {
     /// # Errors
     /// SYSTEM_ERROR when the folder of definitions can't be made, or the controller's program not be
     /// copied.
-    pub fn new(paths: Paths, access: Access, auditor: Auditor, labels: Labels) -> Result<Self> {
+    pub fn new(paths: Paths, access: Access, auditor: Auditor, conf: &LxcConf) -> Result<Self> {
         let folders = Folders::of(&paths);
         let registry = Arc::<Registry<Guest>>::default();
         let own = std::env::current_exe()
@@ -81,14 +82,14 @@ impl Driver {
                 system: paths.is_system(),
             }),
             logs: Logs::new(
-                Handler::LogdIfThere,
+                conf.stdio_handler,
                 Logd::new(paths.run.join("virtlogd-sock"), "lxc"),
             ),
             registry,
             host: virt_host::Host::local(),
             cgroups: cgroups(&paths).map(Arc::new),
             auditor,
-            labels,
+            labels: Labels::new(conf.security, conf.confinement),
             controller,
             sealed,
             paths,

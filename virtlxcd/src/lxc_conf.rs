@@ -1,7 +1,9 @@
-//! `lxc.conf`: the host's choices for all containers (keys as in the shipped file).
+//! `lxc.conf`: the host's choices for all containers (keys as in the stock driver's file, and
+//! `stdio_handler` as in `qemu.conf`).
 
 use virt_daemon::Paths;
 use virt_daemon::conf::{ConfError, Document};
+use virt_driver::logs::Handler;
 use virt_label::{Confinement, Model};
 
 /// What `lxc.conf` says, defaults filled in.
@@ -11,6 +13,8 @@ pub struct LxcConf {
     pub security: Model,
     /// What becomes of containers without a label.
     pub confinement: Confinement,
+    /// Who writes their logs.
+    pub stdio_handler: Handler,
     /// Keys of the file that have no effect, to be told to the operator.
     pub without_effect: Vec<String>,
 }
@@ -42,6 +46,7 @@ impl LxcConf {
                 by_default: file.switch("security_default_confined")?.unwrap_or(false),
                 required: file.switch("security_require_confined")?.unwrap_or(false),
             },
+            stdio_handler: Handler::configured(&mut file)?,
             without_effect: WITHOUT_EFFECT
                 .iter()
                 .filter(|key| file.take(key).is_some())
@@ -65,11 +70,11 @@ mod tests {
     }
 
     #[test]
-    fn the_stock_keys_are_known_and_no_others() {
+    fn the_stock_keys_and_one_more_are_known() {
         assert_eq!(read("").unwrap().confinement, Confinement::default());
         let conf = read(
             "log_with_libvirtd = 1\nsecurity_driver = \"none\"\nsecurity_default_confined = 1\n\
-             security_require_confined = 0\n",
+             security_require_confined = 0\nstdio_handler = \"file\"\n",
         );
         let conf = conf.unwrap();
         assert_eq!(conf.security, Model::None);
@@ -80,6 +85,7 @@ mod tests {
                 required: false
             }
         );
+        assert_eq!(conf.stdio_handler, Handler::File);
         assert_eq!(conf.without_effect, ["log_with_libvirtd"]);
         assert!(read("security_confined = 1\n").is_err());
         let error = read("\nsecurity_driver = \"dac\"\n").unwrap_err();

@@ -26,10 +26,9 @@ pub fn main() -> ExitCode {
     // The kernel's would be the number of a descriptor; it has 15 bytes. That it is not set harms nobody.
     let _ = rustix::thread::set_name(c"virtlxc-control");
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(ended) => ended,
         Err(what) => {
-            // Standard error is the container's log, which may be gone with virtlogd.
-            let _ = writeln!(io::stderr(), "virtlxc-controller: {what}");
+            log(&what);
             ExitCode::FAILURE
         }
     }
@@ -51,19 +50,28 @@ fn socket() -> Result<UnixStream, String> {
     Ok(unsafe { UnixStream::from_raw_fd(fd) })
 }
 
-fn run() -> Result<(), String> {
+/// Writes to standard error, which is the container's log and may be gone with virtlogd.
+fn log(what: &str) {
+    let _ = writeln!(io::stderr(), "virtlxc-controller: {what}");
+}
+
+fn run() -> Result<ExitCode, String> {
     let driver = socket()?;
     let told = |error: io::Error| format!("virtlxcd is gone: {error}");
     let plan: Plan = plan::read(&driver).map_err(told)?;
     match start(&plan, &driver) {
         Ok((container, monitor)) => {
             drop(driver);
-            serve::serve(container, monitor).map_err(|e| e.to_string())
+            let served = serve::serve(container, monitor);
+            served.map_err(|e| e.to_string())?;
+            Ok(ExitCode::SUCCESS)
         }
         Err(what) => {
-            // It may be gone; the log has it as well.
-            let _ = plan::write(&driver, &Answer::Failed(what.clone()));
-            Err(what)
+            // First: who hears the answer ends this process.
+            log(&what);
+            // It may be gone; the log has it.
+            let _ = plan::write(&driver, &Answer::Failed(what));
+            Ok(ExitCode::FAILURE)
         }
     }
 }
