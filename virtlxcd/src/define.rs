@@ -130,7 +130,6 @@ pub(crate) fn check(domain: &Domain) -> Result<()> {
         ("<rng>", !devices.rngs.is_empty()),
         ("<watchdog>", !devices.watchdogs.is_empty()),
         ("<shmem>", !devices.shmems.is_empty()),
-        ("<lease>", !devices.leases.is_empty()),
     ];
     if let Some((element, _)) = not_yet.iter().find(|(_, is_there)| *is_there) {
         return Err(unsupported(format!(

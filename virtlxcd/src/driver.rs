@@ -6,10 +6,11 @@ use std::sync::Arc;
 use virt_daemon::Paths;
 use virt_driver::access::Access;
 use virt_driver::audit::Auditor;
+use virt_driver::leases::{Leases, LockManager, Lockd};
 use virt_driver::logs::{Logd, Logs};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
-use virt_error::{Error, ErrorDomain, Result};
+use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_label::Labels;
 
 use crate::folders::Folders;
@@ -41,6 +42,8 @@ pub struct Driver {
     pub events: Arc<Events>,
     /// Where the daemons of networks, storage and the rest are.
     pub neighbours: Arc<Neighbours>,
+    /// Who is asked for leases of their disks.
+    pub leases: Leases,
     /// How their output is logged.
     pub logs: Logs,
     /// What the host is.
@@ -81,6 +84,7 @@ impl Driver {
                 run: paths.run.clone(),
                 system: paths.is_system(),
             }),
+            leases: leases(&paths, conf)?,
             logs: Logs::new(
                 conf.stdio_handler,
                 Logd::new(paths.run.join("virtlogd-sock"), "lxc"),
@@ -95,6 +99,16 @@ impl Driver {
             paths,
             folders,
         })
+    }
+}
+
+fn leases(paths: &Paths, conf: &LxcConf) -> Result<Leases> {
+    match conf.lock_manager {
+        LockManager::Lockd => Lockd::configured(paths, "lxc-lockd.conf")
+            .map(Leases::Lockd)
+            .map_err(|e| Error::new(ErrorCode::ConfSyntax, ErrorDomain::Lxc, e.to_string())),
+        // The file can't name sanlock.
+        LockManager::None | LockManager::Sanlock => Ok(Leases::None),
     }
 }
 

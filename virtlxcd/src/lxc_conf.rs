@@ -1,8 +1,9 @@
 //! `lxc.conf`: the host's choices for all containers (keys as in the stock driver's file, and
-//! `stdio_handler` as in `qemu.conf`).
+//! `stdio_handler` and `lock_manager` as in `qemu.conf`).
 
 use virt_daemon::Paths;
 use virt_daemon::conf::{ConfError, Document};
+use virt_driver::leases::LockManager;
 use virt_driver::logs::Handler;
 use virt_label::{Confinement, Model};
 
@@ -13,6 +14,8 @@ pub struct LxcConf {
     pub security: Model,
     /// What becomes of containers without a label.
     pub confinement: Confinement,
+    /// Who is asked for leases of their disks.
+    pub lock_manager: LockManager,
     /// Who writes their logs.
     pub stdio_handler: Handler,
     /// Keys of the file that have no effect, to be told to the operator.
@@ -46,6 +49,8 @@ impl LxcConf {
                 by_default: file.switch("security_default_confined")?.unwrap_or(false),
                 required: file.switch("security_require_confined")?.unwrap_or(false),
             },
+            // sanlock ends or pauses guests by a command of virtqemud.
+            lock_manager: LockManager::configured(&mut file, &[LockManager::Lockd])?,
             stdio_handler: Handler::configured(&mut file)?,
             without_effect: WITHOUT_EFFECT
                 .iter()
@@ -70,11 +75,12 @@ mod tests {
     }
 
     #[test]
-    fn the_stock_keys_and_one_more_are_known() {
+    fn the_stock_keys_and_two_more_are_known() {
         assert_eq!(read("").unwrap().confinement, Confinement::default());
         let conf = read(
             "log_with_libvirtd = 1\nsecurity_driver = \"none\"\nsecurity_default_confined = 1\n\
-             security_require_confined = 0\nstdio_handler = \"file\"\n",
+             security_require_confined = 0\nstdio_handler = \"file\"\n\
+             lock_manager = \"lockd\"\n",
         );
         let conf = conf.unwrap();
         assert_eq!(conf.security, Model::None);
@@ -86,6 +92,8 @@ mod tests {
             }
         );
         assert_eq!(conf.stdio_handler, Handler::File);
+        assert_eq!(conf.lock_manager, LockManager::Lockd);
+        assert!(read("lock_manager = \"sanlock\"\n").is_err());
         assert_eq!(conf.without_effect, ["log_with_libvirtd"]);
         assert!(read("security_confined = 1\n").is_err());
         let error = read("\nsecurity_driver = \"dac\"\n").unwrap_err();

@@ -7,7 +7,7 @@ use virt_daemon::Paths;
 use virt_daemon::conf::Document;
 use virt_driver::access::Access;
 use virt_driver::audit::Auditor;
-use virt_driver::leases::{FailureCommand, Leases, Lockd, LockdConf, Sanlock, SanlockConf};
+use virt_driver::leases::{FailureCommand, Leases, LockManager, Lockd, Sanlock, SanlockConf};
 use virt_driver::logs::{Logd, Logs};
 use virt_driver::secondary::Neighbours;
 use virt_driver::{Events, Guests, Registry, Store};
@@ -23,7 +23,7 @@ use crate::hugepages;
 use crate::ownership::Ownership;
 use crate::ports::Ports;
 use crate::probe::Prober;
-use crate::qemu_conf::{LockManager, QemuConf};
+use crate::qemu_conf::QemuConf;
 
 /// The QEMU driver of one host or one user.
 #[derive(Debug)]
@@ -124,9 +124,8 @@ fn leases(paths: &Paths, conf: &QemuConf) -> Result<Leases> {
     match conf.lock_manager {
         LockManager::None => Ok(Leases::None),
         LockManager::Lockd => {
-            let conf = LockdConf::read(file("qemu-lockd.conf")?).map_err(failed)?;
-            let socket = paths.run.join("virtlockd-sock");
-            Ok(Leases::Lockd(Lockd::new(socket, conf)))
+            let lockd = Lockd::configured(paths, "qemu-lockd.conf");
+            Ok(Leases::Lockd(lockd.map_err(failed)?))
         }
         LockManager::Sanlock => {
             let folder = paths.lib.join("sanlock");

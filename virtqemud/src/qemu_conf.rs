@@ -10,21 +10,10 @@ use std::path::PathBuf;
 use virt_cgroup::Controller;
 use virt_daemon::Paths;
 use virt_daemon::conf::{ConfError, Document, Value};
+use virt_driver::leases::LockManager;
 use virt_driver::logs::Handler;
 
 use crate::save::Format as SaveFormat;
-
-/// Who is asked for guests' leases.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LockManager {
-    /// Nobody.
-    #[default]
-    None,
-    /// virtlockd.
-    Lockd,
-    /// sanlock.
-    Sanlock,
-}
 
 /// What `qemu.conf` says, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +170,8 @@ impl QemuConf {
             }
         }
         refuse_unless_none(&mut file, "security_driver")?;
-        let lock_manager = lock_manager(&mut file)?;
+        let known = [LockManager::Lockd, LockManager::Sanlock];
+        let lock_manager = LockManager::configured(&mut file, &known)?;
         let mut conf = Self {
             lock_manager,
             vnc_listen: file
@@ -236,21 +226,6 @@ fn refuse_unless_none(file: &mut Document, key: &str) -> Result<(), ConfError> {
         Some(name) => Err(file.error(
             line,
             format!("'{key}': \"{name}\" is not supported yet; remove the key or set \"none\""),
-        )),
-    }
-}
-
-fn lock_manager(file: &mut Document) -> Result<LockManager, ConfError> {
-    let line = file.line("lock_manager");
-    match file.text("lock_manager")?.as_deref() {
-        None | Some("nop") => Ok(LockManager::None),
-        Some("lockd") => Ok(LockManager::Lockd),
-        Some("sanlock") => Ok(LockManager::Sanlock),
-        Some(name) => Err(file.error(
-            line,
-            format!(
-                "'lock_manager': \"{name}\" is not supported; \"lockd\", \"sanlock\" and \"nop\" are"
-            ),
         )),
     }
 }

@@ -40,7 +40,7 @@ impl Body {
         let (wanted, uuid) = (disk.clone(), live.domain.uuid);
         let make = move || Ready::of_disk(&wanted, uuid);
         let noted = disk.clone();
-        let note = move |domain: &mut Domain| domain.devices.disks.push(noted);
+        let note = move |domain: &mut Domain| domain.devices.disks.push(noted.clone());
         self.give(&live, &disk, alias, make, note).await
     }
 
@@ -61,7 +61,7 @@ impl Body {
         let wanted = hostdev.clone();
         let make = move || Ready::of_hostdev(&wanted);
         let noted = hostdev.clone();
-        let note = move |domain: &mut Domain| domain.devices.hostdevs.push(noted);
+        let note = move |domain: &mut Domain| domain.devices.hostdevs.push(noted.clone());
         self.give(&live, &hostdev, alias, make, note).await
     }
 
@@ -82,7 +82,13 @@ impl Body {
             release(uuid, Some(&name));
             Ok(())
         })
-        .await
+        .await?;
+        let leases = &self.driver().leases;
+        let mut now = Box::new(Domain::clone(&live.domain));
+        remove(&mut now, disk.info.alias());
+        let needless = leases.beside(&live.domain, &now).await?;
+        self.give_leases_back(&live, &needless).await;
+        Ok(())
     }
 
     /// Takes the host device in that place from the running container.
@@ -108,8 +114,11 @@ impl Body {
         device: &(impl Audited + Sync),
         alias: String,
         make: impl FnOnce() -> Result<Ready> + Send + 'static,
-        note: impl FnOnce(&mut Domain) + Send,
+        note: impl Fn(&mut Domain) + Send,
     ) -> Result<()> {
+        let mut next = Box::new(Domain::clone(&live.domain));
+        note(&mut next);
+        let held = self.take_leases_of(live, &next).await?;
         let from = Arc::clone(live);
         let made = off_thread(move || {
             let ready = make()?;
@@ -136,6 +145,9 @@ impl Body {
             }
             records
         });
+        if made.is_err() {
+            self.give_leases_back(live, &held).await;
+        }
         let ready = made?;
         change_live(self, |domain| {
             note(domain);

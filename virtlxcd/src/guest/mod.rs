@@ -6,6 +6,7 @@ mod body;
 mod described;
 mod end;
 mod entry;
+mod leases;
 mod monitor;
 mod pause;
 mod recover;

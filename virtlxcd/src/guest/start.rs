@@ -10,6 +10,7 @@ use tokio::net::UnixStream;
 use virt_domain::Domain;
 use virt_domain::devices::chardev::CharBackend;
 use virt_driver::audit::Subject;
+use virt_driver::leases::{Leases, owner};
 use virt_driver::logs::{GuestLog, Owner};
 use virt_driver::process::{Place, Process, Program, Stdio};
 use virt_driver::{Running as RunReason, State};
@@ -19,6 +20,7 @@ use virt_net::network_ports;
 
 use super::body::{Body, Running};
 use super::entry::Guest;
+use super::leases;
 use super::lifecycle;
 use super::monitor::Monitor;
 use super::snapshot::{Container, Live, Snapshot};
@@ -175,6 +177,9 @@ async fn prepare(body: &mut Body, domain: &Domain, labelled: Labelled) -> Result
     limits::require(domain, |controller| {
         host.is_some_and(|host| host.has(controller))
     })?;
+    // Who is in the way is told better before the controller is to register itself.
+    let resources = driver.leases.of(domain).await?;
+    driver.leases.check(&resources).await?;
     let wanted = domain.clone();
     let ready = virt_driver::off_thread(move || Ready::of(&wanted)).await?;
     let socket = driver.folders.socket(&domain.name);
@@ -218,7 +223,13 @@ async fn controller(
     output: std::fs::File,
 ) -> Result<(UnixStream, Process, Option<Arc<virt_cgroup::Placed>>)> {
     let failed = |e: std::io::Error| {
-        let what = format!("cannot start '{}'", driver.controller.display());
+        let controller = driver.controller.display();
+        let what = match driver.leases {
+            Leases::None => format!("cannot start '{controller}'"),
+            _ => format!(
+                "cannot start '{controller}' and have virtlockd know it (is virtlockd.socket active?)"
+            ),
+        };
         match Place::refusal(&e) {
             Some(refusal) => refusal.clone(),
             None => Error::system(ErrorDomain::Lxc, what, &e),
@@ -250,6 +261,8 @@ async fn controller(
         descriptors,
         pid_file: Some(driver.folders.pid(&domain.name)),
         place,
+        // Its number, which is the container's id as well, is not known yet: it says itself whose it is.
+        registration: driver.leases.registration(&owner(domain, 0, 0), domain)?,
         name: Some(driver.controller.clone().into()),
         ..Program::new(driver.sealed.path())
             .arg("--name")
@@ -290,6 +303,8 @@ async fn make(
     ready: Ready,
     held: Option<Reserved>,
 ) -> Result<()> {
+    // Before it mounts what others may have.
+    leases::take(driver, domain, controller.pid()).await?;
     say(&mut socket, plan).await?;
     let (init, terminals) = match hear(&mut socket, &log).await? {
         Answer::Ready { init, terminals } => (init, terminals),

@@ -1,32 +1,11 @@
 //! The leases a guest holds while its processors may run.
 
 use virt_domain::Domain;
-use virt_driver::leases::Resource;
+use virt_driver::leases::{Resource, owner};
 use virt_error::Result;
 use virt_rpc::protocol::lock::Owner;
 
 use super::body::Body;
-
-/// As lock managers know the guest; its process registers itself, so that the number is not known yet.
-pub(crate) fn owner(domain: &Domain, id: i32) -> Owner {
-    Owner {
-        uuid: domain.uuid.into_bytes(),
-        name: domain.name.clone(),
-        // The ids of running guests are 1 and above.
-        id: u32::try_from(id).unwrap_or_default(),
-        pid: 0,
-    }
-}
-
-/// What is in the one list and not in the other, as often as it is there more often.
-fn without(mut these: Vec<Resource>, those: &[Resource]) -> Vec<Resource> {
-    for other in those {
-        if let Some(place) = these.iter().position(|one| one == other) {
-            these.remove(place);
-        }
-    }
-    these
-}
 
 impl Body {
     /// Takes what the guest must hold, before its processors run.
@@ -71,8 +50,7 @@ impl Body {
         }
         let (owner, domain) = self.owner_and_domain()?;
         let leases = &self.driver().leases;
-        let wanted = leases.of(next).await?;
-        let more = without(wanted, &leases.of(&domain).await?);
+        let more = leases.beside(next, &domain).await?;
         leases.acquire(&owner, &more, None).await?;
         Ok(more)
     }
@@ -104,9 +82,9 @@ impl Body {
             return;
         };
         let leases = &self.driver().leases;
-        match (leases.of(before).await, leases.of(&domain).await) {
-            (Ok(had), Ok(needed)) => self.untake_leases(without(had, &needed)).await,
-            (Err(error), _) | (_, Err(error)) => {
+        match leases.beside(before, &domain).await {
+            Ok(needless) => self.untake_leases(needless).await,
+            Err(error) => {
                 tracing::warn!(guest = %self.name(), %error, "leases of the guest's are not given back");
             }
         }
@@ -140,8 +118,7 @@ impl Body {
     fn owner_and_domain(&self) -> Result<(Owner, std::sync::Arc<Domain>)> {
         let live = self.live()?;
         let id = self.guest().snapshot().id.unwrap_or_default();
-        let mut owner = owner(&live.domain, id);
-        owner.pid = u32::try_from(live.qemu.process.pid()).unwrap_or_default();
+        let owner = owner(&live.domain, id, live.qemu.process.pid());
         Ok((owner, std::sync::Arc::clone(&live.domain)))
     }
 }

@@ -56,7 +56,6 @@ pub use dump::{DumpFormat, DumpOptions};
 pub use entry::Guest;
 pub(crate) use launch::create_from;
 pub use launch::{StartOptions, create};
-pub(crate) use leases::owner;
 pub use lifecycle::Lifecycle;
 pub(crate) use log::log_owner;
 pub(crate) use processors::{entries, set_entries};

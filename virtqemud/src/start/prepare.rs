@@ -259,7 +259,7 @@ fn fork_logged(
     program.descriptors = opened.take();
     program.pid_file = Some(pid_file);
     program.account = ownership.map(|ownership| ownership.account().clone());
-    let owner = crate::guest::owner(&domain, id);
+    let owner = virt_driver::leases::owner(&domain, id, 0);
     program.registration = driver.leases.registration(&owner, &domain)?;
     let (process, groups) = start_placed(driver, program, &domain, &mut belongings)?;
 

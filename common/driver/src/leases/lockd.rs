@@ -4,6 +4,8 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use virt_daemon::Paths;
+use virt_daemon::conf::{ConfError, Document};
 use virt_domain::Domain;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_rpc::client::Connection;
@@ -14,7 +16,7 @@ use virt_rpc::protocol::{Procedure, Program};
 use virt_rpc::xdr::Encode;
 
 use super::lockd_names::{Behind, LockdNames};
-use super::resource::{Resource, wanted};
+use super::resource::{Resource, images, wanted};
 use super::{LockdConf, elsewhere};
 
 /// How long everything that is asked for one guest may take.
@@ -43,13 +45,24 @@ pub struct Registration {
     pub socket: PathBuf,
     /// The whole REGISTER message; the process's number is to be put in.
     pub register: Vec<u8>,
-    /// Where in it the number is, as four bytes, the most significant first.
-    pub pid_at: usize,
+    /// Where in it the number is to be, as four bytes, the most significant first, and that again where a
+    /// guest's id is its process's number.
+    pub numbers: std::ops::Range<usize>,
     /// The whole RESTRICT message.
     pub restrict: Vec<u8>,
 }
 
 impl Lockd {
+    /// The one of the daemon's folders, with the lock manager's file of that name.
+    ///
+    /// # Errors
+    /// What is wrong in the file, with the line.
+    pub fn configured(paths: &Paths, file: &str) -> Result<Self, ConfError> {
+        let file = Document::read(&paths.config.join(file), false)?;
+        let socket = paths.run.join("virtlockd-sock");
+        Ok(Self::new(socket, LockdConf::read(file)?))
+    }
+
     /// The service at that socket.
     pub fn new(socket: PathBuf, conf: LockdConf) -> Self {
         Self { socket, conf }
@@ -66,10 +79,12 @@ impl Lockd {
         };
         let restrict = RestrictArgs { flags: 0 };
         let register = message::<Register>(0, &register).map_err(|e| failed(&e))?;
+        // The process's number is the last but one of four bytes each, after the id and before the flags.
+        let end = register.len().saturating_sub(4);
+        let count = if owner.id == 0 { 2 } else { 1 };
         Ok(Registration {
             socket: self.socket.clone(),
-            // The number is the last but one of four bytes each, before the flags.
-            pid_at: register.len().saturating_sub(8),
+            numbers: end.saturating_sub(4 * count)..end,
             register,
             restrict: message::<Restrict>(1, &restrict).map_err(|e| failed(&e))?,
         })
@@ -264,15 +279,9 @@ where
 }
 
 fn devices_of(domain: &Domain) -> Vec<String> {
-    use virt_domain::devices::storage::Location;
-    let disks = domain.devices.disks.iter();
-    disks
-        .filter_map(|disk| match &disk.source.as_ref()?.location {
-            Location::File { path, .. } | Location::Block { path } => path.clone(),
-            _ => None,
-        })
-        .filter(|path| path.starts_with("/dev"))
-        .collect()
+    let paths = images(domain).map(|image| image.path);
+    let devices = paths.filter(|path| path.starts_with("/dev"));
+    devices.map(str::to_owned).collect()
 }
 
 /// What libvirt's plugin asks of the host (WIRE.md section 16). A tool that is missing, fails or

@@ -2,12 +2,14 @@
 //! service that says whether it may have it: virtlockd (WIRE.md section 16) or sanlock (sanlock(8)).
 
 mod elsewhere;
+mod lock_manager;
 mod lockd;
 mod lockd_conf;
 mod lockd_names;
 mod resource;
 mod sanlock;
 
+pub use lock_manager::LockManager;
 pub use lockd::{Lockd, Registration as LockdRegistration};
 pub use lockd_conf::LockdConf;
 pub use resource::{Area, Policy, Resource};
@@ -16,6 +18,18 @@ pub use sanlock::{FailureCommand, Registration as SanlockRegistration, Sanlock, 
 use virt_domain::Domain;
 use virt_error::Result;
 use virt_rpc::protocol::lock::Owner;
+
+/// As lock managers know a guest: by the number of its process, which is 0 where that registers itself, and
+/// by its id, which is 0 where it is to be that number.
+pub fn owner(domain: &Domain, id: i32, pid: i32) -> Owner {
+    Owner {
+        uuid: domain.uuid.into_bytes(),
+        name: domain.name.clone(),
+        // The ids and processes of running guests are 1 and above.
+        id: u32::try_from(id).unwrap_or_default(),
+        pid: u32::try_from(pid).unwrap_or_default(),
+    }
+}
 
 /// Who is asked for leases.
 #[derive(Debug)]
@@ -72,6 +86,20 @@ impl Leases {
             Self::Lockd(lockd) => lockd.wanted(domain).await,
             Self::Sanlock(sanlock) => sanlock.wanted(domain),
         }
+    }
+
+    /// What a guest must hold as `one` and not, or less of it, as `other`.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub async fn beside(&self, one: &Domain, other: &Domain) -> Result<Vec<Resource>> {
+        let mut wanted = self.of(one).await?;
+        for held in self.of(other).await? {
+            if let Some(place) = wanted.iter().position(|resource| *resource == held) {
+                wanted.remove(place);
+            }
+        }
+        Ok(wanted)
     }
 
     /// Whether it could be had now, as far as that can be asked without taking it: QEMU locks images

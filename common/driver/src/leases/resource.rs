@@ -3,7 +3,7 @@
 use sha2::Digest;
 use virt_daemon::conf::{ConfError, Document};
 use virt_domain::Domain;
-use virt_domain::devices::disk::Disk;
+use virt_domain::devices::filesystem::FilesystemKind;
 use virt_domain::devices::lease::Lease;
 use virt_domain::devices::storage::Location;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
@@ -76,19 +76,13 @@ pub(super) fn wanted(domain: &Domain, policy: Policy, names: &impl Names) -> Res
     let devices = &domain.devices;
     let leases = devices.leases.iter().map(|lease| names.of_lease(lease));
     let mut wanted = leases.collect::<Result<Vec<_>>>()?;
-    let written: Vec<_> = devices
-        .disks
-        .iter()
-        .filter(|disk| !disk.readonly)
-        .filter_map(|disk| Some((disk, path_of(disk)?)))
-        .collect();
+    let written: Vec<_> = images(domain).filter(|image| !image.readonly).collect();
     if policy.auto_disk_leases {
-        for (disk, path) in &written {
-            wanted.push(names.of_disk(path, disk.shareable)?);
+        for image in &written {
+            wanted.push(names.of_disk(image.path, image.shareable)?);
         }
     }
-    let needs_one =
-        policy.require_lease_for_disks && written.iter().any(|(disk, _)| !disk.shareable);
+    let needs_one = policy.require_lease_for_disks && written.iter().any(|image| !image.shareable);
     if needs_one && wanted.is_empty() {
         return Err(Error::new(
             ErrorCode::ConfigUnsupported,
@@ -99,14 +93,40 @@ pub(super) fn wanted(domain: &Domain, policy: Policy, names: &impl Names) -> Res
     Ok(wanted)
 }
 
-/// The path of a disk whose medium is on this host.
-fn path_of(disk: &Disk) -> Option<&str> {
-    match &disk.source.as_ref()?.location {
-        Location::File { path, .. } | Location::Block { path } | Location::Dir { path } => {
-            path.as_deref()
-        }
-        _ => None,
-    }
+/// Storage of this host that a guest has to itself or shares.
+pub(super) struct Image<'a> {
+    pub(super) path: &'a str,
+    readonly: bool,
+    shareable: bool,
+}
+
+/// The media of its disks, and the file systems on images and devices that a container mounts.
+pub(super) fn images(domain: &Domain) -> impl Iterator<Item = Image<'_>> {
+    let disks = domain.devices.disks.iter().filter_map(|disk| {
+        let path = match &disk.source.as_ref()?.location {
+            Location::File { path, .. } | Location::Block { path } | Location::Dir { path } => path,
+            _ => return None,
+        };
+        Some(Image {
+            path: path.as_deref()?,
+            readonly: disk.readonly,
+            shareable: disk.shareable,
+        })
+    });
+    let mounted = domain.devices.filesystems.iter().filter_map(|one| {
+        let source = one.source.as_ref()?;
+        let path = match one.kind {
+            FilesystemKind::File => &source.file,
+            FilesystemKind::Block => &source.dev,
+            _ => return None,
+        };
+        Some(Image {
+            path: path.as_deref()?,
+            readonly: one.readonly,
+            shareable: false,
+        })
+    });
+    disks.chain(mounted)
 }
 
 /// The digest of a path, which names its lease, in hexadecimal.

@@ -40,7 +40,7 @@ impl Prepared {
             Registration::Lockd(what) => what,
             Registration::Sanlock(what) => return Ok(Self::Sanlock(what)),
         };
-        if what.register.len() < what.pid_at.saturating_add(4) {
+        if what.register.get(what.numbers.clone()).is_none() {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let address = SocketAddrUnix::new(&what.socket)?;
@@ -62,7 +62,8 @@ impl Prepared {
 
 fn say_to_lockd(address: &SocketAddrUnix, what: &mut LockdRegistration) -> io::Result<()> {
     let pid = rustix::process::getpid().as_raw_nonzero().get();
-    if let Some(place) = what.register.get_mut(what.pid_at..what.pid_at + 4) {
+    let numbers = what.register.get_mut(what.numbers.clone());
+    for place in numbers.unwrap_or_default().chunks_exact_mut(4) {
         place.copy_from_slice(&pid.to_be_bytes());
     }
     // Not closed on exec: that is what it is for.
