@@ -65,13 +65,12 @@ impl Service for Virtlxcd {
 
     async fn reload(self: &Arc<Self>) {
         let driver = Arc::clone(&self.driver);
-        let read = tokio::task::spawn_blocking(move || {
+        virt_driver::done_off_thread(move || {
             if let Err(error) = definitions::load(&driver) {
                 tracing::error!("the definitions are not read again: {error}");
             }
-        });
-        // A panic in it was told already.
-        let _ = read.await;
+        })
+        .await;
     }
 
     fn figures(&self) -> Vec<Figure> {

@@ -41,7 +41,7 @@ pub use figures::figures;
 pub use filter::{Filter, too_long};
 pub use first_boot::is_first_since_boot;
 pub use guest::{Facts, Guest};
-pub use off_thread::off_thread;
+pub use off_thread::{done_off_thread, off_thread};
 pub use registry::{Registry, Reservation, Taken};
 pub use state::{Crashed, Paused, Running, Shutdown, Shutoff, State};
 pub use store::{Store, warning};

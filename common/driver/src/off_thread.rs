@@ -17,3 +17,8 @@ pub async fn off_thread<T: Send + 'static>(
         ))
     })
 }
+
+/// The same for what has nothing to tell, such as cleaning up. A panic in it is in the log.
+pub async fn done_off_thread(work: impl FnOnce() + Send + 'static) {
+    let _ = tokio::task::spawn_blocking(work).await;
+}

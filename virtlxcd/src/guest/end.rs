@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use virt_driver::process::Process;
-use virt_driver::{Event, Guest as _, Shutoff, State};
+use virt_driver::{Event, Guest as _, Shutoff, State, done_off_thread};
 use virt_error::{Error, ErrorDomain, Result};
 use virt_rpc::protocol::lxc_monitor::ExitStatus;
 
@@ -85,15 +85,14 @@ impl Body {
         let (name, uuid) = (Arc::clone(&before.name), self.guest().uuid());
         let (folders, labels) = (driver.folders.clone(), driver.labels.clone());
         let live = before.live.clone();
-        let removed = tokio::task::spawn_blocking(move || {
+        done_off_thread(move || {
             folders.remove_run(&name);
             devices::release(uuid, None);
             if let Some(live) = live {
                 labels.release(&live.domain.seclabels, uuid);
             }
-        });
-        // A panic in it was told already.
-        let _ = removed.await;
+        })
+        .await;
         if let Some(id) = before.id {
             driver.registry.deactivate(id);
         }
@@ -140,9 +139,7 @@ pub(super) async fn remove(container: &Arc<Container>) {
     let Some(groups) = container.groups.clone() else {
         return;
     };
-    let removed = tokio::task::spawn_blocking(move || groups.remove());
-    // A panic in it was told already.
-    let _ = removed.await;
+    done_off_thread(move || groups.remove()).await;
 }
 
 async fn until_gone(init: &Process) {

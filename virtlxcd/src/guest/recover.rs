@@ -4,10 +4,10 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use virt_driver::Guest as _;
 use virt_driver::actor;
 use virt_driver::logs::Owner;
 use virt_driver::process::Process;
+use virt_driver::{Guest as _, done_off_thread};
 use virt_error::{Error, ErrorDomain, Result};
 
 use super::body::{Body, Running};
@@ -62,12 +62,11 @@ pub async fn recover(driver: &Arc<Driver>) -> Result<()> {
         .filter_map(|guest| Some((guest.id()?, guest.name())))
         .collect();
     if let Some(host) = driver.cgroups.clone() {
-        let swept = tokio::task::spawn_blocking(move || {
+        done_off_thread(move || {
             let known: Vec<_> = known.iter().map(|(id, name)| (*id, &**name)).collect();
             host.remove_unknown(&known);
-        });
-        // A panic in it was told already.
-        let _ = swept.await;
+        })
+        .await;
     }
     Ok(())
 }
@@ -153,14 +152,13 @@ async fn forget(driver: &Arc<Driver>, status: &Status) {
     interfaces::left_unseen(driver, &status.domain).await;
     let (folders, status) = (driver.folders.clone(), status.clone());
     let (cgroups, labels) = (driver.cgroups.clone(), driver.labels.clone());
-    let removed = tokio::task::spawn_blocking(move || {
+    done_off_thread(move || {
         folders.remove_run(&status.domain.name);
         devices::release(status.domain.uuid, None);
         labels.release(&status.domain.seclabels, status.domain.uuid);
         if let Some(host) = cgroups {
             host.remove_left(&virt_tuning::guest(&status.domain, status.controller));
         }
-    });
-    // A panic in it was told already.
-    let _ = removed.await;
+    })
+    .await;
 }

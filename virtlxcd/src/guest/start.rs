@@ -13,7 +13,7 @@ use virt_driver::audit::Subject;
 use virt_driver::leases::{Leases, owner};
 use virt_driver::logs::{GuestLog, Owner};
 use virt_driver::process::{Place, Process, Program, Stdio};
-use virt_driver::{Running as RunReason, State};
+use virt_driver::{Running as RunReason, State, done_off_thread};
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_label::{Label, Reserved};
 use virt_net::network_ports;
@@ -411,13 +411,12 @@ async fn hear(socket: &mut UnixStream, log: &GuestLog) -> Result<Answer> {
 /// Removes what a start that failed leaves.
 async fn clean(driver: &Arc<Driver>, domain: &Domain, groups: Option<Arc<virt_cgroup::Placed>>) {
     let (folders, name, uuid) = (driver.folders.clone(), domain.name.clone(), domain.uuid);
-    let removed = tokio::task::spawn_blocking(move || {
+    done_off_thread(move || {
         folders.remove_run(&name);
         devices::release(uuid, None);
         if let Some(groups) = groups {
             groups.remove();
         }
-    });
-    // A panic in it was told already.
-    let _ = removed.await;
+    })
+    .await;
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use virt_domain::Domain;
 use virt_domain::devices::interface::{Interface, InterfaceType};
+use virt_driver::done_off_thread;
 use virt_error::{Error, ErrorCode, ErrorDomain, Result};
 use virt_net::container::Inside;
 use virt_net::{HostEnd, OfInterfaces, filters, network_ports};
@@ -123,7 +124,7 @@ pub(crate) fn leave(driver: &Driver, domain: &Domain) {
 /// are taken away at once: the kernel, which takes its time, may refuse the next run until they are gone.
 pub(crate) async fn left(driver: &Arc<Driver>, live: &Arc<Live>) {
     let (driver, live) = (Arc::clone(driver), Arc::clone(live));
-    off_thread(move || {
+    done_off_thread(move || {
         for interface in &live.domain.devices.interfaces {
             let direct = interface.resolved().kind() == InterfaceType::Direct;
             if direct && let Ok(network) = live.container.network() {
@@ -139,10 +140,5 @@ pub(crate) async fn left(driver: &Arc<Driver>, live: &Arc<Live>) {
 /// The same of a container that ended while no daemon was there.
 pub(crate) async fn left_unseen(driver: &Arc<Driver>, domain: &Arc<Domain>) {
     let (driver, domain) = (Arc::clone(driver), Arc::clone(domain));
-    off_thread(move || leave(&driver, &domain)).await;
-}
-
-async fn off_thread(undo: impl FnOnce() + Send + 'static) {
-    // A panic in it was told already.
-    let _ = tokio::task::spawn_blocking(undo).await;
+    done_off_thread(move || leave(&driver, &domain)).await;
 }
