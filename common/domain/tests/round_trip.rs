@@ -34,28 +34,30 @@ fn offset() -> impl Strategy<Value = Offset> {
 }
 
 fn cpu() -> impl Strategy<Value = Cpu> {
-    (text(), prop::collection::vec("[a-z0-9.-]{1,9}", 0..4)).prop_map(|(model, features)| Cpu {
-        mode: Some(CpuMode::Custom),
-        model: Some(CpuModel {
-            fallback: Some(Fallback::Forbid),
-            vendor_id: None,
-            name: Some(model),
-        }),
-        topology: Some(Topology {
-            sockets: 2,
-            dies: 1,
-            clusters: 1,
-            cores: 2,
-            threads: 1,
-        }),
-        features: features
-            .into_iter()
-            .map(|name| CpuFeature {
-                policy: FeaturePolicy::Optional,
-                name,
-            })
-            .collect(),
-        ..Cpu::default()
+    (text(), prop::collection::btree_set("[a-z0-9.-]{1,9}", 0..4)).prop_map(|(model, features)| {
+        Cpu {
+            mode: Some(CpuMode::Custom),
+            model: Some(CpuModel {
+                fallback: Some(Fallback::Forbid),
+                vendor_id: None,
+                name: Some(model),
+            }),
+            topology: Some(Topology {
+                sockets: 2,
+                dies: 1,
+                clusters: 1,
+                cores: 2,
+                threads: 1,
+            }),
+            features: features
+                .into_iter()
+                .map(|name| CpuFeature {
+                    policy: FeaturePolicy::Optional,
+                    name,
+                })
+                .collect(),
+            ..Cpu::default()
+        }
     })
 }
 
